@@ -1,0 +1,61 @@
+"""What a run shows while it trains: a progress bar on a terminal, plain lines otherwise."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rps_bench.training.loop import EpochResult
+
+
+def say(line: str) -> None:
+    """One plain line on standard output, at once."""
+    print(line, flush=True)
+
+
+class RunProgress:
+    """A context that shows one run's steps and epochs under its run id."""
+
+    def __init__(self, run_id: str, num_epochs: int) -> None:
+        self.run_id, self.num_epochs = run_id, num_epochs
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} steps"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(run_id, total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show_step(self, steps_done: int, num_steps: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=steps_done, total=num_steps)
+
+    def show_epoch(self, result: "EpochResult") -> None:
+        """One line per epoch."""
+        line = (
+            f"{self.run_id}  epoch {result.epoch}/{self.num_epochs}  "
+            f"train loss {result.train_loss:.3f}  accuracy {result.test_accuracy:.2f}%  "
+            f"{result.train_seconds:.1f} s"
+        )
+        if self._bar.disable:
+            say(line)
+        else:
+            self._bar.console.print(line, highlight=False)

@@ -1,0 +1,54 @@
+"""Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
+
+import math
+
+import torch
+from torch import nn
+
+from rps_bench.costs.sizes import layer_densities
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.layout import compressible_layers
+
+
+def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
+    """How many outputs of its layer each weight of a dense network takes part in, by layer.
+
+    Args:
+        model: A dense network.
+        image_size: Height and width of its input.
+    """
+    uses: dict[str, int] = {}
+
+    def counter(name: str, channel_axis: int) -> object:
+        def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
+            positions = output.numel() // output.shape[channel_axis]
+            uses[name] = uses.get(name, 0) + positions
+
+        return count
+
+    handles = [
+        layer.register_forward_hook(
+            counter(f"{name}.weight", -1 if isinstance(layer, nn.Linear) else 1)
+        )  # type: ignore[arg-type]
+        for name, layer in compressible_layers(model)
+    ]
+    weight = next(model.parameters())
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, image_size, image_size).to(weight))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return uses
+
+
+def measure_macs(compressed: CompressedModel, image_size: int) -> dict[str, int]:
+    """``macs`` of the network as it stands, and ``effective_macs`` that count kept weights only."""
+    uses = uses_per_weight(compressed.to_dense(), image_size)
+    densities = layer_densities(compressed)
+    macs = effective = 0
+    for name, shape in compressed.layout:
+        layer_macs = math.prod(shape) * uses[name]
+        macs += layer_macs
+        effective += round(layer_macs * densities[name])
+    return {"macs": macs, "effective_macs": effective}

@@ -1,0 +1,42 @@
+"""Stored numbers, counted over the live compressed model."""
+
+from typing import Any
+
+from torch import nn
+
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files import to_bytes
+from rps_bench.methods.layout import flatten_weights, layer_sizes
+
+
+def measure_sizes(compressed: CompressedModel, dense: nn.Module) -> dict[str, Any]:
+    """The ``size`` block of a record.
+
+    ``dense_total`` and ``stored_total`` count all parameters, biases and BatchNorm included;
+    ``stored_bytes`` is the length of the compressed file.
+    """
+    dense_total = count_parameters(dense)
+    stored_total = count_parameters(compressed)
+    return {
+        "dense_weights": flatten_weights(dense).numel(),
+        "stored_weights": compressed.stored.numel(),
+        "dense_total": dense_total,
+        "stored_total": stored_total,
+        "true_compression": dense_total / stored_total,
+        "stored_bytes": len(to_bytes(compressed)),
+    }
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Numbers in the unique parameters that the model holds."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def layer_densities(compressed: CompressedModel) -> dict[str, float]:
+    """Share of each layer's weights that are not pruned, by name, in flat order."""
+    is_kept = compressed.weight_map.slots() >= 0
+    pieces = is_kept.split_with_sizes(list(layer_sizes(compressed.layout)))
+    names = [name for name, _ in compressed.layout]
+    return {
+        name: int(piece.sum()) / piece.numel() for name, piece in zip(names, pieces, strict=True)
+    }

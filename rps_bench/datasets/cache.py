@@ -1,0 +1,151 @@
+"""Decoded images, kept as uint8 arrays on disk so that a dataset is decoded once.
+
+One folder per content of the source files: ``<name>-<digest>/`` with four ``.npy`` files and a
+manifest, built under a lock in a temporary folder and renamed into place when complete. A cache
+whose manifest, headers or content digest disagree is built again, never trusted. Caches of older
+contents stay until someone deletes them.
+"""
+
+import json
+import shutil
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from rich.console import Console
+
+from rps_bench.datasets.base import SPLITS, Dataset, Source, Split
+from rps_bench.datasets.digests import (
+    content_digest,
+    hash_files,
+    remember_digest,
+    stat_signature,
+)
+from rps_bench.datasets.info import DatasetInfo
+from rps_bench.errors import UserError
+
+_FORMAT = 1  # raise it when the same source decodes to other arrays
+_MANIFEST = "manifest.json"
+
+
+def load_through_cache(info: DatasetInfo, source: Source, folder: Path) -> Dataset:
+    """Map the decoded arrays of a source into memory, decoding first where that was not done.
+
+    The tensors are copy-on-write: writing to one changes this process's memory, never the file.
+
+    Args:
+        info: The dataset.
+        source: Where the encoded images are.
+        folder: Where caches are kept; made when missing.
+
+    Raises:
+        UserError: The source holds bad content, or a folder cannot be read or written.
+    """
+    try:
+        memory = folder / "digests"
+        digest = content_digest(source.folder, source.files, memory)
+        target = folder / f"{info.name}-{digest[:20]}"
+        arrays = read_cache(target, info, digest, memory)
+        if arrays is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f"{info.name}.lock"):
+                arrays = read_cache(target, info, digest, memory)
+                if arrays is None:
+                    build_cache(target, info, source, digest, memory)
+                    arrays = read_cache(target, info, digest, memory)
+        assert arrays is not None, "a cache that was just built reads back"
+    except OSError as error:
+        raise UserError(
+            f"{info.name}: cannot decode {source.folder} into {folder} ({error}); expected "
+            "readable images and a cache folder with free space (XDG_CACHE_HOME moves it)"
+        ) from error
+    splits = {
+        split: Split(
+            torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"])
+        )
+        for split in SPLITS
+    }
+    return Dataset(info=info, train=splits["train"], test=splits["test"])
+
+
+def read_cache(
+    target: Path, info: DatasetInfo, digest: str, memory: Path
+) -> dict[str, NDArray[np.generic]] | None:
+    """The arrays ``<split>_images`` and ``<split>_labels``, or None unless all checks pass."""
+    try:
+        manifest = json.loads((target / _MANIFEST).read_text())
+        if manifest["format"] != _FORMAT or manifest["source_digest"] != digest:
+            return None
+        if content_digest(target, _array_files(target), memory) != manifest["arrays_digest"]:
+            return None
+        arrays = {path.stem: np.load(path, mmap_mode="c") for path in _array_files(target)}
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    return arrays if _fit_together(arrays, info) else None
+
+
+def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, memory: Path) -> None:
+    """Decode a source into ``target``; the caller holds the lock. Nothing is left on failure."""
+    building = target.parent / f".building-{info.name}"
+    shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
+    building.mkdir()
+    try:
+        before = stat_signature(source.folder, source.files)
+        with _say(f"decoding {info.name}, once"):
+            for split in SPLITS:
+                _decode_split(building, split, info, source)
+        if stat_signature(source.folder, source.files) != before:
+            raise UserError(f"{source.folder}: files changed while they were read; try again")
+        files = _array_files(building)
+        arrays_digest = hash_files(building, files)
+        remember_digest(memory, stat_signature(building, files), arrays_digest)
+        manifest = {
+            "format": _FORMAT,
+            "dataset": info.name,
+            "source_digest": digest,
+            "source_files": [str(path.relative_to(source.folder)) for path in source.files[:100]],
+            "arrays_digest": arrays_digest,
+        }
+        (building / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        shutil.rmtree(target, ignore_errors=True)  # a cache that failed its checks
+        building.replace(target)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _decode_split(building: Path, split: str, info: DatasetInfo, source: Source) -> None:
+    count = source.count(split)
+    if count == 0:
+        raise UserError(f"{source.folder}: the {split} split holds no image")
+    shape = (count, 3, info.image_size, info.image_size)
+    images = np.lib.format.open_memmap(
+        building / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=shape
+    )
+    labels = np.empty(count, dtype=np.int64)
+    source.fill(split, images, labels)
+    images.flush()
+    np.save(building / f"{split}_labels.npy", labels)
+
+
+def _say(what: str) -> AbstractContextManager[object]:
+    """A moving line on stderr while something lasts, where that is a terminal."""
+    return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
+
+
+def _array_files(folder: Path) -> list[Path]:
+    return [folder / f"{split}_{part}.npy" for split in SPLITS for part in ("images", "labels")]
+
+
+def _fit_together(arrays: dict[str, NDArray[np.generic]], info: DatasetInfo) -> bool:
+    image_shape = (3, info.image_size, info.image_size)
+    return all(
+        arrays[f"{split}_images"].dtype == np.uint8
+        and arrays[f"{split}_images"].shape[1:] == image_shape
+        and arrays[f"{split}_labels"].dtype == np.int64
+        and arrays[f"{split}_labels"].shape == arrays[f"{split}_images"].shape[:1]
+        for split in SPLITS
+    )

@@ -1,0 +1,34 @@
+"""Which folders datasets are read from and decoded into."""
+
+import os
+import stat
+from pathlib import Path
+
+DATA_VARIABLE = "RPS_BENCH_DATA"
+
+
+def user_cache_folder() -> Path:
+    """``rps_bench`` below XDG_CACHE_HOME, or below ``~/.cache`` where that is unset."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rps_bench"
+
+
+def resolve_root(root: str | Path | None) -> Path:
+    """The data root: the argument, else the variable RPS_BENCH_DATA, else the user's cache."""
+    chosen = root or os.environ.get(DATA_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else user_cache_folder()
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files may be made in an existing folder.
+
+    The mode is looked at too: root may write anywhere, but a folder marked read-only is meant so.
+    """
+    marked_writable = bool(folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+    return marked_writable and os.access(folder, os.W_OK | os.X_OK)
+
+
+def decoded_folder(root: Path) -> Path:
+    """Where decoded images are kept: below the root, or the user's cache for a read-only root."""
+    base = root if is_writable(root) else user_cache_folder()
+    return base / "decoded"

@@ -1,0 +1,68 @@
+"""Normalised images, and the probe: the batch a method may look at before training."""
+
+import torch
+
+from rps_bench.datasets.base import Dataset
+from rps_bench.errors import UserError
+from rps_bench.seeds import named_generator
+
+
+def normalise(
+    images: torch.Tensor,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Scale pixels to [0, 1], subtract the mean and divide by the standard deviation per channel.
+
+    Args:
+        images: (B, 3, H, W) uint8, on any device.
+        mean: Per channel, of pixels in [0, 1].
+        std: Per channel.
+        dtype: Of the result and of the arithmetic.
+
+    Returns:
+        (B, 3, H, W) on the same device.
+    """
+    shape = (1, 3, 1, 1)
+    centre = torch.tensor(mean, dtype=dtype, device=images.device).view(shape)
+    spread = torch.tensor(std, dtype=dtype, device=images.device).view(shape)
+    return (images.to(dtype) / 255 - centre) / spread
+
+
+def probe_batch(
+    dataset: Dataset, seed: int, per_class: int = 10
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A class-balanced batch of training images, not augmented, in shuffled order.
+
+    Ten images per class follow SNIP, GraSP and SynFlow's harness. Each class draws from a
+    generator of its own and the order from another, all named after the probe.
+
+    Args:
+        dataset: Where the training images are.
+        seed: The run's seed.
+        per_class: Images of each class, at least 1.
+
+    Returns:
+        Images (per_class * num_classes, 3, H, W) float32 normalised, and labels (B,) int64.
+
+    Raises:
+        UserError: A class has fewer than ``per_class`` training images.
+    """
+    if per_class < 1:
+        raise UserError(f"probe images per class: expected at least 1, found {per_class}")
+    chosen = []
+    for label in range(dataset.num_classes):
+        rows = torch.nonzero(dataset.train.labels == label).flatten()
+        if len(rows) < per_class:
+            raise UserError(
+                f"{dataset.name}: the probe needs {per_class} training images of each class, "
+                f"class {label} has {len(rows)}"
+            )
+        order = torch.randperm(len(rows), generator=named_generator(seed, "probe", label))
+        chosen.append(rows[order[:per_class]])
+    rows = torch.cat(chosen)
+    order = torch.randperm(len(rows), generator=named_generator(seed, "probe", "order"))
+    rows = rows[order]
+    images = normalise(dataset.train.images[rows], dataset.mean, dataset.std)
+    return images, dataset.train.labels[rows]

@@ -1,0 +1,5 @@
+"""The one exception that the command line shows as a single line instead of a traceback."""
+
+
+class UserError(ValueError):
+    """Input the user can mend: its message is one line that names what is allowed or how to get it."""

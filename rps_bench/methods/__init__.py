@@ -1,0 +1,63 @@
+"""Compression methods by name: any network, a compression and a probe -> a CompressedModel."""
+
+import inspect
+from typing import Any
+
+from rps_bench.errors import UserError
+from rps_bench.methods.base import Method
+from rps_bench.methods.dense import Dense, Small
+from rps_bench.methods.files import load_compressed
+from rps_bench.methods.pruning.grasp import Grasp
+from rps_bench.methods.pruning.magnitude import Magnitude, RandomPruning
+from rps_bench.methods.pruning.snip import Snip
+from rps_bench.methods.pruning.synflow import SynFlow
+from rps_bench.methods.sharing.methods import RPG, HashedNet, Roast, StableRPS
+
+__all__ = ["METHODS", "build_method", "default_options", "load_compressed"]
+
+METHODS: dict[str, type[Method]] = {
+    "dense": Dense,
+    "small": Small,
+    "stable_rps": StableRPS,
+    "roast": Roast,
+    "hashednet": HashedNet,
+    "rpg": RPG,
+    "rand": RandomPruning,
+    "mag": Magnitude,
+    "snip": Snip,
+    "grasp": Grasp,
+    "synflow": SynFlow,
+}
+
+
+def default_options(name: str) -> dict[str, Any]:
+    """A method's options with their defaults."""
+    fields = inspect.signature(METHODS[name]).parameters
+    return {
+        option: parameter.default
+        for option, parameter in fields.items()
+        if option not in ("compression", "seed")
+    }
+
+
+def build_method(name: str, compression: float, seed: int = 0, **options: Any) -> Method:
+    """A method at one compression and seed.
+
+    Args:
+        name: A name of ``METHODS``.
+        compression: Requested ratio n / m on compressible weights, >= 1.
+        seed: Seed of everything random in the method.
+        options: The method's own options.
+
+    Raises:
+        UserError: Unknown name or option, or a value out of its range; the message says what is
+            allowed.
+    """
+    if name not in METHODS:
+        raise UserError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}")
+    allowed = default_options(name)
+    for option in options:
+        if option not in allowed:
+            names = ", ".join(allowed) or "none"
+            raise UserError(f"method {name} has no option {option!r}; its options: {names}")
+    return METHODS[name](compression=compression, seed=seed, **options)

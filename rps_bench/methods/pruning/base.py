@@ -1,0 +1,60 @@
+"""The contract of a pruning method: scores for the flat w, everything else is shared."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from rps_bench.methods.base import Method, Probe, check_choice, check_count
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.layout import flatten_weights, layout_of
+from rps_bench.methods.pruning.rounds import prune_in_rounds
+from rps_bench.methods.weight_map import SelectionMap
+
+
+@dataclass(frozen=True)
+class PruningMethod(Method):
+    """Keep exactly m of n weights, globally, highest scores first, ties by lower index.
+
+    Attributes:
+        rounds: R; after round r keep n (m/n)^(r/R), rescoring with pruned weights at zero.
+    """
+
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("method.rounds", self.rounds)
+
+    @abstractmethod
+    def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
+        """(n,) scores of the flat weights. ``model`` is a working copy that may be changed."""
+
+    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+        """The network with all but the m chosen weights at zero for good."""
+        weights = flatten_weights(model)
+        kept = prune_in_rounds(
+            model,
+            lambda working: self.scores(working, probe),
+            self.num_stored(layout_of(model)),
+            self.rounds,
+        )
+        return CompressedModel(model, SelectionMap(weights.numel(), kept), weights[kept])
+
+
+@dataclass(frozen=True)
+class ProbedPruningMethod(PruningMethod):
+    """A pruning method that scores with the labels of the probe.
+
+    Attributes:
+        score_mode: The model's mode while scoring: ``train`` normalises by the probe's own
+            statistics (the choice of the methods' authors), ``eval`` by the initial running ones
+            (the harness behind the paper).
+    """
+
+    score_mode: str = "train"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("method.score_mode", self.score_mode, ("train", "eval"))

@@ -1,0 +1,1 @@
+"""Parameter sharing: hash maps into one repository for the whole network."""

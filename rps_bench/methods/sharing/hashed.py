@@ -1,0 +1,16 @@
+"""HashedNet (Chen et al. 2015): every weight reads the slot its own hash names."""
+
+import torch
+
+from rps_bench.methods.sharing.hashing import hash_below
+from rps_bench.methods.sharing.sharing_map import SharingMap
+
+
+class HashedMap(SharingMap):
+    """slot = hash(i) mod m: loads are those of balls thrown into bins, some slots stay empty."""
+
+    kind = "hashed"
+
+    def slots(self) -> torch.Tensor:
+        """(n,) hash(i) mod m."""
+        return hash_below(self.key("slot"), self.positions(), self.num_stored)

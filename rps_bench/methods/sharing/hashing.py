@@ -1,0 +1,71 @@
+"""Counter-based hashes: integer mixes of (key, index), the same numbers on every device.
+
+The mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014; constants by Stafford), which
+has full avalanche on 64 bits. Arithmetic is on int64 tensors, which wrap as unsigned ones do.
+"""
+
+from functools import cache
+
+import torch
+
+
+def _signed(value: int) -> int:
+    """A 64-bit pattern as a signed integer."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+GOLDEN = _signed(0x9E3779B97F4A7C15)
+MULTIPLIER_1 = _signed(0xBF58476D1CE4E5B9)
+MULTIPLIER_2 = _signed(0x94D049BB133111EB)
+MASK_63 = (1 << 63) - 1
+
+
+def _xor_shifted_(bits: torch.Tensor, shift: int) -> torch.Tensor:
+    """bits ^= bits >> shift, the shift bringing in zeros."""
+    return bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << (64 - shift)) - 1))
+
+
+def hash_bits(key: int | torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """64 hash bits for each index.
+
+    Args:
+        key: A 64-bit key, signed; or an int64 tensor of keys that broadcasts with ``index``.
+        index: int64, any shape.
+
+    Returns:
+        int64 bit patterns of the broadcast shape.
+    """
+    bits = (index + 1) * GOLDEN + key
+    _xor_shifted_(bits, 30).mul_(MULTIPLIER_1)
+    _xor_shifted_(bits, 27).mul_(MULTIPLIER_2)
+    return _xor_shifted_(bits, 31)
+
+
+def hash_below(key: int, index: torch.Tensor, bound: int) -> torch.Tensor:
+    """A hash in [0, bound) for each index: the lower 63 hash bits modulo ``bound``.
+
+    The modulo's bias is at most bound / 2^63 of a probability, far below any count here.
+    """
+    return hash_bits(key, index).bitwise_and_(MASK_63).remainder_(bound)
+
+
+def hash_signs(
+    key: int, count: int, dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """(count,) signs +1 or -1; sign i is bit (i mod 64) of the hash of i div 64 (set bit: -1).
+
+    One hash serves 64 signs, and a table of 256 rows turns each of its bytes into eight, so that
+    signs cost little more than one write of the result.
+    """
+    words = torch.arange(-(-count // 64), device=device)
+    shifts = torch.arange(0, 64, 8, device=device)
+    octets = ((hash_bits(key, words)[:, None] >> shifts) & 255).view(-1)
+    return _octet_signs(dtype, torch.device(device)).index_select(0, octets).view(-1)[:count]
+
+
+@cache
+def _octet_signs(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(256, 8): the eight signs of every byte, lowest bit first."""
+    octets = torch.arange(256, device=device)
+    bits = (octets[:, None] >> torch.arange(8, device=device)) & 1
+    return (1 - 2 * bits).to(dtype)

@@ -1,0 +1,40 @@
+"""Architectures by name: plain modules that know no recipe and no compression."""
+
+import torch
+
+from rps_bench.errors import UserError
+from rps_bench.models.resnet import ResNet20
+from rps_bench.models.vgg import VGG11
+
+ARCHITECTURES: dict[str, type[ResNet20] | type[VGG11]] = {
+    "resnet20": ResNet20,
+    "vgg11": VGG11,
+}
+
+
+def build_model(
+    name: str,
+    num_classes: int = 10,
+    width: int | None = None,
+    generator: torch.Generator | None = None,
+) -> ResNet20 | VGG11:
+    """A freshly initialised network.
+
+    Args:
+        name: A name of ``ARCHITECTURES``.
+        num_classes: Number of logits.
+        width: Channels of the first convolution; None for the architecture's own.
+        generator: Source of the initial weights; None for PyTorch's global one.
+
+    Raises:
+        UserError: Unknown name, or a width or number of classes below 1.
+    """
+    if name not in ARCHITECTURES:
+        raise UserError(f"unknown architecture {name!r}; allowed: {', '.join(ARCHITECTURES)}")
+    architecture = ARCHITECTURES[name]
+    width = architecture.default_width if width is None else width
+    if width < 1:
+        raise UserError(f"width must be a whole number from 1 up, got {width}")
+    if num_classes < 1:
+        raise UserError(f"num_classes must be a whole number from 1 up, got {num_classes}")
+    return architecture(num_classes, width, generator)

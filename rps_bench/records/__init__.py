@@ -1,0 +1,31 @@
+"""Records: one JSON file per run, checked, written atomically, with where it came from.
+
+A record is a plain JSON dict (`schema.py` holds its shape). Everything that reports say comes from
+records alone.
+"""
+
+from rps_bench.records.provenance import collect_provenance
+from rps_bench.records.schema import SCHEMA_VERSION, STATUSES, Record, RecordError, check_record
+from rps_bench.records.store import (
+    Problem,
+    find_record,
+    read_record,
+    read_records,
+    record_path,
+    write_record,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "STATUSES",
+    "Problem",
+    "Record",
+    "RecordError",
+    "check_record",
+    "collect_provenance",
+    "find_record",
+    "read_record",
+    "read_records",
+    "record_path",
+    "write_record",
+]

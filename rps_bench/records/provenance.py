@@ -1,0 +1,117 @@
+"""Where a result comes from: code, libraries and hardware, and nothing that names a person.
+
+No host name, no user, no environment variables, no paths. torch is imported inside functions, so
+that reading records stays fast.
+"""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rps_bench import __version__
+
+LIBRARIES = ("torch", "torchvision", "hydra-core", "numpy")
+GIT_TIMEOUT_SECONDS = 10
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+# What a result depends on; committed results and notes do not make the code dirty.
+_CODE = ("rps_bench", "conf", "pyproject.toml")
+
+
+def collect_provenance() -> dict[str, Any]:
+    """Return a JSON-ready dict that tells code, versions, hardware and the UTC time of the call.
+
+    Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
+    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `gpu_name`. Unknown is None.
+    """
+    commit, is_dirty = describe_checkout(_CHECKOUT)
+    return {
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_commit": commit,
+        "git_dirty": is_dirty,
+        "package_version": __version__,
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu_model": _cpu_model(),
+        "cpu_count": _count_cpus(),
+        "num_threads": _count_threads(),
+        "gpu_name": _gpu_name(),
+    }
+
+
+def describe_checkout(folder: Path) -> tuple[str | None, bool | None]:
+    """Return (commit, code differs from it) if `folder` is the top of a git checkout.
+
+    (None, None) for anything else: an installed package, a folder inside another project's
+    checkout, a checkout without commits, a machine without git.
+    """
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != folder.resolve():
+        return None, None
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain", "--", *_CODE)
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, None where it fails. Never prompts, never takes a lock."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            check=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=GIT_TIMEOUT_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or None
+
+
+def _count_cpus() -> int | None:
+    """Return the CPUs this process may use, which a container can make fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _count_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _gpu_name() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

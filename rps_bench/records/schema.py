@@ -1,0 +1,148 @@
+"""The shape of a record, in one place: its blocks, their keys, and the check that holds them.
+
+A record is a plain JSON dict, one per run. Missing is null, never NaN and never a sentinel. Keys
+that this page does not know are tolerated, so older code reads what newer code adds.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from rps_bench.errors import UserError
+
+Record = dict[str, Any]
+
+SCHEMA_VERSION = 1
+STATUSES = ("completed", "diverged", "failed")
+
+BLOCKS: dict[str, type] = {
+    "config": dict,
+    "metrics": dict,
+    "history": list,
+    "size": dict,
+    "cost": dict,
+    "provenance": dict,
+}
+
+# Keys that every record has. Values of `metrics`, `size` and `cost` are numbers or null.
+CONFIG_NAMES = ("dataset", "arch", "method", "recipe")
+METRIC_KEYS = ("test_accuracy", "best_test_accuracy", "test_loss", "train_loss")
+SIZE_KEYS = (
+    "dense_weights",
+    "stored_weights",
+    "dense_total",
+    "stored_total",
+    "true_compression",
+    "stored_bytes",
+)
+COST_KEYS = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
+NUMBER_BLOCKS = {"metrics": METRIC_KEYS, "size": SIZE_KEYS, "cost": COST_KEYS}
+
+# A completed run has at least one of these: which one depends on the split it was evaluated on.
+HEADLINE_KEYS = ("test_accuracy", "validation_accuracy")
+
+CONFIG_OPTION_BLOCKS = ("dataset_options", "arch_options", "method_options", "recipe_options")
+
+
+class RecordError(UserError):
+    """A record, or the file that should hold one, is not what `schema.py` asks for."""
+
+
+def check_record(record: object) -> None:
+    """Raise `RecordError` naming the first thing that is wrong with `record`.
+
+    A record without `schema_version` counts as version 1.
+    """
+    if not isinstance(record, dict):
+        raise RecordError(f"a record is a JSON object, not {type(record).__name__}")
+    _check_head(record)
+    for block, kind in BLOCKS.items():
+        if block not in record:
+            raise RecordError(f"{block} is missing")
+        if not isinstance(record[block], kind):
+            noun = "list" if kind is list else "object"
+            raise RecordError(f"{block} must be a JSON {noun}")
+    _check_config(record["config"])
+    for block, keys in NUMBER_BLOCKS.items():
+        _check_numbers(block, record[block], keys)
+    _check_history(record["history"])
+    _check_finite("", record)
+    _check_completed(record)
+
+
+def _check_head(record: Mapping[str, Any]) -> None:
+    version = record.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"schema_version is {version!r}, this version reads {SCHEMA_VERSION}")
+    if not isinstance(record.get("run_id"), str) or not record["run_id"]:
+        raise RecordError("run_id must be a non-empty string")
+    if record.get("status") not in STATUSES:
+        allowed = ", ".join(STATUSES)
+        raise RecordError(f"status is {record.get('status')!r}, allowed: {allowed}")
+    if not isinstance(record.get("reason"), str | None):
+        raise RecordError("reason must be a string or null")
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    for key in CONFIG_NAMES:
+        if not isinstance(config.get(key), str) or not config[key]:
+            raise RecordError(f"config.{key} must be a non-empty string")
+    compression = config.get("compression")
+    if not _is_number(compression) or not compression >= 1:
+        raise RecordError(f"config.compression is {compression!r}, must be a number >= 1")
+    seed = config.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise RecordError(f"config.seed is {seed!r}, must be an integer")
+    for key in CONFIG_OPTION_BLOCKS:
+        if not isinstance(config.get(key, {}), dict):
+            raise RecordError(f"config.{key} must be a JSON object")
+
+
+def _check_numbers(block: str, values: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    for key in keys:
+        if key not in values:
+            raise RecordError(f"{block}.{key} is missing (null where unknown)")
+    for key, value in values.items():
+        if (key in keys or key.endswith("accuracy")) and not _is_number_or_null(value):
+            raise RecordError(f"{block}.{key} is {value!r}, must be a number or null")
+
+
+def _check_history(history: list[Any]) -> None:
+    for index, entry in enumerate(history):
+        if not isinstance(entry, dict):
+            raise RecordError(f"history[{index}] must be a JSON object")
+        epoch = entry.get("epoch")
+        if not isinstance(epoch, int) or isinstance(epoch, bool):
+            raise RecordError(f"history[{index}].epoch is {epoch!r}, must be an integer")
+
+
+def _check_finite(path: str, value: object) -> None:
+    """Refuse NaN and infinity anywhere, with the path to the culprit."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecordError(f"{path} is {value}, which JSON cannot hold; use null where unknown")
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            if not isinstance(key, str):
+                raise RecordError(f"{path or 'the record'} has the key {key!r}, must be a string")
+            _check_finite(f"{path}.{key}" if path else key, child)
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            _check_finite(f"{path}[{index}]", child)
+
+
+def _check_completed(record: Mapping[str, Any]) -> None:
+    """Refuse a completed record without the numbers that every report needs."""
+    if record["status"] != "completed":
+        return
+    if all(record["metrics"].get(key) is None for key in HEADLINE_KEYS):
+        raise RecordError("metrics.test_accuracy is null in a completed record")
+    if record["size"]["true_compression"] is None:
+        raise RecordError("size.true_compression is null in a completed record")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_number_or_null(value: object) -> bool:
+    return value is None or _is_number(value)

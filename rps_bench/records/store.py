@@ -1,0 +1,102 @@
+"""Where records lie and how they are written and read.
+
+One file per run: `results_dir/records/<dataset>/<arch>/<run_id>.json`. Writing is atomic, reading
+never stops at a broken file: it comes back as a `Problem` beside the good records.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from rps_bench.atomic import write_text
+from rps_bench.records.schema import Record, RecordError, check_record
+
+RECORDS_FOLDER = "records"
+
+# A slug starts with a letter or digit and holds no separator, so no path can leave its folder.
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
+
+
+class Problem(NamedTuple):
+    """A file under `records/` that holds no valid record, and why."""
+
+    path: Path
+    reason: str
+
+
+def record_path(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Path:
+    """Return the file of one run. A name that is no plain slug raises `RecordError`."""
+    for what, name in (("dataset", dataset), ("arch", arch), ("run_id", run_id)):
+        if not _SLUG.fullmatch(name):
+            raise RecordError(
+                f"{what} {name!r} cannot name a file: "
+                "letters, digits and . _ = + - are allowed, a letter or digit first"
+            )
+    return Path(results_dir) / RECORDS_FOLDER / dataset / arch / f"{run_id}.json"
+
+
+def write_record(results_dir: str | Path, record: Mapping[str, Any]) -> Path:
+    """Check `record` and write it atomically, replacing an older one of the same run.
+
+    Raises `RecordError` for a record that `check_record` refuses (NaN and infinity included);
+    nothing is written then.
+    """
+    check_record(record)
+    config = record["config"]
+    path = record_path(results_dir, config["dataset"], config["arch"], record["run_id"])
+    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    return write_text(path, text + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Return the checked record in `path`.
+
+    Raises `RecordError` with a reason that does not repeat the path, `OSError` where the file
+    cannot be read.
+    """
+    try:
+        record = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"not valid JSON ({error})") from error
+    check_record(record)
+    assert isinstance(record, dict)
+    return record
+
+
+def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Record | None:
+    """Return the record of one run, None where there is none yet.
+
+    A broken file raises `RecordError` that names it, so that nothing overwrites it unseen.
+    """
+    path = record_path(results_dir, dataset, arch, run_id)
+    try:
+        return read_record(path)
+    except FileNotFoundError:
+        return None
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}; mend or delete the file") from error
+
+
+def read_records(results_dir: str | Path) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
+    """Return all valid records under `results_dir`, in path order, and the broken files.
+
+    Temporary and hidden files are ignored; a missing folder gives two empty tuples.
+    """
+    records: list[Record] = []
+    problems: list[Problem] = []
+    for path in sorted((Path(results_dir) / RECORDS_FOLDER).rglob("*.json")):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            records.append(read_record(path))
+        except RecordError as error:
+            problems.append(Problem(path, str(error)))
+        except OSError as error:
+            problems.append(Problem(path, error.strerror or str(error)))
+    return tuple(records), tuple(problems)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise RecordError(f"holds {name}, which is no JSON; use null where unknown")

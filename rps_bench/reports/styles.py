@@ -1,0 +1,56 @@
+"""How each method, dataset and architecture looks in a figure: fixed, so that figures compare.
+
+Colours are Okabe and Ito's and Paul Tol's muted set, apart under the common colour blindnesses;
+the marker and the dashes say the same again without colour. Sharing methods are solid, pruning
+methods dashed, `small` is dotted.
+"""
+
+from typing import NamedTuple
+
+
+class MethodStyle(NamedTuple):
+    """Colour, marker and line of one method's curve."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+SOLID, DASHED, DOTTED = "-", "--", ":"
+
+METHOD_STYLES = {
+    "dense": MethodStyle("#222222", "_", SOLID),
+    "stable_rps": MethodStyle("#0072B2", "o", SOLID),
+    "roast": MethodStyle("#D55E00", "s", SOLID),
+    "hashednet": MethodStyle("#E69F00", "D", SOLID),
+    "rpg": MethodStyle("#56B4E9", "^", SOLID),
+    "rand": MethodStyle("#8C8C8C", "v", DASHED),
+    "mag": MethodStyle("#117733", "p", DASHED),
+    "snip": MethodStyle("#CC79A7", "<", DASHED),
+    "grasp": MethodStyle("#882255", ">", DASHED),
+    "synflow": MethodStyle("#009E73", "h", DASHED),
+    "ltr": MethodStyle("#332288", "P", DASHED),
+    "small": MethodStyle("#666633", "d", DOTTED),
+}
+# A method that is not in the table yet: visible, and plainly without a style of its own.
+UNKNOWN_STYLE = MethodStyle("#AA0000", "8", "-.")
+
+DATASET_TITLES = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "tiny_imagenet": "Tiny ImageNet",
+}
+ARCH_TITLES = {"resnet20": "ResNet-20", "vgg11": "VGG-11"}
+
+
+def method_style(method: str) -> MethodStyle:
+    """Return the style of a method, the same in every figure."""
+    return METHOD_STYLES.get(method, UNKNOWN_STYLE)
+
+
+def method_rank(method: str) -> int:
+    """Return the method's place in the table above, which orders drawing; unknown ones last."""
+    return list(METHOD_STYLES).index(method) if method in METHOD_STYLES else len(METHOD_STYLES)

@@ -1,0 +1,160 @@
+"""The spine: one RunConfig in, one record out."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from rps_bench.config import RunConfig
+from rps_bench.console import RunProgress
+from rps_bench.costs.macs import measure_macs
+from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
+from rps_bench.costs.sizes import layer_densities, measure_sizes
+from rps_bench.datasets import load_dataset
+from rps_bench.datasets.base import Dataset
+from rps_bench.datasets.probe import probe_batch
+from rps_bench.datasets.splits import hold_out
+from rps_bench.devices import resolve_device
+from rps_bench.methods import build_method
+from rps_bench.models import build_model
+from rps_bench.records import SCHEMA_VERSION, Record, collect_provenance, write_record
+from rps_bench.seeds import named_generator
+from rps_bench.training.loop import Outcome, train
+from rps_bench.training.precision import resolve_precision
+
+
+def run(config: RunConfig, progress: RunProgress) -> Record:
+    """Train one compressed model and write its record; the method is a name to look up, no more.
+
+    Raises:
+        UserError: Data that cannot be had, or a combination that cannot be built.
+    """
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    provenance = collect_provenance()
+    reset_peak_memory(device)
+
+    dataset = load_dataset(config.dataset, config.data_root)
+    if config.evaluation_split == "validation":
+        dataset = hold_out(dataset, config.validation_images, config.seed)
+    probe_images, probe_labels = probe_batch(dataset, config.seed)
+
+    init = named_generator(config.seed, "init")
+    model = build_model(config.arch, dataset.num_classes, config.width, init).to(device)
+    method = build_method(config.method, config.compression, config.seed, **config.method_options)
+    compressed = method.compress(model, (probe_images.to(device), probe_labels.to(device)))
+
+    outcome = train(
+        compressed,
+        dataset.to(device),
+        config.recipe,
+        config.seed,
+        precision,
+        progress.show_step,
+        progress.show_epoch,
+    )
+
+    densities = layer_densities(compressed)
+    record: Record = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": config.run_id,
+        "status": "diverged" if outcome.divergence else "completed",
+        "reason": outcome.divergence,
+        "config": describe_config(config, str(device), precision, dataset),
+        "metrics": _metrics(outcome, config.evaluation_split),
+        "history": _history(outcome, config.evaluation_split),
+        "size": measure_sizes(compressed, model),
+        "cost": {
+            "train_seconds": round(outcome.train_seconds, 3),
+            "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
+            "peak_memory_bytes": peak_memory_bytes(device),
+            **measure_macs(compressed, dataset.image_size),
+        },
+        "method_report": {
+            "layer_densities": densities,
+            "collapsed_layers": [name for name, density in densities.items() if density == 0],
+        },
+        "provenance": provenance,
+    }
+    write_record(config.results_dir, record)
+    return record
+
+
+def record_failure(config: RunConfig, reason: str) -> Record:
+    """Write the record of a run that crashed; a later call of the same command tries it again."""
+    no_metrics = dict.fromkeys(("test_accuracy", "best_test_accuracy", "test_loss", "train_loss"))
+    sizes = ("dense_weights", "stored_weights", "dense_total", "stored_total")
+    costs = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
+    record: Record = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": config.run_id,
+        "status": "failed",
+        "reason": reason,
+        "config": describe_config(config, config.device, config.precision, None),
+        "metrics": no_metrics,
+        "history": [],
+        "size": dict.fromkeys((*sizes, "true_compression", "stored_bytes")),
+        "cost": dict.fromkeys(costs),
+        "provenance": collect_provenance(),
+    }
+    write_record(config.results_dir, record)
+    return record
+
+
+def describe_config(
+    config: RunConfig, device: str, precision: str, dataset: Dataset | None
+) -> dict[str, Any]:
+    """The ``config`` block of a record: what was asked for, with everything resolved."""
+    dataset_options: dict[str, Any] = {}
+    if dataset is not None:
+        dataset_options = {
+            "num_train": len(dataset.train),
+            "num_test": len(dataset.test),
+            "is_partial": dataset.is_partial,
+        }
+    return {
+        "dataset": config.dataset,
+        "arch": config.arch,
+        "method": config.method,
+        "label": config.label,
+        "compression": config.compression,
+        "seed": config.seed,
+        "recipe": config.recipe.name,
+        "evaluation_split": config.evaluation_split,
+        "precision": precision,
+        "device": device,
+        "dataset_options": dataset_options,
+        "arch_options": {"width": config.width},
+        "method_options": dict(config.method_options),
+        "recipe_options": {
+            key: value for key, value in asdict(config.recipe).items() if key != "name"
+        },
+    }
+
+
+def _metrics(outcome: Outcome, split: str) -> dict[str, float | None]:
+    """Headline numbers after the last epoch, under the name of the split they were measured on."""
+    metrics: dict[str, float | None] = dict.fromkeys(
+        ("test_accuracy", "best_test_accuracy", "test_loss", "train_loss")
+    )
+    if outcome.divergence is None:
+        last = outcome.epochs[-1]
+        metrics["train_loss"] = last.train_loss
+        metrics[f"{split}_loss"] = last.test_loss
+        metrics[f"{split}_accuracy"] = last.test_accuracy
+        metrics[f"best_{split}_accuracy"] = max(epoch.test_accuracy for epoch in outcome.epochs)
+    return metrics
+
+
+def _history(outcome: Outcome, split: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": epoch.epoch,
+            "lr": epoch.learning_rate,
+            "train_loss": epoch.train_loss,
+            f"{split}_loss": epoch.test_loss,
+            f"{split}_accuracy": epoch.test_accuracy,
+            "train_seconds": round(epoch.train_seconds, 3),
+        }
+        for epoch in outcome.epochs
+    ]

@@ -1,0 +1,32 @@
+"""The table of datasets and the door of the room."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rps_bench.datasets import DATASETS, load_dataset
+from rps_bench.datasets.archives import LAYOUTS
+from rps_bench.errors import UserError
+
+
+def test_table_is_consistent() -> None:
+    assert list(DATASETS) == ["digits", "cifar10", "cifar100", "tiny_imagenet"]
+    for name, info in DATASETS.items():
+        assert info.name == name
+        assert (info.hub is None) == (info.archive is None)
+        assert info.archive is None or info.archive.layout in LAYOUTS
+    assert DATASETS["tiny_imagenet"].std == (0.276, 0.269, 0.282)
+    assert [info.flip for info in DATASETS.values()] == [False, True, True, True]
+
+
+def test_table_needs_no_torch() -> None:
+    code = "import sys, rps_bench.datasets; sys.exit('torch' in sys.modules)"
+    folder = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
+
+
+def test_unknown_name_is_refused_with_the_allowed_ones() -> None:
+    with pytest.raises(UserError, match=r"'mnist'.*digits, cifar10, cifar100, tiny_imagenet"):
+        load_dataset("mnist")
