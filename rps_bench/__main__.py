@@ -5,6 +5,7 @@ which launches them one by one or through a launcher plugin. torch is imported o
 really starts.
 """
 
+import argparse
 import os
 import sys
 import traceback
@@ -13,11 +14,12 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from rps_bench.config import InapplicableError, RunConfig
+from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
 from rps_bench.errors import UserError
+from rps_bench.freeze import InapplicableError
 from rps_bench.records.schema import Record
-from rps_bench.records.store import find_record, record_path
+from rps_bench.records.store import find_record
 from rps_bench.sweep import (
     CONFIG_NAME,
     config_folder,
@@ -32,12 +34,12 @@ INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", 
 
 
 def main() -> None:
-    """Entry point. Exit status: 0 all runs recorded, 1 a run failed, 2 bad input, 130 interrupted."""
-    arguments = get_args_parser().parse_args()
-    if any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS):
-        _launch()
-        return
+    """Entry point. Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted."""
     try:
+        arguments = _parse(sys.argv[1:])
+        if any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS):
+            _launch()
+            return
         sys.exit(_run_all(arguments.overrides, arguments.multirun))
     except UserError as error:
         print(f"rps_bench: error: {error}", file=sys.stderr)
@@ -49,10 +51,28 @@ def main() -> None:
         sys.exit(130)
 
 
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags and the overrides, in any order; Hydra itself then sees the flags first."""
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign, assignment]
+    arguments = parser.parse_intermixed_args(words)
+    sys.argv[1:] = [w for w in words if w not in arguments.overrides] + arguments.overrides
+    return arguments
+
+
+def _refuse(message: str) -> None:
+    raise UserError(f"{message}; --help shows what is allowed")
+
+
 def _run_all(overrides: list[str], is_sweep: bool) -> int:
     """Plan, check, launch, sum up; returns the exit status."""
     configs, is_sweep = plan_runs(overrides, is_sweep)
-    pending = [config for config in configs if not _say_if_done(config)]
+    pending = []
+    for config in configs:
+        if _is_done(config):
+            say(f"already recorded, skipped: {config.run_id}")
+        else:
+            pending.append(config)
     if not pending:
         return 0
     from rps_bench.preflight import check_buildable
@@ -60,7 +80,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     check_buildable(pending)
     require_writable(pending[0].results_dir)
     _launch()
-    failed = [config for config in pending if _status(config) not in DONE]
+    failed = [config for config in pending if not _is_done(config)]
     if is_sweep:
         say(f"{len(configs)} runs: {len(configs) - len(failed)} recorded, {len(failed)} failed")
         for config in failed:
@@ -77,12 +97,12 @@ def _launch() -> None:
 
 
 def run_composed(composed: DictConfig) -> None:
-    """One job: train and record it unless that is done. A crash is recorded and shown, not raised."""
+    """One job: train and record it unless that is done. A crash is recorded and shown."""
     try:
         config = freeze_composed(composed)
     except InapplicableError:
         return  # a sweep said so when it was planned
-    if _status(config) in DONE:
+    if _is_done(config):
         return
     from rps_bench.run import record_failure, run
 
@@ -108,22 +128,18 @@ def describe(record: Record) -> str:
     )
 
 
-def _say_if_done(config: RunConfig) -> bool:
-    record = find_record(config.results_dir, config.dataset, config.arch, config.run_id)
-    if record is None or record["status"] not in DONE:
-        return False
-    path = record_path(config.results_dir, config.dataset, config.arch, config.run_id)
-    say(f"already recorded ({record['status']}), skipped: {path}")
-    return True
+def _find(config: RunConfig) -> Record | None:
+    return find_record(config.results_dir, config.dataset, config.arch, config.run_id)
 
 
-def _status(config: RunConfig) -> str | None:
-    record = find_record(config.results_dir, config.dataset, config.arch, config.run_id)
-    return None if record is None else str(record["status"])
+def _is_done(config: RunConfig) -> bool:
+    """Whether the run has a record that need not be tried again."""
+    record = _find(config)
+    return record is not None and record["status"] in DONE
 
 
 def _reason(config: RunConfig) -> str:
-    record = find_record(config.results_dir, config.dataset, config.arch, config.run_id)
+    record = _find(config)
     return "no record was written" if record is None else str(record["reason"])
 
 

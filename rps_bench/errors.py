@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """Input the user can mend: its message is one line that names what is allowed or how to get it."""
+    """Input the user can mend: one line that names what is allowed, or how to get it."""

@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress
 from rps_bench.costs.macs import measure_macs
@@ -32,7 +30,6 @@ def run(config: RunConfig, progress: RunProgress) -> Record:
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     provenance = collect_provenance()
-    reset_peak_memory(device)
 
     dataset = load_dataset(config.dataset, config.data_root)
     if config.evaluation_split == "validation":
@@ -44,6 +41,7 @@ def run(config: RunConfig, progress: RunProgress) -> Record:
     method = build_method(config.method, config.compression, config.seed, **config.method_options)
     compressed = method.compress(model, (probe_images.to(device), probe_labels.to(device)))
 
+    reset_peak_memory(device)
     outcome = train(
         compressed,
         dataset.to(device),
@@ -53,6 +51,8 @@ def run(config: RunConfig, progress: RunProgress) -> Record:
         progress.show_step,
         progress.show_epoch,
     )
+
+    peak_memory = peak_memory_bytes(device)
 
     densities = layer_densities(compressed)
     record: Record = {
@@ -67,7 +67,7 @@ def run(config: RunConfig, progress: RunProgress) -> Record:
         "cost": {
             "train_seconds": round(outcome.train_seconds, 3),
             "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
-            "peak_memory_bytes": peak_memory_bytes(device),
+            "peak_memory_bytes": peak_memory,
             **measure_macs(compressed, dataset.image_size),
         },
         "method_report": {

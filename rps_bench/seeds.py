@@ -12,8 +12,9 @@ def derive_key(seed: int, *names: str | int) -> int:
 
     Args:
         seed: The run's seed.
-        names: The purpose, for example ``("augmentation", epoch)``.
+        names: The purpose, for example ``("augmentation", epoch)``; no name holds a slash.
     """
+    assert not any("/" in str(name) for name in names), names
     text = "/".join(["rps_bench", str(seed), *map(str, names)])
     return int.from_bytes(
         hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True
@@ -21,5 +22,8 @@ def derive_key(seed: int, *names: str | int) -> int:
 
 
 def named_generator(seed: int, *names: str | int) -> torch.Generator:
-    """A CPU generator for one purpose. CPU always, so that a GPU run draws the same numbers."""
+    """A CPU generator for one purpose. CPU always, so that a GPU run draws the same numbers.
+
+    PyTorch's generator takes the lower 32 bits of the key.
+    """
     return torch.Generator().manual_seed(derive_key(seed, *names))

@@ -19,9 +19,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rps_bench.config import TOP_KEYS, InapplicableError, RunConfig, freeze
+from rps_bench.config import RunConfig
 from rps_bench.console import say
 from rps_bench.errors import UserError
+from rps_bench.freeze import TOP_KEYS, InapplicableError, freeze
 
 CONFIG_NAME = "config"
 

@@ -1,6 +1,8 @@
 """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,18 +20,8 @@ def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
         image_size: Height and width of its input.
     """
     uses: dict[str, int] = {}
-
-    def counter(name: str, channel_axis: int) -> object:
-        def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
-            positions = output.numel() // output.shape[channel_axis]
-            uses[name] = uses.get(name, 0) + positions
-
-        return count
-
     handles = [
-        layer.register_forward_hook(
-            counter(f"{name}.weight", -1 if isinstance(layer, nn.Linear) else 1)
-        )  # type: ignore[arg-type]
+        layer.register_forward_hook(_counter(f"{name}.weight", uses))
         for name, layer in compressible_layers(model)
     ]
     weight = next(model.parameters())
@@ -40,6 +32,16 @@ def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
         for handle in handles:
             handle.remove()
     return uses
+
+
+def _counter(name: str, uses: dict[str, int]) -> Callable[[nn.Module, Any, torch.Tensor], None]:
+    """A hook that adds the layer's output positions of one image to its entry in ``uses``."""
+
+    def count(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        num_channels = output.shape[-1 if isinstance(layer, nn.Linear) else 1]
+        uses[name] = uses.get(name, 0) + output.numel() // num_channels
+
+    return count
 
 
 def measure_macs(compressed: CompressedModel, image_size: int) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Peak memory of a stretch of work: the GPU's allocator, or this process's resident memory."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -12,10 +13,8 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
+    with contextlib.suppress(OSError):  # without this the peak is the whole process's
         Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the resident peak
-    except OSError:
-        pass  # without it the peak is the whole process's
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -6,7 +6,7 @@ from torch import nn
 
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import to_bytes
-from rps_bench.methods.layout import flatten_weights, layer_sizes
+from rps_bench.methods.layout import count_parameters, flatten_weights, layer_sizes
 
 
 def measure_sizes(compressed: CompressedModel, dense: nn.Module) -> dict[str, Any]:
@@ -25,11 +25,6 @@ def measure_sizes(compressed: CompressedModel, dense: nn.Module) -> dict[str, An
         "true_compression": dense_total / stored_total,
         "stored_bytes": len(to_bytes(compressed)),
     }
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Numbers in the unique parameters that the model holds."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def layer_densities(compressed: CompressedModel) -> dict[str, float]:

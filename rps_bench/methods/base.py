@@ -2,13 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from rps_bench import checks
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
@@ -30,8 +30,7 @@ class Method(ABC):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.compression) and self.compression >= 1):
-            raise UserError(f"compression must be a finite number >= 1, got {self.compression}")
+        checks.number("compression", self.compression, "a finite number >= 1", lambda c: c >= 1)
 
     @abstractmethod
     def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
@@ -59,22 +58,3 @@ class Method(ABC):
                 f"the largest for this network is {n}"
             )
         return m
-
-
-def check_choice(option: str, value: object, allowed: Collection[str]) -> None:
-    """Raise a UserError unless the option's value is one of the allowed names."""
-    if value not in allowed:
-        raise UserError(f"{option} must be one of {', '.join(allowed)}, got {value}")
-
-
-def check_positive(option: str, value: object) -> None:
-    """Raise a UserError unless the option's value is a finite number above 0."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):  # type: ignore[arg-type]
-        raise UserError(f"{option} must be a finite number above 0, got {value}")
-
-
-def check_count(option: str, value: object) -> None:
-    """Raise a UserError unless the option's value is a whole number from 1 up."""
-    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        raise UserError(f"{option} must be a whole number from 1 up, got {value}")

@@ -45,10 +45,10 @@ class CompressedModel(nn.Module):
         self.skeleton = copy.deepcopy(model)
         self._layers = [layer for _, layer in compressible_layers(self.skeleton)]
         for layer in self._layers:
-            del layer._parameters["weight"]
+            layer.register_parameter("weight", None)  # keeps its place among the parameters
 
     def weights(self) -> torch.Tensor:
-        """(n,) recovered flat weights w = A theta."""
+        """(n,) recovered flat weights w = A theta; for a dense network a view of theta."""
         return self.weight_map.recover(self.stored)
 
     def gradient_scale(self) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 from rps_bench.errors import UserError
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.layout import flatten_weights
+from rps_bench.methods.layout import count_parameters, flatten_weights
 from rps_bench.methods.weight_map import IdentityMap
 from rps_bench.seeds import named_generator
 
@@ -67,11 +67,6 @@ class Small(Method):
         narrow = model.narrowed(width, named_generator(self.seed, "small"))
         weights = flatten_weights(model)
         return store_everything(narrow.to(weights.device, weights.dtype))
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Numbers in all parameters of a network."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def widest_within(model: Narrowable, budget: float) -> int:

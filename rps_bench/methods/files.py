@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
+from rps_bench import checks
 from rps_bench.atomic import write_bytes
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
@@ -66,19 +67,29 @@ def load_compressed(path: str | Path, model: nn.Module | None = None) -> Compres
     """
     header, tensors = _read(Path(path))
     try:
-        dense = model if model is not None else _build_architecture(header["architecture"])
-        layout = layout_of(dense)
-        if [[name, list(shape)] for name, shape in layout] != header["layout"]:
-            raise UserError(f"{path}: its layer table does not fit the network")
-        stored = tensors.pop("stored")
-        weight_map = _build_map(header["map"], layout, tensors)
-        if header["scaling"] not in SCALINGS or stored.shape != (weight_map.num_stored,):
-            raise UserError(f"{path}: its header and its stored values do not agree")
-        compressed = CompressedModel(dense, weight_map, stored, header["scaling"])
-        skeleton = {k.removeprefix("skeleton."): v for k, v in tensors.items()}
-        compressed.skeleton.load_state_dict(skeleton)
-    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise UserError(f"{path}: not a whole compressed model ({error})") from error
+        return _rebuild(header, tensors, model)
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a whole compressed model ({reason})") from error
+
+
+def _rebuild(
+    header: dict[str, Any], tensors: dict[str, torch.Tensor], model: nn.Module | None
+) -> CompressedModel:
+    """The model of a file's header and tensors."""
+    dense = _build_architecture(header["architecture"]) if model is None else model
+    layout = layout_of(dense)
+    if [[name, list(shape)] for name, shape in layout] != header["layout"]:
+        raise ValueError("its layer table does not fit the network")
+    stored = tensors.pop("stored")
+    weight_map = _build_map(header["map"], layout, tensors)
+    if header["scaling"] not in SCALINGS or stored.shape != (weight_map.num_stored,):
+        raise ValueError("its header and its stored values do not agree")
+    if model is None:  # built without storage so far: nothing of a bad file's size was allocated
+        dense = dense.to_empty(device=stored.device)
+    compressed = CompressedModel(dense.to(stored.dtype), weight_map, stored, header["scaling"])
+    skeleton = {k.removeprefix("skeleton."): v for k, v in tensors.items()}
+    compressed.skeleton.load_state_dict(skeleton)
     return compressed
 
 
@@ -114,12 +125,11 @@ def _describe_architecture(skeleton: nn.Module) -> dict[str, Any] | None:
 
 
 def _build_architecture(description: dict[str, Any] | None) -> nn.Module:
+    """The network of a description, without storage."""
     if description is None:
-        raise UserError("the file's network is not one of this package's: pass it as model")
-    # A large width in a hostile header must not cost memory before the layer table is checked.
+        raise ValueError("its network is not one of this package's: pass it as model")
     with torch.device("meta"):
-        model = build_model(**description)
-    return model.to_empty(device="cpu")
+        return build_model(**description)
 
 
 def _describe_map(weight_map: WeightMap) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -148,11 +158,23 @@ def _build_map(
             return SelectionMap(n, _unpack_bits(tensors.pop("mask"), n))
         kept = tensors.pop("kept").long()
         if kept.numel() and (kept[0] < 0 or kept[-1] >= n or bool((kept.diff() <= 0).any())):
-            raise UserError("the list of kept weights is not ascending within the network")
+            raise ValueError("its list of kept weights is not ascending within the network")
         return SelectionMap(n, kept)
     if kind not in SHARING_MAPS:
-        raise UserError(f"unknown map {kind!r}")
+        raise ValueError(f"unknown map {kind!r}")
+    _check_sharing(description, layout)
     return SHARING_MAPS[kind](layout, **description)
+
+
+def _check_sharing(description: dict[str, Any], layout: Layout) -> None:
+    """Raise a UserError unless a sharing map can be computed from the description."""
+    m = checks.whole_number("its num_stored", description["num_stored"], 1, num_weights(layout))
+    tile = checks.whole_number("its tile", description.get("tile", 1), 1)
+    checks.whole_number("its seed", description["seed"], 0)
+    if len(description["scales"]) != len(layout) or tile**2 > m:
+        raise ValueError("its scales or its tile do not fit the network")
+    for scale in description["scales"]:
+        checks.positive_number("its scale", scale)
 
 
 def _pack_bits(kept: torch.Tensor, num_bits: int) -> torch.Tensor:

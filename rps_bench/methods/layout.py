@@ -1,21 +1,30 @@
 """How a network's compressible weights lie in one flat vector w of n numbers."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import nn
 
+from rps_bench.errors import UserError
 from rps_bench.models.initialisation import COMPRESSIBLE_TYPES, theoretical_init_std
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def compressible_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every convolution and linear layer with its qualified name, in module order."""
-    for name, layer in model.named_modules():
-        if isinstance(layer, COMPRESSIBLE_TYPES):
-            yield name, layer
+def compressible_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Every convolution and linear layer with its qualified name, in module order.
+
+    Raises:
+        UserError: There is none.
+    """
+    layers: list[tuple[str, nn.Module]] = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if isinstance(layer, COMPRESSIBLE_TYPES)
+    ]
+    if not layers:
+        raise UserError("the network has no convolution or linear layer to compress")
+    return layers
 
 
 def weight_of(layer: nn.Module) -> torch.Tensor:
@@ -48,6 +57,11 @@ def num_weights(layout: Layout) -> int:
     return sum(layer_sizes(layout))
 
 
+def count_parameters(model: nn.Module) -> int:
+    """Numbers in the unique parameters that a model holds, biases and BatchNorm included."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def flatten_weights(model: nn.Module) -> torch.Tensor:
     """A copy of the model's weights as the flat vector w, (n,)."""
     weights = [weight_of(layer).detach().reshape(-1) for _, layer in compressible_layers(model)]
@@ -56,5 +70,5 @@ def flatten_weights(model: nn.Module) -> torch.Tensor:
 
 def split_weights(flat: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
     """Views of the flat vector w (n,) in the layers' shapes, in flat order."""
-    pieces = flat.split(list(layer_sizes(layout)))
+    pieces = flat.split_with_sizes(list(layer_sizes(layout)))
     return [piece.view(shape) for piece, (_, shape) in zip(pieces, layout, strict=True)]

@@ -1,4 +1,4 @@
-"""The one idea of the benchmark: recovered weights are a linear map of the stored values, w = A theta.
+"""The one idea of the benchmark: weights are a linear map of the stored values, w = A theta.
 
 A is n x m with at most one non-zero per row. Pruning selects, sharing scatters. Columns have
 disjoint supports, so A'A is diagonal (``gram``).

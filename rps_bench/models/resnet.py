@@ -67,4 +67,5 @@ class ResNet20(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) normalised images -> (B, num_classes) logits."""
         features = self.blocks(F.relu(self.bn(self.stem(images))))
-        return self.classifier(features.mean(dim=(2, 3)))
+        logits: torch.Tensor = self.classifier(features.mean(dim=(2, 3)))
+        return logits

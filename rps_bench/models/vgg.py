@@ -47,4 +47,5 @@ class VGG11(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) normalised images -> (B, num_classes) logits."""
-        return self.classifier(self.features(images).mean(dim=(2, 3)))
+        logits: torch.Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))
+        return logits

@@ -73,8 +73,10 @@ def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -
     path = record_path(results_dir, dataset, arch, run_id)
     try:
         return read_record(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror})") from error
     except RecordError as error:
         raise RecordError(f"{path}: {error}; mend or delete the file") from error
 

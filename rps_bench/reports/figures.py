@@ -13,8 +13,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rps_bench.records import read_records
 from rps_bench.atomic import write_bytes
+from rps_bench.records import read_records
 from rps_bench.reports.panels import split_panels
 from rps_bench.reports.plot import Abscissa, draw_panel
 from rps_bench.reports.table import build_table

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.records import read_records
 from rps_bench.atomic import write_text
+from rps_bench.records import read_records
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, COST_KEYS, METRIC_KEYS, SIZE_KEYS
 
 TABLE_NAME = "table.csv"

@@ -29,11 +29,10 @@ def evaluate(model: nn.Module, dataset: Dataset, precision: str) -> Evaluation:
     loss = torch.zeros((), dtype=torch.float64, device=device)
     model.eval()
     with torch.inference_mode():
-        batches = zip(
-            split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
-        )
-        for raw, labels in batches:
-            images = normalise(raw, dataset.mean, dataset.std, dtype)
+        for start in range(0, len(split), EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            images = normalise(split.images[batch], dataset.mean, dataset.std, dtype)
+            labels = split.labels[batch]
             with autocast(precision, device):
                 logits = model(images.contiguous(memory_format=torch.channels_last))
             logits = logits.to(dtype)

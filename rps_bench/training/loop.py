@@ -38,7 +38,10 @@ class EpochResult:
 
 @dataclass
 class Outcome:
-    """What a training run gave. ``divergence`` says where a diverged run ended, None otherwise."""
+    """What a training run gave. ``divergence`` says where a diverged run ended, None otherwise.
+
+    A diverged run counts the steps up to the one where the loss was looked at.
+    """
 
     epochs: list[EpochResult] = field(default_factory=list)
     divergence: str | None = None
@@ -132,7 +135,7 @@ class Trainer:
             images, labels = self._batch(
                 split, plan.order[seen], plan.shifts[seen], plan.flips[seen]
             )
-            loss_sum += self.train_step(images, labels).detach() * len(labels)
+            loss_sum += self.train_step(images, labels).detach().double() * len(labels)
             if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
                 self._check(loss_sum, epoch)
         return float(loss_sum) / (self.num_images - first_image)

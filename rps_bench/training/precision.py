@@ -5,9 +5,13 @@ from pathlib import Path
 
 import torch
 
+from rps_bench import checks
+from rps_bench.training.recipe import PRECISIONS
+
 
 def resolve_precision(requested: str, device: torch.device) -> str:
     """``fp32`` or ``bf16``; ``auto`` takes bf16 only where the hardware has it natively."""
+    checks.choice("precision", requested, PRECISIONS)
     if requested != "auto":
         return requested
     return "bf16" if _has_native_bf16(device) else "fp32"

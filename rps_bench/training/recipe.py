@@ -3,12 +3,15 @@
 Imports no torch, so that the command line checks a recipe at once.
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Self
 
+from rps_bench import checks
 from rps_bench.errors import UserError
 
 SCHEDULES = ("step", "one_cycle")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -46,31 +49,44 @@ class Recipe:
     max_steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
-        for option in ("epochs", "batch_size"):
-            _require_count(option, getattr(self, option))
+        checks.text("recipe.name", self.name)
+        checks.whole_number("recipe.epochs", self.epochs, 1)
+        checks.whole_number("recipe.batch_size", self.batch_size, 1)
+        checks.positive_number("recipe.lr", self.lr)
+        checks.number("recipe.momentum", self.momentum, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        checks.truth_value("recipe.nesterov", self.nesterov)
+        checks.number("recipe.weight_decay", self.weight_decay, "a number >= 0", lambda x: x >= 0)
+        checks.choice("recipe.schedule", self.schedule, SCHEDULES)
+        checks.number("recipe.factor", self.factor, "a number in (0, 1]", lambda x: 0 < x <= 1)
         if self.max_steps_per_epoch is not None:
-            _require_count("max_steps_per_epoch", self.max_steps_per_epoch)
-        _require_number("lr", self.lr, self.lr > 0, "above 0")
-        _require_number("momentum", self.momentum, 0 <= self.momentum < 1, "in [0, 1)")
-        _require_number("weight_decay", self.weight_decay, self.weight_decay >= 0, "from 0 up")
-        _require_number("factor", self.factor, 0 < self.factor <= 1, "in (0, 1]")
-        if self.schedule not in SCHEDULES:
-            allowed = ", ".join(SCHEDULES)
-            raise UserError(f"recipe.schedule must be one of {allowed}, got {self.schedule}")
+            checks.whole_number("recipe.max_steps_per_epoch", self.max_steps_per_epoch, 1)
+        self._check_drops()
         if self.nesterov and self.momentum == 0:
             raise UserError("recipe.nesterov=true needs a recipe.momentum above 0")
-        if any(drop < 1 for drop in self.drops):
-            raise UserError(f"recipe.drops must be epochs from 1 up, got {list(self.drops)}")
+
+    def _check_drops(self) -> None:
+        """Refuse drops that would silently do nothing."""
+        for drop in self.drops:
+            checks.whole_number("recipe.drops", drop, 1)
+        if self.drops and self.schedule != "step":
+            raise UserError("recipe.drops needs recipe.schedule=step; set recipe.drops=[]")
+        if self.drops and max(self.drops) >= self.epochs:
+            raise UserError(
+                f"recipe.drops {list(self.drops)} must come before the last of {self.epochs} "
+                "epochs; set others, or recipe.drops=[]"
+            )
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """A recipe from plain yaml values: lists become tuples, whole numbers floats where due."""
+        typed = dict(values)
+        if isinstance(drops := typed.get("drops"), list):
+            typed["drops"] = tuple(drops)
+        for key in ("lr", "momentum", "weight_decay", "factor"):
+            typed[key] = checks.number(f"recipe.{key}", typed[key])
+        if not isinstance(typed["drops"], tuple):
+            raise UserError(f"recipe.drops must be a list of epochs, got {typed['drops']}")
+        return cls(**typed)
 
 
 RECIPE_KEYS = tuple(field.name for field in fields(Recipe))
-
-
-def _require_count(option: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"recipe.{option} must be a whole number from 1 up, got {value}")
-
-
-def _require_number(option: str, value: float, holds: bool, range_: str) -> None:
-    if not (math.isfinite(value) and holds):
-        raise UserError(f"recipe.{option} must be a number {range_}, got {value}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from rps_bench.methods.base import Method, Probe, check_choice, check_count
+from rps_bench import checks
+from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of
 from rps_bench.methods.pruning.rounds import prune_in_rounds
@@ -25,7 +26,7 @@ class PruningMethod(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("method.rounds", self.rounds)
+        checks.whole_number("method.rounds", self.rounds, 1)
 
     @abstractmethod
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
@@ -57,4 +58,4 @@ class ProbedPruningMethod(PruningMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("method.score_mode", self.score_mode, ("train", "eval"))
+        checks.choice("method.score_mode", self.score_mode, ("train", "eval"))

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.methods.base import Probe
-from rps_bench.methods.layout import compressible_layers, weight_of
+from rps_bench.methods.layout import compressible_layers, flatten_weights, weight_of
 
 PASS_SIZE = 256  # images of the probe in one pass: bounds memory, as the harness behind the paper
 
@@ -17,7 +18,7 @@ def layer_weights(model: nn.Module) -> list[torch.Tensor]:
 
 
 def passes(probe: Probe) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
-    """The probe in equal parts of at most ``PASS_SIZE`` images: (images, labels, share of the probe).
+    """The probe in parts of at most ``PASS_SIZE`` images: (images, labels, share of the probe).
 
     In train mode each pass is normalised by its own statistics.
     """
@@ -35,3 +36,13 @@ def flat_gradient(
         value, weights, create_graph=differentiable, allow_unused=True, materialize_grads=True
     )
     return torch.cat([grad.reshape(-1) for grad in grads])
+
+
+def probe_loss_gradient(model: nn.Module, probe: Probe, temperature: float = 1.0) -> torch.Tensor:
+    """(n,) gradient of the mean cross-entropy over the probe, logits divided by a temperature."""
+    weights = layer_weights(model)
+    gradient = torch.zeros_like(flatten_weights(model))
+    for images, labels, share in passes(probe):
+        loss = F.cross_entropy(model(images) / temperature, labels)
+        gradient += share * flat_gradient(loss, weights)
+    return gradient

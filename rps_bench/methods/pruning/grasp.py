@@ -10,7 +10,12 @@ from torch import nn
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import ProbedPruningMethod
-from rps_bench.methods.pruning.gradients import flat_gradient, layer_weights, passes
+from rps_bench.methods.pruning.gradients import (
+    flat_gradient,
+    layer_weights,
+    passes,
+    probe_loss_gradient,
+)
 
 TEMPERATURE = 200.0  # divides the logits, as the authors do
 
@@ -25,10 +30,7 @@ class Grasp(ProbedPruningMethod):
         """(n,) w * (H g), H g by double backward with g held constant."""
         model.train(self.score_mode == "train")
         weights = layer_weights(model)
-        gradient = torch.zeros_like(flatten_weights(model))
-        for images, labels, share in passes(probe):
-            loss = F.cross_entropy(model(images) / TEMPERATURE, labels)
-            gradient += share * flat_gradient(loss, weights)
+        gradient = probe_loss_gradient(model, probe, TEMPERATURE)
         product = torch.zeros_like(gradient)
         for images, labels, share in passes(probe):
             loss = F.cross_entropy(model(images) / TEMPERATURE, labels)

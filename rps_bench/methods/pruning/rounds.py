@@ -23,8 +23,8 @@ def num_kept_after(round_number: int, num_rounds: int, num_weights: int, num_sto
     """Weights kept after a round: exactly m after the last, never fewer before it."""
     if round_number == num_rounds:
         return num_stored
-    kept = math.floor(num_weights * (num_stored / num_weights) ** (round_number / num_rounds))
-    return max(kept, num_stored)
+    share: float = (num_stored / num_weights) ** (round_number / num_rounds)
+    return max(math.floor(num_weights * share), num_stored)
 
 
 def prune_in_rounds(

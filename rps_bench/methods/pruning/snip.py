@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import ProbedPruningMethod
-from rps_bench.methods.pruning.gradients import flat_gradient, layer_weights, passes
+from rps_bench.methods.pruning.gradients import probe_loss_gradient
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,4 @@ class Snip(ProbedPruningMethod):
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
         """(n,) abs(w * dL/dw), L the mean cross-entropy over the probe."""
         model.train(self.score_mode == "train")
-        weights = layer_weights(model)
-        gradient = torch.zeros_like(flatten_weights(model))
-        for images, labels, share in passes(probe):
-            gradient += share * flat_gradient(F.cross_entropy(model(images), labels), weights)
-        return (flatten_weights(model) * gradient).abs()
+        return (flatten_weights(model) * probe_loss_gradient(model, probe)).abs()

@@ -1,20 +1,27 @@
-"""The parameter-sharing methods: one repository theta for the whole network, read through a hash map.
+"""The parameter-sharing methods: one repository theta, read through a hash map.
 
 lambda of a layer = (theoretical std of its dense init) / init_std, so that the recovered weights
 of a Normal(0, init_std) repository have the dense std in every layer.
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import nn
 
+from rps_bench import checks
 from rps_bench.errors import UserError
-from rps_bench.methods.base import Method, Probe, check_choice, check_count, check_positive
+from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.layout import Layout, flatten_weights, init_stds_of, layout_of
+from rps_bench.methods.layout import (
+    Layout,
+    flatten_weights,
+    init_stds_of,
+    layout_of,
+    num_weights,
+)
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.sharing.balanced import BalancedMap
 from rps_bench.methods.sharing.hashed import HashedMap
@@ -40,9 +47,9 @@ class SharingMethod(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("method.init_std", self.init_std)
-        check_choice("method.repository_init", self.repository_init, REPOSITORY_INITS)
-        check_choice("method.scaling", self.scaling, SCALINGS)
+        checks.positive_number("method.init_std", self.init_std)
+        checks.choice("method.repository_init", self.repository_init, REPOSITORY_INITS)
+        checks.choice("method.scaling", self.scaling, SCALINGS)
 
     @abstractmethod
     def build_map(self, layout: Layout, scales: tuple[float, ...]) -> SharingMap:
@@ -83,17 +90,17 @@ class Roast(SharingMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("method.tile", self.tile)
+        checks.whole_number("method.tile", self.tile, 1)
 
     def num_stored(self, layout: Layout) -> int:
         """m, at least one tile."""
         m = super().num_stored(layout)
         if m < self.tile**2:
-            n = sum(torch.Size(shape).numel() for _, shape in layout)
+            largest = math.floor(100 * num_weights(layout) / self.tile**2) / 100  # never above
             raise UserError(
                 f"roast stores at least one tile of {self.tile} x {self.tile} = {self.tile**2} "
                 f"values, compression {self.compression:g} leaves {m}: use a compression of at "
-                f"most {n / self.tile**2:.2f}, or shrink the tile with method.tile"
+                f"most {largest:.2f}, or shrink the tile with method.tile"
             )
         return m
 

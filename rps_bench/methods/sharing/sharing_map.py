@@ -54,7 +54,7 @@ class SharingMap(WeightMap):
     def scale_layers_(self, flat: torch.Tensor) -> torch.Tensor:
         """Multiply each layer's part of ``flat`` (n,) by its lambda, in place."""
         for piece, scale in zip(
-            flat.split(list(layer_sizes(self.layout))), self.scales, strict=True
+            flat.split_with_sizes(list(layer_sizes(self.layout))), self.scales, strict=True
         ):
             piece.mul_(scale)
         return flat

@@ -1,0 +1,48 @@
+# rps_bench: `make help` lists what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= results
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types check pareto-plots bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP) ## make .venv and install the package with its development tools, once
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rps_bench needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## train the embedded default sweep, write table and plots under demo/ (minutes)
+	$(BIN)/python -m rps_bench experiment=demo results_dir=demo
+	$(BIN)/python -m rps_bench.reports demo
+
+test: $(STAMP) ## run the tests (minutes)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## check types
+	$(BIN)/mypy
+
+check: lint types test ## everything that has to hold before a commit
+
+pareto-plots: $(STAMP) ## table.csv and plots from all records under results/ (RESULTS=folder for another)
+	$(BIN)/python -m rps_bench.reports $(RESULTS)
+
+bench: $(STAMP) ## time recovering the weights against copying them and against a training step
+	$(BIN)/python scripts/benchmark_recovery.py
+
+clean: ## remove caches and the demo's results; keep .venv, data and results/
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find rps_bench tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,141 @@
+"""From composed yaml tables to a checked RunConfig: the door that no bad value passes.
+
+Imports no torch, so that a bad value ends the command at once.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rps_bench import checks
+from rps_bench.config import RunConfig
+from rps_bench.datasets.info import DATASETS
+from rps_bench.errors import UserError
+from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
+
+EVALUATION_SPLITS = ("test", "validation")
+DEFAULT_COMPRESSION = 10.0
+LARGEST_SEED = 2**63 - 1
+LARGEST_WIDTH = 65_536
+
+TOP_KEYS = (
+    "dataset",
+    "arch",
+    "method",
+    "recipe",
+    "tracking",
+    "compression",
+    "seed",
+    "evaluation_split",
+    "data_root",
+    "results_dir",
+    "device",
+    "precision",
+)
+
+
+class InapplicableError(UserError):
+    """A combination that makes no sense: an error alone, skipped with a line in a sweep."""
+
+
+def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
+    """Check one run's composed config and freeze it.
+
+    Args:
+        composed: Plain containers, interpolations resolved.
+        config_folder: Where ``method/<name>.yaml`` holds the methods' default options.
+
+    Raises:
+        InapplicableError: A compression that the method does not have.
+        UserError: Any other bad value; one line that names what is allowed.
+    """
+    _check_keys("", composed, TOP_KEYS)
+    dataset = _table(composed, "dataset", ("name", "validation_images"))
+    arch = _table(composed, "arch", ("name", "width"))
+    recipe = _table(composed, "recipe", RECIPE_KEYS)
+    method = dict(_table(composed, "method"))
+    method_name, fixed = checks.text("method", method.pop("name")), method.pop(FIXED, None)
+    defaults = _method_defaults(config_folder, method_name)
+    options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
+    changed = {k: v for k, v in sorted(options.items()) if k not in defaults or defaults[k] != v}
+    width, data_root = arch["width"], composed["data_root"]
+    if width is not None:
+        checks.whole_number("arch.width", width, 1, LARGEST_WIDTH)
+    if data_root is not None:
+        checks.text("data_root", data_root)
+    return RunConfig(
+        dataset=checks.choice("dataset", dataset["name"], DATASETS),
+        arch=checks.text("arch", arch["name"]),
+        method=method_name,
+        recipe=Recipe.from_values(recipe),
+        compression=_compression(composed["compression"], fixed, method_name),
+        seed=checks.whole_number("seed", composed["seed"], 0, LARGEST_SEED),
+        width=width,
+        method_options=MappingProxyType(options),
+        changed_options=MappingProxyType(changed),
+        validation_images=checks.whole_number(
+            "dataset.validation_images", dataset["validation_images"], 1
+        ),
+        evaluation_split=checks.choice(
+            "evaluation_split", composed["evaluation_split"], EVALUATION_SPLITS
+        ),
+        precision=checks.choice("precision", composed["precision"], PRECISIONS),
+        device=checks.text("device", composed["device"]),
+        data_root=data_root,
+        results_dir=checks.text("results_dir", composed["results_dir"]),
+    )
+
+
+FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
+
+
+def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in allowed:
+            raise UserError(f"unknown key {prefix}{key}; allowed: {', '.join(allowed)}")
+    for key in allowed:
+        if key not in table:
+            raise UserError(f"the key {prefix}{key} is missing")
+
+
+def _table(
+    composed: Mapping[str, Any], group: str, keys: tuple[str, ...] | None = None
+) -> Mapping[str, Any]:
+    """A group's table, with just these keys where they are known."""
+    table = composed[group]
+    if not isinstance(table, Mapping) or "name" not in table:
+        raise UserError(f"{group} must be chosen by name, got {table}")
+    if keys is not None:
+        _check_keys(f"{group}.", table, keys)
+    return table
+
+
+def _method_defaults(config_folder: Path, name: str) -> Mapping[str, Any]:
+    """The options in the method's yaml; none where the method's yaml lies elsewhere."""
+    path = config_folder / "method" / f"{name}.yaml"
+    if "/" in name or not path.is_file():
+        return {}
+    defaults = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(defaults, dict)
+    return {str(key): value for key, value in defaults.items()}
+
+
+def _compression(value: object, fixed: float | None, method: str) -> float:
+    if value is None:
+        value = DEFAULT_COMPRESSION if fixed is None else fixed
+    compression = checks.number("compression", value, "a finite number >= 1", lambda c: c >= 1)
+    if fixed is not None and compression != fixed:
+        raise InapplicableError(f"{method} has compression {fixed:g} only, got {compression:g}")
+    return compression
+
+
+def _option(key: str, value: object, default: object) -> object:
+    """A method option: one value, as a float where the default is one."""
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise UserError(f"method.{key} must be a single value, got {value}")
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return checks.number(f"method.{key}", value)
+    return value

@@ -1,0 +1,147 @@
+"""Multiply-accumulates: pinned, by brute force, and against PyTorch's own counter."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from rps_bench.costs.macs import measure_macs, uses_per_weight
+from rps_bench.methods import METHODS
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.dense import store_everything
+
+RESNET_MACS, VGG_MACS = 40_813_184, 152_769_536  # 32x32, 10 classes
+
+
+def count_flops(model: nn.Module, image_size: int) -> int:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model.eval()(torch.zeros(1, 3, image_size, image_size))
+    return counter.get_total_flops()
+
+
+def resnet_positions(layer: str, image_size: int) -> int:
+    """Outputs per channel of a ResNet-20 layer, from the strides 1, 2, 2 of the groups."""
+    if layer == "classifier":
+        return 1
+    group = 0 if layer == "stem" else int(layer.split(".")[1]) // 3
+    side: int = image_size // 2**group
+    return side * side
+
+
+@pytest.mark.parametrize(("arch", "macs"), [("resnet20", RESNET_MACS), ("vgg11", VGG_MACS)])
+def test_paper_networks(arch: str, macs: int, make_network: Callable[..., nn.Module]) -> None:
+    found = measure_macs(store_everything(make_network(arch, None)), 32)
+    assert found == {"macs": macs, "effective_macs": macs}
+
+
+@pytest.mark.parametrize(
+    ("arch", "width", "num_classes", "image_size"),
+    [
+        ("resnet20", 16, 10, 32),
+        ("resnet20", 16, 200, 64),
+        ("resnet20", 3, 7, 9),  # odd sides: a stride rounds up
+        ("vgg11", 4, 10, 32),
+        ("vgg11", 4, 200, 64),
+    ],
+)
+def test_macs_are_half_of_the_flops_that_pytorch_counts(
+    arch: str,
+    width: int,
+    num_classes: int,
+    image_size: int,
+    make_network: Callable[..., nn.Module],
+) -> None:
+    model = make_network(arch, width, num_classes)
+    macs = measure_macs(store_everything(model), image_size)["macs"]
+    assert 2 * macs == count_flops(model, image_size)
+
+
+@pytest.mark.parametrize("name", ["rand", "mag", "snip", "synflow"])
+@pytest.mark.parametrize("compression", [3.16, 10, 300])
+def test_pruned_networks_count_kept_weights_only(
+    name: str,
+    compression: float,
+    make_network: Callable[..., nn.Module],
+    compress: Callable[..., CompressedModel],
+) -> None:
+    options = {"rounds": 3} if name == "synflow" else {}
+    compressed = compress(make_network(width=8), name, compression, **options)
+    nominal = effective = 0
+    for layer_name, layer in compressed.to_dense().named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            positions = resnet_positions(layer_name, 32)
+            nominal += layer.weight.numel() * positions
+            effective += sum(value != 0 for value in layer.weight.flatten().tolist()) * positions
+    assert measure_macs(compressed, 32) == {"macs": nominal, "effective_macs": effective}
+    assert 0 < effective < nominal
+
+
+@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg"])
+def test_sharing_saves_no_multiplication(
+    name: str,
+    make_network: Callable[..., nn.Module],
+    compress: Callable[..., CompressedModel],
+) -> None:
+    found = measure_macs(compress(make_network("resnet20", None), name, 31.6), 32)
+    assert found == {"macs": RESNET_MACS, "effective_macs": RESNET_MACS}
+
+
+@pytest.mark.parametrize("compression", [4, 16, 100])
+def test_a_small_network_multiplies_less(
+    compression: float,
+    make_network: Callable[..., nn.Module],
+    compress: Callable[..., CompressedModel],
+) -> None:
+    small = compress(make_network("resnet20", None), "small", compression)
+    found = measure_macs(small, 32)
+    assert found["macs"] == found["effective_macs"] < RESNET_MACS / compression * 1.2
+    assert 2 * found["macs"] == count_flops(small.to_dense(), 32)
+
+
+@pytest.mark.parametrize("name", ["stable_rps", "mag"])
+def test_measuring_leaves_the_model_alone(
+    name: str,
+    make_network: Callable[..., nn.Module],
+    compress: Callable[..., CompressedModel],
+) -> None:
+    assert name in METHODS
+    compressed = compress(make_network(), name).train()
+    before = {key: value.clone() for key, value in compressed.state_dict().items()}
+    measure_macs(compressed, 16)
+    assert all(module.training for module in compressed.modules())
+    assert all(torch.equal(before[key], value) for key, value in compressed.state_dict().items())
+    assert not any(module._forward_hooks for module in compressed.modules())
+    compressed(torch.zeros(2, 3, 8, 8)).sum().backward()  # and it still trains
+
+
+class Unusual(nn.Module):
+    """Grouped and strided convolutions, a layer used twice, a linear layer on every position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2, padding=1)  # 8x8 -> 4x4
+        self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)  # 4x4, used twice
+        self.line = nn.Conv1d(4, 5, 3)  # 16 -> 14
+        self.each = nn.Linear(5, 6)  # on each of the 14
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.grouped(self.grouped(self.stem(images)))
+        logits: torch.Tensor = self.each(self.line(features.flatten(2)).transpose(1, 2)).mean(1)
+        return logits
+
+
+def test_unusual_layers_by_hand() -> None:
+    torch.manual_seed(0)
+    model = Unusual()
+    assert uses_per_weight(model, 8) == {
+        "stem.weight": 16,
+        "grouped.weight": 32,
+        "line.weight": 14,
+        "each.weight": 14,
+    }
+    by_hand = 108 * 16 + 72 * 32 + 60 * 14 + 30 * 14
+    assert measure_macs(store_everything(model), 8)["macs"] == by_hand
+    assert 2 * by_hand == count_flops(model, 8)

@@ -1,0 +1,90 @@
+"""Kaiming-normal weights, and the stds that methods scale by."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from rps_bench.models import build_model
+from rps_bench.models.initialisation import (
+    fan_in,
+    initialise_kaiming,
+    theoretical_init_std,
+)
+
+
+def by_hand_fan_in(layer: nn.Module) -> int:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features
+    assert isinstance(layer, nn.Conv2d)
+    return layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
+
+
+@pytest.fixture(scope="module", params=["resnet20", "vgg11"])
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    return build_model(request.param, 100, 16, generator)
+
+
+def test_every_layer_starts_with_kaimings_std(model: nn.Module) -> None:
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            weight = layer.weight.detach().double()
+            std = math.sqrt(2 / by_hand_fan_in(layer))
+            count = weight.numel()
+            # The standard errors of a normal sample's std and mean, five of them.
+            assert abs(weight.std().item() / std - 1) < 5 / math.sqrt(2 * count), name
+            assert abs(weight.mean().item()) < 5 * std / math.sqrt(count), name
+            # A normal has 4.55% beyond two stds; a uniform of that std has none.
+            beyond = (weight.abs() > 2 * std).double().mean().item()
+            assert abs(beyond - 0.0455) < 5 * math.sqrt(0.0455 / count), name
+            assert theoretical_init_std(layer) == pytest.approx(std, rel=1e-12)
+
+
+def test_biases_are_zero(model: nn.Module) -> None:
+    biases = [tensor for name, tensor in model.named_parameters() if name.endswith("bias")]
+    assert biases
+    assert all(not bias.any() for bias in biases)
+
+
+def test_vgg_batchnorm_starts_at_one() -> None:
+    layers = [x for x in build_model("vgg11", 10, 4).modules() if isinstance(x, nn.BatchNorm2d)]
+    assert len(layers) == 8
+    assert all(bool((layer.weight == 1).all()) for layer in layers)
+
+
+def test_resnet_batchnorm_starts_uniform() -> None:
+    model = build_model("resnet20", 10, 16, torch.Generator().manual_seed(0))
+    layers = [x for x in model.modules() if isinstance(x, nn.BatchNorm2d)]
+    assert len(layers) == 1 + 9 * 2 + 2
+    draws = torch.cat([layer.weight.detach() for layer in layers]).double().sort().values
+    count = len(draws)
+    assert draws[0] >= 0
+    assert draws[-1] < 1
+    # Kolmogorov-Smirnov: beyond 1.95 / sqrt(count) once in a thousand seeds.
+    steps = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    assert (draws - steps).abs().max().item() < 1.95 / math.sqrt(count)
+
+
+def test_fan_in_counts_the_inputs_of_one_output() -> None:
+    assert fan_in(torch.empty(5, 7)) == 7
+    assert fan_in(torch.empty(5, 3, 2, 4)) == 24
+    assert fan_in(nn.Conv2d(6, 9, 3, groups=3).weight) == 18
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(300, 400), nn.Conv2d(20, 30, 5)])
+def test_a_layer_without_a_declared_std_has_pytorchs(layer: nn.Linear | nn.Conv2d) -> None:
+    torch.manual_seed(0)
+    layer.reset_parameters()
+    measured = layer.weight.detach().double().std().item()
+    assert theoretical_init_std(layer) == pytest.approx(measured, rel=0.02)
+    assert theoretical_init_std(layer) == pytest.approx(1 / math.sqrt(3 * by_hand_fan_in(layer)))
+
+
+def test_initialise_declares_the_std_and_needs_no_bias() -> None:
+    convolution, linear = nn.Conv1d(3, 4, 5, bias=False), nn.Linear(8, 2)
+    initialise_kaiming(nn.Sequential(convolution, linear), torch.Generator().manual_seed(0))
+    assert theoretical_init_std(convolution) == pytest.approx(math.sqrt(2 / 15))
+    assert theoretical_init_std(linear) == pytest.approx(0.5)
+    assert not linear.bias.any()

@@ -1,0 +1,101 @@
+"""Bad input ends in one clear line that names what is allowed, status 2, and does nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+METHOD_NAMES = "dense, grasp, hashednet, mag, rand, roast, rpg, small, snip, stable_rps, synflow"
+RANGE = "must be a finite number >= 1"
+
+CASES = [
+    ("dataset=foo", "dataset must be one of cifar10, cifar100, digits, tiny_imagenet, got foo"),
+    ("arch=foo", "arch must be one of resnet20, vgg11, got foo"),
+    ("method=foo", f"method must be one of {METHOD_NAMES}, got foo"),
+    ("recipe=foo", "recipe must be one of paper, quick, smoke, got foo"),
+    ("tracking=foo", "tracking must be one of none, got foo"),
+    ("experiment=foo", "experiment must be one of cifar10_quick, demo, got foo"),
+    ("foo=1", "unknown key foo; allowed: dataset, arch, method"),
+    ("+foo=1", "unknown key foo; allowed: dataset, arch, method"),
+    ("method.foo=1", "unknown key method.foo; allowed: method.name, method.init_std"),
+    ("+method.foo=1", "no option 'foo'; its options: init_std, repository_init, scaling"),
+    ("compression=0", RANGE),
+    ("compression=-3", RANGE),
+    ("compression=0.5", RANGE),
+    ("compression=nan", RANGE),
+    ("compression=inf", RANGE),
+    ("compression=many", RANGE),
+    ("compression=true", RANGE),
+    ("compression=1e9", "the largest for this network is 270896"),
+    ("method=dense compression=10", "dense has compression 1 only, got 10"),
+    ("-m method=dense compression=10,100", "dense has compression 1 only, got 100"),
+    ("method=roast compression=2000", "a compression of at most 1058.19, or shrink .* method.tile"),
+    ("seed=-1", "seed must be a whole number from 0"),
+    ("seed=1.5", "seed must be a whole number from 0"),
+    ("seed=many", "seed must be a whole number from 0"),
+    ("arch.width=0", "arch.width must be a whole number from 1"),
+    ("device=cuda:99", "device cuda:99 is not there; allowed here: auto, cpu"),
+    ("device=toaster", "device toaster is not there; allowed here: auto, cpu"),
+    ("precision=fp8", "precision must be one of auto, fp32, bf16, got fp8"),
+    ("evaluation_split=train", "evaluation_split must be one of test, validation"),
+    ("results_dir=/dev/null/results", "results_dir /dev/null/results cannot be written"),
+    ("results_dir=", "results_dir must be a non-empty text"),
+    ("recipe.epochs=0", "recipe.epochs must be a whole number from 1 up"),
+    ("recipe.epochs=two", "recipe.epochs must be a whole number from 1 up"),
+    ("recipe.lr=-1", "recipe.lr must be a finite number above 0"),
+    ("recipe.drops=3", "recipe.drops must be a list of epochs"),
+    ("recipe.nesterov=1", "recipe.nesterov must be true or false"),
+    ("recipe.name=../x", "cannot name a file"),
+    ("method.scaling=foo", "one of none, gram, squared_mean, sum, mean, root_gram, got foo"),
+    ("method.init_std=0", "method.init_std must be a finite number above 0"),
+    ("method.init_std=[1]", "method.init_std must be a single value"),
+    ("method=snip method.score_mode=foo", "method.score_mode must be one of train, eval"),
+    ("method=synflow method.rounds=0", "method.rounds must be a whole number from 1 up"),
+    ("-m method=mag,foo", f"method must be one of {METHOD_NAMES}, got foo"),
+    ("-m method=mag compression=10,0", RANGE),
+    ("compression=1,10", "To sweep over it, add --multirun"),
+    ("seed=0 -m compression=0,1", RANGE),
+    ("compression=[1", "no viable alternative"),
+    ("~seed", "the key seed is missing"),
+    ("--foo", "unrecognized arguments: --foo"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), CASES, ids=[case[0] for case in CASES])
+def test_one_line_and_status_2(
+    words: str, message: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*words.split()) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith("rps_bench: error: ")
+    assert re.search(message, errors[0]), errors[0]
+    assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+def test_missing_data_is_one_line(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "cifar10" / "plain_text").mkdir(parents=True)
+    shard = tmp_path / "data" / "cifar10" / "plain_text" / "train-00000-of-00001.parquet"
+    shard.write_bytes(b"PAR1 this is no parquet")
+    words = ("dataset=cifar10", "recipe=smoke", "data_root=data", "results_dir=results")
+    assert command(*words) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert "parquet" in errors[0]
+    assert not list((tmp_path / "results").rglob("*.json"))
+
+
+def test_a_broken_record_is_named_and_kept(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("recipe=smoke", "arch.width=2") == 0
+    (record,) = (tmp_path / "results" / "records").rglob("*.json")
+    record.write_text("{")
+    capsys.readouterr()
+    assert command("recipe=smoke", "arch.width=2") == 2
+    assert str(record.name) in capsys.readouterr().err
+    assert record.read_text() == "{"

@@ -1,0 +1,98 @@
+"""The run's identity: stable names, blind to what does not change a result."""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from rps_bench.sweep import plan_runs
+
+# Pinned: a change here orphans every record that exists.
+GOLDEN_IDS = {
+    "": "digits-resnet20-stable_rps-10x-quick-s0-28507bec",
+    "dataset=cifar10 method=dense": "cifar10-resnet20-dense-1x-quick-s0-a80c3f81",
+    "dataset=cifar10": "cifar10-resnet20-stable_rps-10x-quick-s0-41f236e0",
+}
+
+
+def run_id(words: str) -> str:
+    ((config,), _) = plan_runs(words.split(), is_sweep=False)
+    return config.run_id
+
+
+@pytest.mark.parametrize("words", GOLDEN_IDS)
+def test_golden_ids(words: str) -> None:
+    assert run_id(words) == GOLDEN_IDS[words]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "results_dir=elsewhere",
+        "device=cpu",
+        "data_root=/somewhere",
+        "compression=10",
+        "compression=10.0",
+        "method.init_std=0.04",
+        "method=stable_rps",
+        "dataset.validation_images=7",
+    ],
+)
+def test_what_changes_no_result_changes_no_id(words: str) -> None:
+    assert run_id(words) == run_id("")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "seed=1",
+        "compression=11",
+        "arch=vgg11",
+        "arch.width=8",
+        "method=rpg",
+        "method.init_std=0.1",
+        "recipe.epochs=11",
+        "recipe=smoke",
+        "recipe.max_steps_per_epoch=5",
+        "evaluation_split=validation",
+        "precision=fp32",
+        "dataset=cifar10",
+    ],
+)
+def test_what_changes_a_result_changes_the_id(words: str) -> None:
+    assert run_id(words) != run_id("")
+
+
+def test_a_whole_number_for_a_float_option_is_the_same_run() -> None:
+    assert run_id("method.init_std=1") == run_id("method.init_std=1.0")
+
+
+def test_an_option_added_later_with_a_default_keeps_the_id() -> None:
+    ((config,), _) = plan_runs([], is_sweep=False)
+    options: Mapping[str, Any] = MappingProxyType({**config.method_options, "new": 1})
+    assert dataclasses.replace(config, method_options=options).run_id == config.run_id
+
+
+def test_labels_name_what_differs_from_the_default() -> None:
+    ((config,), _) = plan_runs(["method.init_std=0.1", "method.scaling=none"], is_sweep=False)
+    assert config.label == "stable_rps (init_std=0.1, scaling=none)"
+    ((config,), _) = plan_runs([], is_sweep=False)
+    assert config.label == "stable_rps"
+
+
+def test_an_unset_compression_is_1_for_dense_and_10_otherwise() -> None:
+    configs, _ = plan_runs(["method=dense,mag"], is_sweep=True)
+    assert [config.compression for config in configs] == [1.0, 10.0]
+
+
+def test_a_sweep_skips_dense_at_other_compressions(capsys: pytest.CaptureFixture[str]) -> None:
+    configs, _ = plan_runs(["method=dense,mag", "compression=1,10"], is_sweep=True)
+    assert [(c.method, c.compression) for c in configs] == [("dense", 1), ("mag", 1), ("mag", 10)]
+    assert "skipped: dense has compression 1 only, got 10" in capsys.readouterr().out
+
+
+def test_the_widest_seed_and_extreme_compressions_make_plain_file_names() -> None:
+    for words in ("seed=9223372036854775807", "compression=31.6", "compression=1e5"):
+        assert set(run_id(words)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.-")

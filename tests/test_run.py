@@ -1,0 +1,154 @@
+"""From the command line to records, table and plots."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rps_bench.records import check_record, read_records
+from rps_bench.reports.__main__ import main as report
+from tests.conftest import Command
+
+TINY = ("recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32")
+
+
+def records_in(folder: Path) -> list[dict[str, Any]]:
+    records, problems = read_records(folder)
+    assert not problems
+    return list(records)
+
+
+def test_a_sweep_from_command_to_plot(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "dense,small,stable_rps,roast,hashednet,rpg,rand,mag,snip,grasp,synflow"
+    words = ("-m", *TINY, f"method={methods}", "compression=1,4")
+    assert command(*words) == 0
+    out = capsys.readouterr().out
+    assert "21 runs: 21 recorded, 0 failed" in out
+    assert out.count("skipped: dense") == 1
+    records = records_in(tmp_path / "results")
+    assert len(records) == 21
+    for record in records:
+        check_record(record)
+        assert record["status"] == "completed"
+        config, size = record["config"], record["size"]
+        assert len(record["history"]) == config["recipe_options"]["epochs"] == 2
+        assert record["history"][-1]["test_accuracy"] == record["metrics"]["test_accuracy"]
+        n = size["dense_weights"]
+        if config["method"] != "small":
+            assert size["stored_weights"] == int(n / config["compression"])
+        assert size["true_compression"] == size["dense_total"] / size["stored_total"]
+        assert record["provenance"]["versions"]["torch"]
+
+    assert report([str(tmp_path / "results")]) == 0
+    table = (tmp_path / "results" / "table.csv").read_text().splitlines()
+    assert len(table) == 1 + 21
+    plots = {path.name for path in (tmp_path / "results" / "plots").iterdir()}
+    assert {"pareto-digits-resnet20-smoke.png", "pareto-digits-resnet20-smoke.svg"} <= plots
+
+
+def test_a_recorded_run_is_skipped_with_a_line(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*TINY) == 0
+    (path,) = (tmp_path / "results" / "records").rglob("*.json")
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert command(*TINY) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("already recorded, skipped: digits-resnet20-stable_rps-10x-smoke-s0-")
+    assert path.read_bytes() == before
+
+
+def test_the_same_command_gives_the_same_record(command: Command, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert command(*TINY, f"results_dir={name}") == 0
+    first, second = (records_in(tmp_path / name)[0] for name in ("a", "b"))
+    assert first["metrics"] == second["metrics"]
+    for epoch_1, epoch_2 in zip(first["history"], second["history"], strict=True):
+        for timeless in ("epoch", "lr", "train_loss", "test_loss", "test_accuracy"):
+            assert epoch_1[timeless] == epoch_2[timeless]
+
+
+def test_pruning_at_compression_1_is_the_dense_run(command: Command, tmp_path: Path) -> None:
+    assert command("-m", *TINY, "method=dense,mag,rand", "compression=1") == 0
+    losses = [record["metrics"]["train_loss"] for record in records_in(tmp_path / "results")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] == pytest.approx(losses[2], rel=1e-5)
+
+
+def test_divergence_is_an_outcome(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*TINY, "recipe.lr=1e30") == 0
+    (record,) = records_in(tmp_path / "results")
+    assert record["status"] == "diverged"
+    assert "not finite" in record["reason"]
+    assert record["metrics"]["test_accuracy"] is None
+    assert "diverged: " in capsys.readouterr().out
+    assert command(*TINY, "recipe.lr=1e30") == 0
+    assert "already recorded" in capsys.readouterr().out
+
+
+def test_a_crash_is_recorded_and_the_others_go_on(
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rps_bench.methods.pruning.magnitude import Magnitude
+
+    def crash(*arguments: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Magnitude, "scores", crash)
+        assert command("-m", *TINY, "method=mag,rand") == 1
+    captured = capsys.readouterr()
+    assert "2 runs: 1 recorded, 1 failed" in captured.out
+    assert "RuntimeError: first line" in captured.out
+    assert "Traceback" in captured.err
+    statuses = {r["config"]["method"]: r["status"] for r in records_in(tmp_path / "results")}
+    assert statuses == {"mag": "failed", "rand": "completed"}
+    # The same command tries the failed one again, and only that one.
+    assert command("-m", *TINY, "method=mag,rand") == 0
+    assert capsys.readouterr().out.count("already recorded") == 1
+    assert {r["status"] for r in records_in(tmp_path / "results")} == {"completed"}
+
+
+def test_a_validation_split_never_looks_at_the_test_images(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command(*TINY, "evaluation_split=validation") == 0
+    (record,) = records_in(tmp_path / "results")
+    assert record["metrics"]["test_accuracy"] is None
+    assert record["metrics"]["validation_accuracy"] is not None
+    assert record["config"]["dataset_options"]["num_train"] == 1437 - 144
+    assert record["config"]["dataset_options"]["num_test"] == 144
+
+
+def test_an_interrupt_leaves_no_record_and_says_how_to_go_on(
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rps_bench.training.loop import Trainer
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "train_epoch", interrupt)
+    assert command("-m", *TINY, "method=mag,rand") == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert records_in(tmp_path / "results") == []
+
+
+def test_the_record_tells_no_paths(command: Command, tmp_path: Path) -> None:
+    assert command(*TINY) == 0
+    (record,) = records_in(tmp_path / "results")
+    text = json.dumps(record)
+    assert str(tmp_path) not in text
+    assert str(Path.home()) not in text
