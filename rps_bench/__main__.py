@@ -42,7 +42,7 @@ def main() -> None:
             return
         sys.exit(_run_all(arguments.overrides, arguments.multirun))
     except UserError as error:
-        print(f"rps_bench: error: {error}", file=sys.stderr)
+        _show_error(error)
         sys.exit(2)
     except KeyboardInterrupt:
         print(
@@ -78,13 +78,16 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     from rps_bench.preflight import check_buildable
 
     check_buildable(pending)
-    require_writable(pending[0].results_dir)
+    for folder in sorted({config.results_dir for config in pending}):
+        require_writable(folder)
     _launch()
     failed = [config for config in pending if not _is_done(config)]
     if is_sweep:
         say(f"{len(configs)} runs: {len(configs) - len(failed)} recorded, {len(failed)} failed")
         for config in failed:
             say(f"failed: {config.run_id}: {_reason(config)}")
+    if any(_find(config) is None for config in failed):
+        return 2  # its one line was shown when it was tried
     return 1 if failed else 0
 
 
@@ -110,8 +113,8 @@ def run_composed(composed: DictConfig) -> None:
         with RunProgress(config.run_id, config.recipe.epochs) as progress:
             record = run(config, progress)
         say(describe(record))
-    except UserError:
-        raise
+    except UserError as error:  # for example missing images: the other runs go on
+        _show_error(error)
     except Exception as error:
         traceback.print_exc()
         record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
@@ -126,6 +129,10 @@ def describe(record: Record) -> str:
         f"{record['status']}: {record['run_id']}  {result}  "
         f"true compression {size['true_compression']:.2f}x"
     )
+
+
+def _show_error(error: UserError) -> None:
+    print(f"rps_bench: error: {error}", file=sys.stderr, flush=True)
 
 
 def _find(config: RunConfig) -> Record | None:

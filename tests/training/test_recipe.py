@@ -85,7 +85,7 @@ def test_nesterov_without_momentum_names_both(make_recipe: Callable[..., Recipe]
         {"weight_decay": 0.0},
         {"factor": 1.0},
         {"epochs": 1, "batch_size": 1},
-        {"drops": (1, 2, 3), "schedule": "step"},
+        {"drops": (1, 2, 3), "schedule": "step", "epochs": 4},
         {"max_steps_per_epoch": 1},
         {"nesterov": True, "momentum": 0.5},
     ],
@@ -107,7 +107,7 @@ def test_the_keys_are_the_fields() -> None:
 
 
 def test_yaml_values_become_the_fields_types(make_recipe: Callable[..., Recipe]) -> None:
-    expected = make_recipe(schedule="step", drops=(80, 120), lr=1.0, weight_decay=0.0)
+    expected = make_recipe(schedule="step", drops=(80, 120), epochs=160, lr=1.0, weight_decay=0.0)
     values = asdict(expected) | {"drops": [80, 120], "lr": 1, "weight_decay": 0}
     before = dict(values)
     found = Recipe.from_values(values)
@@ -121,6 +121,21 @@ def test_yaml_values_become_the_fields_types(make_recipe: Callable[..., Recipe])
 def test_drops_must_be_a_list_of_epochs(drops: Any, make_recipe: Callable[..., Recipe]) -> None:
     with pytest.raises(UserError, match=r"^recipe\.drops must be"):
         Recipe.from_values(asdict(make_recipe()) | {"drops": drops})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schedule": "one_cycle", "drops": (1,), "epochs": 4}, r"needs recipe\.schedule=step"),
+        ({"schedule": "step", "drops": (2, 4), "epochs": 4}, r"before the last of 4 epochs"),
+        ({"schedule": "step", "drops": (0,), "epochs": 4}, r"whole number from 1 up"),
+    ],
+)
+def test_drops_that_would_do_nothing_are_refused(
+    changes: dict[str, Any], words: str, make_recipe: Callable[..., Recipe]
+) -> None:
+    with pytest.raises(UserError, match=words):
+        make_recipe(**changes)
 
 
 def test_checking_a_recipe_imports_no_torch() -> None:

@@ -89,7 +89,7 @@ def test_the_bound_that_roast_names_is_allowed(width: int, probe: Probe) -> None
     """Also where n / b^2 would round up."""
     model = build_model("resnet20", 10, width)
     with pytest.raises(UserError, match=r"at most") as caught:
-        build_method("roast", 10_000).compress(model, probe)
+        build_method("roast", 5_000).compress(model, probe)
     bound = re.search(r"at most ([0-9.]+)", str(caught.value))
     assert bound is not None
     assert build_method("roast", float(bound[1])).compress(model, probe).stored.numel() == 256
