@@ -1,5 +1,6 @@
 """What a run shows while it trains: a progress bar on a terminal, plain lines otherwise."""
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +30,8 @@ class RunProgress:
             console=console,
             transient=True,
             disable=not console.is_terminal,
+            # Lines pass above the bar on a terminal, and into a file where output is redirected.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bar.add_task(run_id, total=None)
 
@@ -50,12 +53,8 @@ class RunProgress:
 
     def show_epoch(self, result: "EpochResult") -> None:
         """One line per epoch."""
-        line = (
+        say(
             f"{self.run_id}  epoch {result.epoch}/{self.num_epochs}  "
             f"train loss {result.train_loss:.3f}  accuracy {result.test_accuracy:.2f}%  "
             f"{result.train_seconds:.1f} s"
         )
-        if self._bar.disable:
-            say(line)
-        else:
-            self._bar.console.print(line, highlight=False)
