@@ -55,7 +55,7 @@ def _check_header(image: Image.Image, size: int, where: str) -> None:
 
 
 def _has_webp() -> bool:
-    return bool(features.check("webp"))  # type: ignore[no-untyped-call]
+    return bool(features.check("webp"))
 
 
 def check_labels(labels: NDArray[np.int64], info: DatasetInfo, where: str) -> None:
