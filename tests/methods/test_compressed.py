@@ -80,7 +80,7 @@ def test_no_weights_remain_after_a_step(dense: nn.Module, probe: Probe) -> None:
     for layer in compressed.skeleton.modules():
         assert "weight" not in vars(layer)
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            assert not hasattr(layer, "weight")
+            assert layer.weight is None
     F.cross_entropy(logits, probe[1]).backward()  # type: ignore[no-untyped-call]
     del logits
     assert num_large() == before
