@@ -38,6 +38,11 @@ def positive_number(key: str, value: object) -> float:
     return number(key, value, "a finite number above 0", lambda number: number > 0)
 
 
+def compression_ratio(value: object) -> float:
+    """The value as a compression c, from 1 up."""
+    return number("compression", value, "a finite number >= 1", lambda ratio: ratio >= 1)
+
+
 def whole_number(key: str, value: object, low: int, high: int | None = None) -> int:
     """The value as an int in [low, high].
 

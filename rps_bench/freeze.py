@@ -18,6 +18,7 @@ from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
 
 EVALUATION_SPLITS = ("test", "validation")
 DEFAULT_COMPRESSION = 10.0
+FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
 LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
 
@@ -89,9 +90,6 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     )
 
 
-FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
-
-
 def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     for key in table:
         if key not in allowed:
@@ -126,7 +124,7 @@ def _method_defaults(config_folder: Path, name: str) -> Mapping[str, Any]:
 def _compression(value: object, fixed: float | None, method: str) -> float:
     if value is None:
         value = DEFAULT_COMPRESSION if fixed is None else fixed
-    compression = checks.number("compression", value, "a finite number >= 1", lambda c: c >= 1)
+    compression = checks.compression_ratio(value)
     if fixed is not None and compression != fixed:
         raise InapplicableError(f"{method} has compression {fixed:g} only, got {compression:g}")
     return compression

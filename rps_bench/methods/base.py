@@ -30,7 +30,7 @@ class Method(ABC):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        checks.number("compression", self.compression, "a finite number >= 1", lambda c: c >= 1)
+        checks.compression_ratio(self.compression)
 
     @abstractmethod
     def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
