@@ -7,7 +7,8 @@ RESULTS ?= results
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check pareto-plots bench clean
+.PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
+  wandb-sync notebooks bench bench-reports clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,10 +24,13 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## train the embedded default sweep, write table and plots under demo/ (minutes)
 	$(BIN)/python -m rps_bench experiment=demo results_dir=demo
-	$(BIN)/python -m rps_bench.reports demo
+	$(BIN)/python -m rps_bench.reports demo --only table figures
 
 test: $(STAMP) ## run the tests (minutes)
 	$(BIN)/python -m pytest -n auto
+
+test-slurm: $(STAMP) ## sweeps on a one-node Slurm of this machine (minutes; needs slurm-wlm and munge)
+	$(BIN)/python -m pytest tests/cluster -m slurm
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .
@@ -37,11 +41,26 @@ types: $(STAMP) ## check types
 
 check: lint types test ## everything that has to hold before a commit
 
-pareto-plots: $(STAMP) ## table.csv and plots from all records under results/ (RESULTS=folder for another)
+pareto-plots: $(STAMP) ## tables and figures of all records under results/ (RESULTS=folder for another)
+	$(BIN)/python -m rps_bench.reports $(RESULTS) --only table figures
+
+claims: $(STAMP) ## judge the paper's claims on these records: claims.csv and claims.md
+	$(BIN)/python -m rps_bench.reports $(RESULTS) --only claims
+
+report: $(STAMP) ## everything: tables, figures, claims and report.html, one file to read offline
 	$(BIN)/python -m rps_bench.reports $(RESULTS)
+
+wandb-sync: $(STAMP) ## send all offline W&B runs of results/ (RESULTS=folder for another)
+	$(BIN)/python -m rps_bench.tracking sync $(RESULTS)
+
+notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
+	$(BIN)/python scripts/execute_notebooks.py
 
 bench: $(STAMP) ## time recovering the weights against copying them and against a training step
 	$(BIN)/python scripts/benchmark_recovery.py
+
+bench-reports: $(STAMP) ## time the tables of 10,000 made-up records
+	$(BIN)/python scripts/benchmark_reports.py
 
 clean: ## remove caches and the demo's results; keep .venv, data and results/
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+TEMPORARY_SUFFIX = ".tmp"
+
 
 def write_bytes(path: Path, data: bytes) -> Path:
     """Write `data` to `path` through a synced temporary file in the same folder; return `path`.
@@ -12,7 +14,7 @@ def write_bytes(path: Path, data: bytes) -> Path:
     On any failure it is removed and an older `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
         with open(temporary, "xb") as file:
             file.write(data)

@@ -32,6 +32,11 @@ class RunConfig:
         device: auto, cpu, cuda or cuda:N.
         data_root: Folder of the image files, None for the user's cache folder.
         results_dir: Where the record goes.
+        threads: Of this process, None for what its launcher leaves it.
+        gpus: GPUs to divide runs over, empty: ``device`` alone says where.
+        runs_per_gpu: Runs at once on each of ``gpus``.
+        tracking: Name and options of the tracker; no part of the identity.
+        keep_checkpoints: Whether levels that other compressions may share outlive the command.
     """
 
     dataset: str
@@ -49,6 +54,11 @@ class RunConfig:
     device: str
     data_root: str | None
     results_dir: str
+    tracking: Mapping[str, Any]
+    keep_checkpoints: bool
+    threads: int | None
+    gpus: tuple[int, ...]
+    runs_per_gpu: int
 
     @property
     def label(self) -> str:
@@ -83,11 +93,37 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         """A readable slug and a hash of the identity."""
-        text = json.dumps(self.identity, sort_keys=True)
+        return self._slug(self._ratio, self.identity)
+
+    @property
+    def run_id_without_compression(self) -> str:
+        """The same for runs that differ in compression only."""
+        identity = self.identity
+        del identity["compression"]
+        return self._slug("chain", identity)
+
+    def checkpoint_name(self, is_shared: bool, precision: str, num_train: int) -> str:
+        """The folder of a run's unfinished work: the same for runs that may go on from it.
+
+        Args:
+            is_shared: Whether all compressions share it.
+            precision: As resolved on this machine.
+            num_train: Training images at hand, which a partial dataset has fewer of.
+        """
+        identity = self.identity | {"precision": precision, "num_train": num_train}
+        if is_shared:
+            del identity["compression"]
+        return self._slug("chain" if is_shared else self._ratio, identity)
+
+    @property
+    def _ratio(self) -> str:
+        return f"{self.compression:g}x".replace("+", "")
+
+    def _slug(self, compression: str, identity: Mapping[str, Any]) -> str:
+        text = json.dumps(identity, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        compression = f"{self.compression:g}".replace("+", "")
         return (
-            f"{self.dataset}-{self.arch}-{self.method}-{compression}x-"
+            f"{self.dataset}-{self.arch}-{self.method}-{compression}-"
             f"{self.recipe.name}-s{self.seed}-{digest}"
         )
 

@@ -6,21 +6,34 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 if TYPE_CHECKING:
-    from rps_bench.training.loop import EpochResult
+    from rps_bench.training.state import EpochResult
+
+
+FILE_COLUMNS = 240
 
 
 def say(line: str) -> None:
-    """One plain line on standard output, at once."""
-    print(line, flush=True)
+    """One plain line on standard output, at once; whole, also beside other processes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def show_table(table: Table) -> None:
+    """A table on standard output; where that is no terminal, wide enough not to break lines."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_COLUMNS)
+    console.print(table, markup=False, highlight=False)
 
 
 class RunProgress:
     """A context that shows one run's steps and epochs under its run id."""
 
     def __init__(self, run_id: str, num_epochs: int) -> None:
-        self.run_id, self.num_epochs = run_id, num_epochs
+        self.run_id, self.num_epochs, self.level = run_id, num_epochs, ""
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -47,6 +60,11 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
 
+    def show_level(self, number: int, last: int, num_kept: int) -> None:
+        """Name the level in the lines that follow, where there is more than one."""
+        if last > 0:
+            self.level = f"level {number}/{last} ({num_kept:,} weights)  "
+
     def show_step(self, steps_done: int, num_steps: int) -> None:
         """Move the bar."""
         self._bar.update(self._task, completed=steps_done, total=num_steps)
@@ -54,7 +72,7 @@ class RunProgress:
     def show_epoch(self, result: "EpochResult") -> None:
         """One line per epoch."""
         say(
-            f"{self.run_id}  epoch {result.epoch}/{self.num_epochs}  "
+            f"{self.run_id}  {self.level}epoch {result.epoch}/{self.num_epochs}  "
             f"train loss {result.train_loss:.3f}  accuracy {result.test_accuracy:.2f}%  "
             f"{result.train_seconds:.1f} s"
         )

@@ -13,7 +13,9 @@ from omegaconf import OmegaConf
 from rps_bench import checks
 from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
-from rps_bench.errors import UserError
+from rps_bench.errors import InapplicableError, UserError
+from rps_bench.exclusions import refuse_excluded
+from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
 
 EVALUATION_SPLITS = ("test", "validation")
@@ -35,11 +37,12 @@ TOP_KEYS = (
     "results_dir",
     "device",
     "precision",
+    "keep_checkpoints",
+    "threads",
+    "gpus",
+    "runs_per_gpu",
+    "exclude",
 )
-
-
-class InapplicableError(UserError):
-    """A combination that makes no sense: an error alone, skipped with a line in a sweep."""
 
 
 def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
@@ -67,7 +70,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         checks.whole_number("arch.width", width, 1, LARGEST_WIDTH)
     if data_root is not None:
         checks.text("data_root", data_root)
-    return RunConfig(
+    config = RunConfig(
         dataset=checks.choice("dataset", dataset["name"], DATASETS),
         arch=checks.text("arch", arch["name"]),
         method=method_name,
@@ -87,7 +90,14 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         device=checks.text("device", composed["device"]),
         data_root=data_root,
         results_dir=checks.text("results_dir", composed["results_dir"]),
+        tracking=_tracking(composed),
+        keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
+        threads=_threads(composed["threads"]),
+        gpus=_gpus(composed["gpus"]),
+        runs_per_gpu=checks.whole_number("runs_per_gpu", composed["runs_per_gpu"], 1),
     )
+    refuse_excluded(config, composed["exclude"])
+    return config
 
 
 def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
@@ -111,6 +121,13 @@ def _table(
     return table
 
 
+def _tracking(composed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tracker's name and options, checked by building one."""
+    table = dict(_table(composed, "tracking"))
+    build_tracker(**table)
+    return MappingProxyType(table)
+
+
 def _method_defaults(config_folder: Path, name: str) -> Mapping[str, Any]:
     """The options in the method's yaml; none where the method's yaml lies elsewhere."""
     path = config_folder / "method" / f"{name}.yaml"
@@ -128,6 +145,19 @@ def _compression(value: object, fixed: float | None, method: str) -> float:
     if fixed is not None and compression != fixed:
         raise InapplicableError(f"{method} has compression {fixed:g} only, got {compression:g}")
     return compression
+
+
+def _threads(value: object) -> int | None:
+    return None if value is None else checks.whole_number("threads", value, 1)
+
+
+def _gpus(value: object) -> tuple[int, ...]:
+    """Numbers of the GPUs to divide runs over; none: ``device`` alone says where."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not value:
+        raise UserError(f"gpus must be null or a list of GPU numbers such as [0,1], got {value}")
+    return tuple(checks.whole_number("gpus", number, 0) for number in value)
 
 
 def _option(key: str, value: object, default: object) -> object:

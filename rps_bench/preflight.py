@@ -25,3 +25,7 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
             config.method, config.compression, config.seed, **config.method_options
         )
         method.num_stored(layout_of(model))
+        if method.rewinding is not None:
+            num_train = DATASETS[config.dataset].num_train
+            steps_per_epoch = config.recipe.steps_per_epoch(num_train)
+            method.rewinding.resolve_step(steps_per_epoch * config.recipe.epochs)

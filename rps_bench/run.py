@@ -1,10 +1,13 @@
 """The spine: one RunConfig in, one record out."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from torch import nn
+
 from rps_bench.config import RunConfig
-from rps_bench.console import RunProgress
+from rps_bench.console import RunProgress, say
 from rps_bench.costs.macs import measure_macs
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.costs.sizes import layer_densities, measure_sizes
@@ -14,18 +17,32 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import resolve_device
 from rps_bench.methods import build_method
+from rps_bench.methods.layout import layout_of
 from rps_bench.models import build_model
-from rps_bench.records import SCHEMA_VERSION, Record, collect_provenance, write_record
+from rps_bench.records import (
+    SCHEMA_VERSION,
+    Record,
+    collect_provenance,
+    find_finished,
+    write_record,
+)
 from rps_bench.seeds import named_generator
-from rps_bench.training.loop import Outcome, train
+from rps_bench.tracking import RunDescription, TrackedProgress, Tracker
+from rps_bench.training.chain import Chain
+from rps_bench.training.checkpoints import Checkpoints
+from rps_bench.training.levels import LevelTrainer, Training
 from rps_bench.training.precision import resolve_precision
+from rps_bench.training.state import Outcome
 
 
-def run(config: RunConfig, progress: RunProgress) -> Record:
+def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
     """Train one compressed model and write its record; the method is a name to look up, no more.
+
+    A run that another process has recorded in the meantime is not done again.
 
     Raises:
         UserError: Data that cannot be had, or a combination that cannot be built.
+        InUseError: Another process is at the run, or at a level that it needs.
     """
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
@@ -39,45 +56,90 @@ def run(config: RunConfig, progress: RunProgress) -> Record:
     init = named_generator(config.seed, "init")
     model = build_model(config.arch, dataset.num_classes, config.width, init).to(device)
     method = build_method(config.method, config.compression, config.seed, **config.method_options)
-    compressed = method.compress(model, (probe_images.to(device), probe_labels.to(device)))
+    levels = method.levels(layout_of(model))
 
-    reset_peak_memory(device)
-    outcome = train(
-        compressed,
-        dataset.to(device),
-        config.recipe,
-        config.seed,
-        precision,
-        progress.show_step,
-        progress.show_epoch,
-    )
+    name = config.checkpoint_name(method.shares_trainings, precision, len(dataset.train))
+    files = Checkpoints(config.results_dir, name, say)
+    with files.in_use(config.run_id):
+        recorded = find_finished(config.results_dir, config.dataset, config.arch, config.run_id)
+        if recorded is not None:
+            return recorded
+        described = describe_config(config, str(device), precision, dataset)
+        tracker.start(RunDescription(config.run_id, described, config.results_dir))
+        start = method.start(model, (probe_images.to(device), probe_labels.to(device)))
+        training = Training(dataset.to(device), config.recipe, config.seed, precision)
+        reset_peak_memory(device)
+        chain = LevelTrainer(
+            start,
+            model,
+            levels,
+            method.rewinding,
+            training,
+            files,
+            TrackedProgress(progress, tracker),
+        ).run()
+        record: Record = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": config.run_id,
+            "status": "diverged" if chain.divergence else "completed",
+            "reason": chain.divergence,
+            "config": described,
+            **_measure(chain, model, dataset, config.evaluation_split),
+            "provenance": provenance,
+        }
+        write_record(config.results_dir, record)
+        files.discard_partial(levels[-1])
+        if method.shares_trainings and config.keep_checkpoints:
+            kept = files.count_bytes() / 1e6
+            say(f"levels kept for other compressions: {kept:.1f} MB in {files.folder}")
+    tracker.finish(record)
+    return record
 
-    peak_memory = peak_memory_bytes(device)
 
-    densities = layer_densities(compressed)
-    record: Record = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": config.run_id,
-        "status": "diverged" if outcome.divergence else "completed",
-        "reason": outcome.divergence,
-        "config": describe_config(config, str(device), precision, dataset),
-        "metrics": _metrics(outcome, config.evaluation_split),
-        "history": _history(outcome, config.evaluation_split),
-        "size": measure_sizes(compressed, model),
+def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
+    """Delete the levels that runs share, once all of ``configs`` that share them are recorded."""
+    names: dict[tuple[str, str], set[str]] = {}
+    needed: set[tuple[str, str]] = set()
+    for config in configs:
+        chain = config.results_dir, config.run_id_without_compression
+        record = find_finished(config.results_dir, config.dataset, config.arch, config.run_id)
+        if record is None:
+            needed.add(chain)
+            continue
+        described = record["config"]
+        num_train = described["dataset_options"]["num_train"]
+        name = config.checkpoint_name(True, described["precision"], num_train)
+        names.setdefault(chain, set()).add(name)
+    for results_dir, identity in names.keys() - needed:
+        for name in names[results_dir, identity]:
+            if not Checkpoints(results_dir, name, say).discard_all():
+                say(f"kept, as another process uses it: {results_dir}/checkpoints/{name}")
+
+
+def _measure(chain: Chain, model: nn.Module, dataset: Dataset, split: str) -> dict[str, Any]:
+    """What training gave and what it cost: the blocks of a record that hold numbers."""
+    peak_memory = peak_memory_bytes(chain.model.stored.device)
+    outcome = chain.outcome
+    densities = layer_densities(chain.model)
+    report: dict[str, Any] = {
+        "layer_densities": densities,
+        "collapsed_layers": [name for name, density in densities.items() if density == 0],
+    }
+    if len(chain.levels) > 1:
+        report |= {"rewind_step": chain.first_step, "levels": chain.describe_levels(split)}
+    return {
+        "metrics": _metrics(chain, split),
+        "history": _history(outcome, split),
+        "size": measure_sizes(chain.model, model),
         "cost": {
             "train_seconds": round(outcome.train_seconds, 3),
             "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
             "peak_memory_bytes": peak_memory,
-            **measure_macs(compressed, dataset.image_size),
+            **chain.measure_cost(),
+            **measure_macs(chain.model, dataset.image_size),
         },
-        "method_report": {
-            "layer_densities": densities,
-            "collapsed_layers": [name for name, density in densities.items() if density == 0],
-        },
-        "provenance": provenance,
+        "method_report": report,
     }
-    write_record(config.results_dir, record)
-    return record
 
 
 def record_failure(config: RunConfig, reason: str) -> Record:
@@ -132,17 +194,18 @@ def describe_config(
     }
 
 
-def _metrics(outcome: Outcome, split: str) -> dict[str, float | None]:
+def _metrics(chain: Chain, split: str) -> dict[str, float | None]:
     """Headline numbers after the last epoch, under the name of the split they were measured on."""
     metrics: dict[str, float | None] = dict.fromkeys(
         ("test_accuracy", "best_test_accuracy", "test_loss", "train_loss")
     )
-    if outcome.divergence is None:
-        last = outcome.epochs[-1]
+    if chain.divergence is None:
+        epochs = chain.outcome.epochs
+        last = epochs[-1]
         metrics["train_loss"] = last.train_loss
         metrics[f"{split}_loss"] = last.test_loss
         metrics[f"{split}_accuracy"] = last.test_accuracy
-        metrics[f"best_{split}_accuracy"] = max(epoch.test_accuracy for epoch in outcome.epochs)
+        metrics[f"best_{split}_accuracy"] = max(epoch.test_accuracy for epoch in epochs)
     return metrics
 
 

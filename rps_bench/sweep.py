@@ -6,7 +6,9 @@ one line before any data is touched, and finished runs cost nothing.
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rps_bench.compose import CONFIG_NAME, Composer
 from rps_bench.config import RunConfig
-from rps_bench.console import say
-from rps_bench.errors import UserError
-from rps_bench.freeze import TOP_KEYS, InapplicableError, freeze
+from rps_bench.errors import InapplicableError, UserError
+from rps_bench.freeze import TOP_KEYS, freeze
 
-CONFIG_NAME = "config"
+THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
+LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
 
 
 def config_folder() -> Path:
@@ -39,16 +42,44 @@ def hydra_version_base() -> dict[str, str]:
     return {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
-def plan_runs(overrides: Sequence[str], is_sweep: bool) -> tuple[list[RunConfig], bool]:
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a command line, checked, and the overrides that make it."""
+
+    config: RunConfig
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every run of a command line.
+
+    Attributes:
+        runs: In the order of the command line's lists, each once.
+        is_sweep: Whether ``-m`` was given, or an experiment file makes it a sweep.
+        plain: The overrides that are the same for all runs.
+        launcher: Name of Hydra's launcher; basic is this process.
+        notes: One line on each kind of combination that was left out.
+    """
+
+    runs: tuple[PlannedRun, ...]
+    is_sweep: bool
+    plain: tuple[str, ...]
+    launcher: str
+    notes: tuple[str, ...]
+
+    @property
+    def configs(self) -> list[RunConfig]:
+        """The runs' settings."""
+        return [run.config for run in self.runs]
+
+
+def plan_runs(overrides: Sequence[str], is_sweep: bool) -> Plan:
     """Compose and check every run of a command line.
 
     Args:
         overrides: The command line's ``key=value`` words.
         is_sweep: Whether ``-m`` was given.
-
-    Returns:
-        The runs in launching order, and whether the command is a sweep (an experiment file can
-        make it one).
 
     Raises:
         UserError: Anything wrong in any of them; one line that names what is allowed.
@@ -57,8 +88,7 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool) -> tuple[list[RunConfig]
         with initialize_config_dir(
             str(config_folder()), job_name="rps_bench", **hydra_version_base()
         ):
-            jobs, is_sweep = _jobs(list(overrides), is_sweep)
-            return _freeze_jobs(jobs, is_sweep), is_sweep
+            return _plan(list(overrides), is_sweep)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_explain(error)) from error
 
@@ -83,37 +113,52 @@ def require_writable(folder: str) -> None:
         ) from error
 
 
-def _jobs(overrides: list[str], is_sweep: bool) -> tuple[list[list[str]], bool]:
-    """The overrides of each job: the Cartesian product of all lists, as Hydra launches them."""
+def _plan(overrides: list[str], is_sweep: bool) -> Plan:
     parsed = OverridesParser.create().parse_overrides(overrides)
     plain = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
     settings = compose(CONFIG_NAME, plain, return_hydra_config=True).hydra
     is_sweep = is_sweep or settings.mode == RunMode.MULTIRUN
-    if not is_sweep:
-        return [overrides], False
-    params = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
-    parsed = OverridesParser.create().parse_overrides([*params, *overrides])
-    return [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]], True
+    if is_sweep:
+        params = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
+        parsed = OverridesParser.create().parse_overrides([*params, *overrides])
+        jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
+    else:
+        jobs = [overrides]
+    launcher = str(settings.runtime.choices["hydra/launcher"])
+    if launcher != THIS_PROCESS and not is_sweep:
+        raise UserError(f"hydra/launcher={launcher} launches sweeps: add -m")
+    runs, notes = _check(jobs, is_sweep)
+    return Plan(runs, is_sweep, tuple(plain), launcher, notes)
 
 
-def _freeze_jobs(jobs: list[list[str]], is_sweep: bool) -> list[RunConfig]:
-    configs = []
-    inapplicable = None
+def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
+    """Freeze each job; leave out, with a note, what a sweep may leave out."""
+    composer = Composer()
+    runs: dict[str, PlannedRun] = {}
+    left_out: Counter[str] = Counter()
+    inapplicable: InapplicableError | None = None
     for job in jobs:
         try:
-            configs.append(freeze_composed(compose(CONFIG_NAME, job)))
+            config = freeze(composer.compose(job), config_folder())
         except InapplicableError as error:
             if not is_sweep:
                 raise
             inapplicable = error
-            say(f"skipped: {error}")
-    if not configs and inapplicable is not None:
+            left_out[str(error)] += 1
+            continue
+        runs.setdefault(config.run_id, PlannedRun(config, tuple(job)))
+    if not runs and inapplicable is not None:
         raise inapplicable
-    return configs
+    notes = [f"skipped{f' {n} times' if n > 1 else ''}: {note}" for note, n in left_out.items()]
+    return tuple(runs.values()), tuple(notes)
 
 
 def _explain(error: Exception) -> str:
     """A Hydra or OmegaConf error as one line."""
+    if isinstance(error, MissingConfigException):
+        extra = LAUNCHER_EXTRAS.get(Path(str(error.missing_cfg_file)).name)
+        if extra is not None:
+            return f"hydra/launcher={extra} needs: pip install 'rps_bench[{extra}]'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return f"{group} must be one of {', '.join(error.options)}, got {choice}"

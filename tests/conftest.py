@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import settings
 
 from rps_bench.__main__ import main
 
 # One thread: the tests run side by side, and sums in one thread have one order.
 torch.set_num_threads(1)
+
+# No deadlines: tests never measure time, and a busy machine is no fault.
+settings.register_profile("rps_bench", deadline=None)
+settings.load_profile("rps_bench")
 
 Command = Callable[..., int]
 

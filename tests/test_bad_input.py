@@ -7,7 +7,10 @@ import pytest
 
 from tests.conftest import Command
 
-METHOD_NAMES = "dense, grasp, hashednet, mag, rand, roast, rpg, small, snip, stable_rps, synflow"
+METHOD_NAMES = (
+    "dense, grasp, hashednet, ltr, mag, mag_trained, rand, roast, rpg, small, snip, stable_rps, "
+    "synflow"
+)
 RANGE = "must be a finite number >= 1"
 
 CASES = [
@@ -15,8 +18,11 @@ CASES = [
     ("arch=foo", "arch must be one of resnet20, vgg11, got foo"),
     ("method=foo", f"method must be one of {METHOD_NAMES}, got foo"),
     ("recipe=foo", "recipe must be one of paper, quick, smoke, got foo"),
-    ("tracking=foo", "tracking must be one of none, got foo"),
-    ("experiment=foo", "experiment must be one of cifar10_quick, demo, got foo"),
+    ("tracking=foo", "tracking must be one of none, wandb, got foo"),
+    (
+        "experiment=foo",
+        "experiment must be one of cifar10_quick, demo, paper_init_std, paper_main, got foo",
+    ),
     ("foo=1", "unknown key foo; allowed: dataset, arch, method"),
     ("+foo=1", "unknown key foo; allowed: dataset, arch, method"),
     ("method.foo=1", "unknown key method.foo; allowed: method.name, method.init_std"),
@@ -53,6 +59,16 @@ CASES = [
     ("method.init_std=[1]", "method.init_std must be a single value"),
     ("method=snip method.score_mode=foo", "method.score_mode must be one of train, eval"),
     ("method=synflow method.rounds=0", "method.rounds must be a whole number from 1 up"),
+    ("method=ltr method.rewind_steps=-1", "method.rewind_steps must be a whole number from 0"),
+    ("method=ltr recipe=smoke method.rewind_steps=6", "must be from 0 to 5, as this training has"),
+    ("method=ltr method.level_fraction=1", r"method.level_fraction must be a number in \(0, 1\)"),
+    ("method=mag_trained method.rewind=maybe", "method.rewind must be true or false"),
+    ("keep_checkpoints=maybe", "keep_checkpoints must be true or false"),
+    ("threads=0", "threads must be a whole number from 1 up"),
+    ("gpus=0", r"gpus must be null or a list of GPU numbers such as \[0,1\], got 0"),
+    ("runs_per_gpu=none", "runs_per_gpu must be a whole number from 1 up"),
+    ("tracking=wandb tracking.mode=fast", "tracking.mode must be one of online, offline"),
+    ("tracking=wandb tracking.colour=red", "unknown key tracking.colour; allowed: tracking.name"),
     ("-m method=mag,foo", f"method must be one of {METHOD_NAMES}, got foo"),
     ("-m method=mag compression=10,0", RANGE),
     ("compression=1,10", "To sweep over it, add --multirun"),

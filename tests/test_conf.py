@@ -55,8 +55,9 @@ def test_every_combination_composes_and_can_be_built(recipe: str, dataset: str, 
 def test_every_experiment_is_a_sweep_that_opens_with_its_command(experiment: str) -> None:
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     assert f"python -m rps_bench experiment={experiment}" in text.splitlines()[1]
-    configs, is_sweep = plan_runs([f"experiment={experiment}"], is_sweep=False)
-    assert is_sweep
+    plan = plan_runs([f"experiment={experiment}"], is_sweep=False)
+    configs = plan.configs
+    assert plan.is_sweep
     assert len(configs) == len({config.run_id for config in configs}) > 1
     check_buildable(configs)
 

@@ -18,7 +18,7 @@ GOLDEN_IDS = {
 
 
 def run_id(words: str) -> str:
-    ((config,), _) = plan_runs(words.split(), is_sweep=False)
+    (config,) = plan_runs(words.split(), is_sweep=False).configs
     return config.run_id
 
 
@@ -38,6 +38,7 @@ def test_golden_ids(words: str) -> None:
         "method.init_std=0.04",
         "method=stable_rps",
         "dataset.validation_images=7",
+        "keep_checkpoints=false",
     ],
 )
 def test_what_changes_no_result_changes_no_id(words: str) -> None:
@@ -65,32 +66,75 @@ def test_what_changes_a_result_changes_the_id(words: str) -> None:
     assert run_id(words) != run_id("")
 
 
+def checkpoint_name(words: str, is_shared: bool = True) -> str:
+    (config,) = plan_runs(f"method=ltr {words}".split(), is_sweep=False).configs
+    return config.checkpoint_name(is_shared, precision="fp32", num_train=1437)
+
+
+def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
+    shared = checkpoint_name("compression=10")
+    assert "-ltr-chain-" in shared
+    assert checkpoint_name("compression=100") == shared
+    assert checkpoint_name("compression=10 results_dir=x keep_checkpoints=false") == shared
+    own = checkpoint_name("compression=10", is_shared=False)
+    assert "-ltr-10x-" in own
+    assert checkpoint_name("compression=100", is_shared=False) != own
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "seed=1",
+        "arch.width=8",
+        "recipe.epochs=11",
+        "dataset=cifar10",
+        "method.rewind_steps=7",
+        "method.level_fraction=0.5",
+        "method.rewind=false",
+        "evaluation_split=validation",
+    ],
+)
+def test_what_changes_a_training_changes_the_folder(words: str) -> None:
+    assert checkpoint_name(words) != checkpoint_name("")
+
+
+def test_a_folder_is_for_one_precision_and_one_set_of_images() -> None:
+    (config,) = plan_runs(["method=ltr"], is_sweep=False).configs
+    places = (("fp32", 1437), ("bf16", 1437), ("fp32", 1000))
+    names = [config.checkpoint_name(True, precision, count) for precision, count in places]
+    assert len(set(names)) == 3
+    other = dataclasses.replace(config, compression=100.0)
+    assert other.run_id_without_compression == config.run_id_without_compression
+    assert other.run_id != config.run_id
+
+
 def test_a_whole_number_for_a_float_option_is_the_same_run() -> None:
     assert run_id("method.init_std=1") == run_id("method.init_std=1.0")
 
 
 def test_an_option_added_later_with_a_default_keeps_the_id() -> None:
-    ((config,), _) = plan_runs([], is_sweep=False)
+    (config,) = plan_runs([], is_sweep=False).configs
     options: Mapping[str, Any] = MappingProxyType({**config.method_options, "new": 1})
     assert dataclasses.replace(config, method_options=options).run_id == config.run_id
 
 
 def test_labels_name_what_differs_from_the_default() -> None:
-    ((config,), _) = plan_runs(["method.init_std=0.1", "method.scaling=none"], is_sweep=False)
+    (config,) = plan_runs(["method.init_std=0.1", "method.scaling=none"], is_sweep=False).configs
     assert config.label == "stable_rps (init_std=0.1, scaling=none)"
-    ((config,), _) = plan_runs([], is_sweep=False)
+    (config,) = plan_runs([], is_sweep=False).configs
     assert config.label == "stable_rps"
 
 
 def test_an_unset_compression_is_1_for_dense_and_10_otherwise() -> None:
-    configs, _ = plan_runs(["method=dense,mag"], is_sweep=True)
+    configs = plan_runs(["method=dense,mag"], is_sweep=True).configs
     assert [config.compression for config in configs] == [1.0, 10.0]
 
 
-def test_a_sweep_skips_dense_at_other_compressions(capsys: pytest.CaptureFixture[str]) -> None:
-    configs, _ = plan_runs(["method=dense,mag", "compression=1,10"], is_sweep=True)
-    assert [(c.method, c.compression) for c in configs] == [("dense", 1), ("mag", 1), ("mag", 10)]
-    assert "skipped: dense has compression 1 only, got 10" in capsys.readouterr().out
+def test_a_sweep_skips_dense_at_other_compressions() -> None:
+    plan = plan_runs(["method=dense,mag", "compression=1,10"], is_sweep=True)
+    runs = [(config.method, config.compression) for config in plan.configs]
+    assert runs == [("dense", 1), ("mag", 1), ("mag", 10)]
+    assert plan.notes == ("skipped: dense has compression 1 only, got 10",)
 
 
 def test_the_widest_seed_and_extreme_compressions_make_plain_file_names() -> None:

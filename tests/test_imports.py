@@ -16,9 +16,11 @@ BELOW: dict[str, set[str]] = {
     "costs": {"models", "methods"},
     "training": {"datasets", "models", "methods", "costs"},
     "records": {"datasets", "models", "methods", "costs", "training"},
-    "reports": {"datasets", "records"},  # reads records only; dataset facts for chance levels
+    "tracking": {"datasets", "records", "training", "reports"},
+    # Reads records only; dataset facts for chance levels, the recipe's fields for its options.
+    "reports": {"datasets", "records", "training"},
 }
-TOP_FOR_ALL = {"errors", "seeds", "atomic", "checks"}
+TOP_FOR_ALL = {"errors", "seeds", "atomic", "checks", "locks"}
 
 
 def imported_rooms(path: Path) -> set[str]:

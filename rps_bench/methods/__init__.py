@@ -11,6 +11,7 @@ from rps_bench.methods.pruning.grasp import Grasp
 from rps_bench.methods.pruning.magnitude import Magnitude, RandomPruning
 from rps_bench.methods.pruning.snip import Snip
 from rps_bench.methods.pruning.synflow import SynFlow
+from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedMagnitude
 from rps_bench.methods.sharing.methods import RPG, HashedNet, Roast, StableRPS
 
 __all__ = ["METHODS", "build_method", "default_options", "load_compressed"]
@@ -27,6 +28,8 @@ METHODS: dict[str, type[Method]] = {
     "snip": Snip,
     "grasp": Grasp,
     "synflow": SynFlow,
+    "ltr": LotteryTicketRewinding,
+    "mag_trained": TrainedMagnitude,
 }
 
 

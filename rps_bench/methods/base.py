@@ -12,6 +12,7 @@ from rps_bench import checks
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
+from rps_bench.methods.levels import Level, Rewinding
 
 Probe = tuple[torch.Tensor, torch.Tensor]  # images (B, 3, H, W) float, labels (B,) int64
 
@@ -25,6 +26,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    shares_trainings: ClassVar[bool] = False  # whether compressions share levels (`levels`)
 
     compression: float
     seed: int = 0
@@ -43,6 +45,19 @@ class Method(ABC):
         Raises:
             UserError: The compression leaves no stored value, or too few for the method.
         """
+
+    def start(self, model: nn.Module, probe: Probe) -> CompressedModel:
+        """What the first level trains: the compressed network, if compressing comes first."""
+        return self.compress(model, probe)
+
+    def levels(self, layout: Layout) -> tuple[Level, ...]:
+        """The trainings that lead to the compressed network: one, if compressing comes first."""
+        return (Level(0, self.num_stored(layout), is_shared=False),)
+
+    @property
+    def rewinding(self) -> Rewinding | None:
+        """Where the levels after the first start; None where there are none."""
+        return None
 
     def num_stored(self, layout: Layout) -> int:
         """m = floor(n / c).

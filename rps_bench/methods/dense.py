@@ -10,14 +10,8 @@ from rps_bench.errors import UserError
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, flatten_weights
-from rps_bench.methods.weight_map import IdentityMap
+from rps_bench.methods.selection import store_everything
 from rps_bench.seeds import named_generator
-
-
-def store_everything(model: nn.Module) -> CompressedModel:
-    """The network itself: A = I."""
-    weights = flatten_weights(model)
-    return CompressedModel(model, IdentityMap(weights.numel()), weights)
 
 
 @dataclass(frozen=True)

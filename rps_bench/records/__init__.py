@@ -5,9 +5,17 @@ records alone.
 """
 
 from rps_bench.records.provenance import collect_provenance
-from rps_bench.records.schema import SCHEMA_VERSION, STATUSES, Record, RecordError, check_record
+from rps_bench.records.schema import (
+    FINISHED,
+    SCHEMA_VERSION,
+    STATUSES,
+    Record,
+    RecordError,
+    check_record,
+)
 from rps_bench.records.store import (
     Problem,
+    find_finished,
     find_record,
     read_record,
     read_records,
@@ -16,6 +24,7 @@ from rps_bench.records.store import (
 )
 
 __all__ = [
+    "FINISHED",
     "SCHEMA_VERSION",
     "STATUSES",
     "Problem",
@@ -23,6 +32,7 @@ __all__ = [
     "RecordError",
     "check_record",
     "collect_provenance",
+    "find_finished",
     "find_record",
     "read_record",
     "read_records",

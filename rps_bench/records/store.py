@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from rps_bench.atomic import write_text
-from rps_bench.records.schema import Record, RecordError, check_record
+from rps_bench.records.schema import FINISHED, Record, RecordError, check_record
 
 RECORDS_FOLDER = "records"
 
 # A slug starts with a letter or digit and holds no separator, so no path can leave its folder.
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # as JSON escapes it
 
 
 class Problem(NamedTuple):
@@ -57,8 +59,11 @@ def read_record(path: Path) -> Record:
     cannot be read.
     """
     try:
-        record = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        record = json.loads(content, parse_constant=_refuse_constant)
+        if _SURROGATE.search(content):  # half a character is no text: nothing could write it again
+            json.dumps(record, ensure_ascii=False).encode()
+    except (json.JSONDecodeError, UnicodeError) as error:
         raise RecordError(f"not valid JSON ({error})") from error
     check_record(record)
     assert isinstance(record, dict)
@@ -79,6 +84,15 @@ def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -
         raise RecordError(f"{path} cannot be read ({error.strerror})") from error
     except RecordError as error:
         raise RecordError(f"{path}: {error}; mend or delete the file") from error
+
+
+def find_finished(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Record | None:
+    """Return the record of a run that need not be tried again, None if there is none.
+
+    A broken file raises `RecordError`, as in `find_record`.
+    """
+    record = find_record(results_dir, dataset, arch, run_id)
+    return record if record is not None and record["status"] in FINISHED else None
 
 
 def read_records(results_dir: str | Path) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:

@@ -1,11 +1,12 @@
-"""Reports: tables, statistics and figures made from records alone, without torch.
+"""Reports: table, summary, figures, claims and a page, made from records alone, without torch.
 
-`python -m rps_bench.reports results` writes them all.
+`python -m rps_bench.reports results` writes them all. What is heavy to import (figures, claims,
+html) is reached through its own room, so that a table needs no matplotlib.
 """
 
-from rps_bench.reports.figures import draw_pareto
 from rps_bench.reports.pareto import pareto_frontier
 from rps_bench.reports.statistics import summarise
-from rps_bench.reports.table import build_table, write_table
+from rps_bench.reports.study import Study, read_study
+from rps_bench.reports.table import build_table
 
-__all__ = ["build_table", "draw_pareto", "pareto_frontier", "summarise", "write_table"]
+__all__ = ["Study", "build_table", "pareto_frontier", "read_study", "summarise"]

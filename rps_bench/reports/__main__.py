@@ -1,41 +1,87 @@
-"""`python -m rps_bench.reports [results_dir]`: the table and the figures of recorded runs."""
+"""`python -m rps_bench.reports [results_dir]`: everything that recorded runs can tell."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rps_bench.records import read_records
-from rps_bench.reports.figures import save_figures
-from rps_bench.reports.table import build_table, save_table
+from rps_bench.errors import UserError
+from rps_bench.reports.honesty import find_faults
+from rps_bench.reports.study import Study, read_study
+from rps_bench.reports.summary import save_summary
+from rps_bench.reports.table import save_table
 
-EXIT_NOTHING_TO_REPORT = 2
+EXIT_INCOMPLETE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write table and figures; return the exit status, 2 where there is no record."""
-    results_dir: Path = _parse(arguments).results_dir
-    records, problems = read_records(results_dir)
-    for problem in problems:
-        print(f"skipped {problem.path}: {problem.reason}", file=sys.stderr)
-    if not records:
-        place = results_dir / "records"
+    """Write the parts asked for; return the exit status.
+
+    2 where there is no record, or where a part could not be written; the other parts are.
+    """
+    options = _parse(arguments)
+    study = read_study(options.results_dir)
+    for finding in find_faults(study):
+        print(f"note: {finding.text}", file=sys.stderr)
+    if not study.records:
+        place = study.results_dir / "records"
         print(f"no records under {place}: run an experiment first, or name the folder that"
               " holds results", file=sys.stderr)  # fmt: skip
-        return EXIT_NOTHING_TO_REPORT
-    table = build_table(records)
-    print(f"{save_table(table, results_dir)}: {_count(len(table), 'run')}")
-    for path in save_figures(table, results_dir):
-        print(path)
-    return 0
+        return EXIT_INCOMPLETE
+    print(f"{_count(len(study.table), 'record')} under {study.results_dir / 'records'}")
+    written = [_write(PARTS[part], study) for part in PARTS if part in options.only]
+    return 0 if all(written) else EXIT_INCOMPLETE
+
+
+def _write(part: Callable[[Study], list[Path]], study: Study) -> bool:
+    """Write one part and print its files; tell whether that went well."""
+    try:
+        for path in part(study):
+            print(path)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def _save_tables(study: Study) -> list[Path]:
+    return [*save_table(study), *save_summary(study)]
+
+
+# These rooms import matplotlib, scipy.stats or plotly: only when they are asked for.
+def _save_figures(study: Study) -> list[Path]:
+    from rps_bench.reports.figures import save_figures
+
+    return save_figures(study)
+
+
+def _save_claims(study: Study) -> list[Path]:
+    from rps_bench.reports.claims import save_claims
+
+    return save_claims(study)
+
+
+def _save_html(study: Study) -> list[Path]:
+    from rps_bench.reports.html import write_report
+
+    return [write_report(study)]
+
+
+PARTS: dict[str, Callable[[Study], list[Path]]] = {
+    "table": _save_tables,
+    "figures": _save_figures,
+    "claims": _save_claims,
+    "html": _save_html,
+}
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rps_bench.reports",
-        description="Write table.csv and the Pareto figures (plots/*.png, *.svg) of recorded runs."
-        " Reads records only; trains nothing.",
-        epilog="example: python -m rps_bench.reports results",
+        description="Write table, summary, figures, claims and report.html of recorded runs into"
+        " their results folder. Reads records only; trains nothing. What a reader should know"
+        " (broken files, duplicates, mixed recipes, ...) is printed as notes.",
+        epilog="example: python -m rps_bench.reports results --only table claims",
     )
     parser.add_argument(
         "results_dir",
@@ -43,6 +89,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=Path("results"),
         type=Path,
         help="folder that holds records/ (default: results)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=list(PARTS),
+        choices=PARTS,
+        metavar="PART",
+        help=f"write these parts only: {', '.join(PARTS)} (default: all)",
     )
     return parser.parse_args(arguments)
 

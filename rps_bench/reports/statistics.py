@@ -1,111 +1,79 @@
-"""Means and spreads over seeds, one row per curve point, and what may share a mean.
+"""Means, spreads and intervals over seeds, one row per curve point.
 
-An *experiment* is what belongs to one figure: dataset, architecture, recipe, evaluation split and
-all their options. A *curve* is a method with its non-default options, at one precision. Runs are
-averaged only if experiment, curve and compression agree; seeds (and hardware) are what is left.
+`describe.py` holds which runs may share a mean.
 """
 
-from typing import Any
-
 import pandas as pd
+from scipy import special
 
-EXPERIMENT_KEYS = ["dataset", "arch", "recipe", "evaluation_split", "experiment_options"]
-CURVE_KEYS = ["method", "label", "precision"]
-POINT_KEYS = [*EXPERIMENT_KEYS, *CURVE_KEYS, "compression"]
+from rps_bench.reports.describe import (
+    CURVE_KEYS,
+    EXPERIMENT_KEYS,
+    POINT_KEYS,
+    describe_runs,
+)
+
+__all__ = [
+    "CURVE_KEYS",
+    "EXPERIMENT_KEYS",
+    "POINT_KEYS",
+    "describe_runs",
+    "interval_margin",
+    "summarise",
+    "summarise_runs",
+]
+
+CONFIDENCE = 0.95
+
+_SIZES = ("true_compression", "stored_total", "stored_bytes", "macs", "effective_macs")
+_SPENT = ("total_epochs", "total_train_seconds", "num_trainings")
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per `POINT_KEYS` of a table from `build_table`.
 
     Columns beside the keys: `mean` and sample `std` (null for one run) of the headline accuracy in
-    percent over the `n` completed runs, `num_diverged`, `num_failed`, and the means of
-    `true_compression`, `stored_total` and `stored_bytes`.
+    percent over the `n` completed runs, each of a seed of its own; `low` and `high`, the 95%
+    Student t interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean`
+    and `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
+    `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
+    `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
+    `is_plain` as in `describe_runs`.
     """
     return summarise_runs(describe_runs(table))
 
 
 def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return what `summarise` does, from runs that `describe_runs` has described already."""
-    points = runs.groupby(POINT_KEYS, dropna=False, sort=True).agg(
+    groups = _leave_out_cut_short(runs).groupby(POINT_KEYS, dropna=False, sort=True)
+    points = groups.agg(
         mean=("accuracy", "mean"),
         std=("accuracy", "std"),
         n=("accuracy", "count"),
         num_diverged=("has_diverged", "sum"),
         num_failed=("has_failed", "sum"),
-        true_compression=("true_compression", "mean"),
-        stored_total=("stored_total", "mean"),
-        stored_bytes=("stored_bytes", "mean"),
-    )
-    return points.reset_index()
+        best_mean=("best_accuracy", "mean"),
+        loss_mean=("loss", "mean"),
+        is_plain=("is_plain", "first"),
+        **{column: (column, "mean") for column in (*_SIZES, *_SPENT)},
+    ).reset_index()
+    points = points.astype(dict.fromkeys((*_SIZES, *_SPENT), "float64"))
+    margin = interval_margin(points["std"], points["n"])
+    return points.assign(low=points["mean"] - margin, high=points["mean"] + margin)
 
 
-def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the columns that tell experiments and curves apart.
+def interval_margin(std: "pd.Series[float]", n: "pd.Series[int]") -> "pd.Series[float]":
+    """Return half the width of the 95% t interval of a mean: t(0.975, n - 1) std / sqrt(n).
 
-    Adds `experiment_options` (empty where all runs of a dataset, architecture, recipe and split
-    share their options), `accuracy` (of the split the run was evaluated on; null unless completed),
-    `has_diverged`, `has_failed`; `label` becomes different for every two curves of one experiment.
+    `std` is the sample standard deviation of n values. Null where n < 2.
     """
-    on_validation = table["evaluation_split"] == "validation"
-    accuracy = table["test_accuracy"].mask(on_validation, table["validation_accuracy"])
-    runs = table.assign(
-        accuracy=accuracy.where(table["status"] == "completed"),
-        has_diverged=table["status"] == "diverged",
-        has_failed=table["status"] == "failed",
-        precision=table["precision"].fillna("fp32"),
-    )
-    runs["experiment_options"] = _differing_options(
-        runs, within=EXPERIMENT_KEYS[:-1], prefixes=("dataset.", "arch.", "recipe.")
-    )
-    runs["label"] = _label_curves(runs)
-    return runs
+    quantile = special.stdtrit(n.clip(lower=2) - 1, (1 + CONFIDENCE) / 2)
+    margin: pd.Series[float] = (quantile * std / n.clip(lower=1) ** 0.5).where(n >= 2)
+    return margin
 
 
-def _differing_options(
-    runs: pd.DataFrame, within: list[str], prefixes: tuple[str, ...]
-) -> list[str]:
-    """Describe each run by the options that have several values among the runs equal in `within`.
-
-    An option that a run does not state is no difference: older records lack newer options.
-    """
-    notes = dict.fromkeys(runs.index, "")
-    columns = sorted(column for column in runs.columns if column.startswith(prefixes))
-    for _, same in runs.groupby(within, dropna=False):
-        differing = [column for column in columns if same[column].nunique() > 1]
-        for index, *values in same[differing].itertuples(name=None):
-            notes[index] = _describe(dict(zip(differing, values, strict=True)))
-    return list(notes.values())
-
-
-def _label_curves(runs: pd.DataFrame) -> list[str]:
-    """Return a label per run: what the runner wrote, and what else tells two curves apart.
-
-    The runner's label is the method and its non-default options. Options that still differ under
-    one label (hand-made records have no label) are added, and so is the precision where one
-    experiment holds several.
-    """
-    options = _differing_options(runs, [*EXPERIMENT_KEYS, "method", "label"], ("method.",))
-    precisions = runs.groupby(EXPERIMENT_KEYS, dropna=False)["precision"].transform("nunique")
-    notes = runs["precision"].where(precisions > 1, "")
-    return [
-        _add_note(_add_note(label, option), note)
-        for label, option, note in zip(runs["label"], options, notes, strict=True)
-    ]
-
-
-def _add_note(label: str, note: str) -> str:
-    """Put a note into the label's brackets: `mag` -> `mag (note)`, `mag (a)` -> `mag (a, note)`."""
-    if not note:
-        return label
-    return f"{label[:-1]}, {note})" if label.endswith(")") else f"{label} ({note})"
-
-
-def _describe(options: dict[str, Any]) -> str:
-    """Write options as `name=value, name=value` without their group, leaving out what is null."""
-    return ", ".join(
-        f"{column.partition('.')[2]}={value:g}"
-        if isinstance(value, float)
-        else f"{column.partition('.')[2]}={value}"
-        for column, value in options.items()
-        if not pd.isna(value)
-    )
+def _leave_out_cut_short(runs: pd.DataFrame) -> pd.DataFrame:
+    """Hide what diverged runs cost where a point has completed ones: they stopped early."""
+    has_completed = runs.groupby(POINT_KEYS, dropna=False)["accuracy"].transform("count") > 0
+    is_cut_short = has_completed & runs["has_diverged"]
+    return runs.assign(**{column: runs[column].mask(is_cut_short) for column in _SPENT})

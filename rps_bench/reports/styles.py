@@ -21,7 +21,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 SOLID, DASHED, DOTTED = "-", "--", ":"
 
 METHOD_STYLES = {
-    "dense": MethodStyle("#222222", "_", SOLID),
+    "dense": MethodStyle("#222222", "*", SOLID),
     "stable_rps": MethodStyle("#0072B2", "o", SOLID),
     "roast": MethodStyle("#D55E00", "s", SOLID),
     "hashednet": MethodStyle("#E69F00", "D", SOLID),
@@ -32,6 +32,7 @@ METHOD_STYLES = {
     "grasp": MethodStyle("#882255", ">", DASHED),
     "synflow": MethodStyle("#009E73", "h", DASHED),
     "ltr": MethodStyle("#332288", "P", DASHED),
+    "mag_trained": MethodStyle("#999933", "X", DASHED),
     "small": MethodStyle("#666633", "d", DOTTED),
 }
 # A method that is not in the table yet: visible, and plainly without a style of its own.

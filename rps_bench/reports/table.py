@@ -2,49 +2,59 @@
 
 Options carry the name of their group as a prefix (`method.init_std`, `recipe.epochs`), library
 versions too (`versions.torch`). The column `epochs` counts the epochs that were really trained.
+`table.csv` and `table.parquet` hold the same rows; parquet keeps the types of the columns.
 """
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rps_bench.atomic import write_text
-from rps_bench.records import read_records
+from rps_bench.atomic import write_bytes, write_text
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, COST_KEYS, METRIC_KEYS, SIZE_KEYS
 
-TABLE_NAME = "table.csv"
+if TYPE_CHECKING:
+    from rps_bench.reports.study import Study
+
+TABLE_NAMES = ("table.csv", "table.parquet")
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "recipe",
-    "evaluation_split", "precision", "device",
+    "evaluation_split", "precision", "device", "started_at", "git_commit", "package_version",
+    "python", "platform", "cpu_model", "gpu_name",
 )  # fmt: skip
 _INTEGERS = (
     "seed", "epochs", "dense_weights", "stored_weights", "dense_total", "stored_total",
-    "stored_bytes", "peak_memory_bytes", "macs", "effective_macs",
+    "stored_bytes", "peak_memory_bytes", "macs", "effective_macs", "num_levels", "num_trainings",
+    "cpu_count", "num_threads",
 )  # fmt: skip
+_VALIDATION = ("validation_accuracy", "best_validation_accuracy", "validation_loss")
 _FLOATS = (
-    "compression", "true_compression", *METRIC_KEYS, "validation_accuracy", "train_seconds",
-    "images_per_second",
+    "compression", "true_compression", *METRIC_KEYS, *_VALIDATION, "train_seconds",
+    "images_per_second", "total_epochs", "total_train_seconds",
 )  # fmt: skip
+_BOOLEANS = ("git_dirty",)
 
 # Present in every table, in this order; whatever else the records hold follows, sorted by name.
 COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "label", "compression", "seed",
-    "recipe", "evaluation_split", "precision", "device", "epochs", *METRIC_KEYS,
-    "validation_accuracy", *SIZE_KEYS, *COST_KEYS, "effective_macs", "started_at", "git_commit",
-    "git_dirty", "package_version", "python", "platform", "cpu_model", "cpu_count", "num_threads",
-    "gpu_name",
+    "recipe", "evaluation_split", "precision", "device", "epochs", *METRIC_KEYS, *_VALIDATION,
+    *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels", "num_trainings", "total_epochs",
+    "total_train_seconds", "started_at", "git_commit", "git_dirty", "package_version", "python",
+    "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
 )  # fmt: skip
 ROW_ORDER = ["dataset", "arch", "recipe", "method", "label", "compression", "seed", "run_id"]
+
+_LARGEST_INTEGER = 2**63 - 1
 
 
 def build_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per record in a fixed order of rows and columns; unknown values are null."""
     rows = [flatten_record(record) for record in records]
-    extras = sorted({key for row in rows for key in row}.difference(COLUMNS))
+    extras = sorted(set().union(*rows).difference(COLUMNS))
     columns = {key: _as_column(key, [row.get(key) for row in rows]) for key in (*COLUMNS, *extras)}
     table = pd.DataFrame(columns)
     return table.sort_values(ROW_ORDER, kind="stable", ignore_index=True)
@@ -66,17 +76,15 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def write_table(results_dir: str | Path) -> Path:
-    """Write `results_dir/table.csv` from all valid records, atomically; return its path."""
-    records, _ = read_records(results_dir)
-    return save_table(build_table(records), results_dir)
-
-
-def save_table(table: pd.DataFrame, results_dir: str | Path) -> Path:
-    """Write `table` to `results_dir/table.csv`, atomically; return its path."""
-    return write_text(
-        Path(results_dir) / TABLE_NAME, table.to_csv(index=False, lineterminator="\n")
-    )
+def save_table(study: "Study") -> list[Path]:
+    """Write `table.csv` and `table.parquet` into the results folder, atomically; return both."""
+    csv, parquet = (study.results_dir / name for name in TABLE_NAMES)
+    packed = io.BytesIO()
+    study.table.to_parquet(packed, index=False)
+    return [
+        write_text(csv, study.table.to_csv(index=False, lineterminator="\n")),
+        write_bytes(parquet, packed.getvalue()),
+    ]
 
 
 def _leaves(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -91,12 +99,32 @@ def _leaves(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _as_column(name: str, values: list[Any]) -> "pd.Series[Any]":
-    """Give a column one type whatever is missing: whole numbers stay whole beside a null."""
+    """Give a column one type whatever is missing: whole numbers stay whole beside a null.
+
+    A column of this package keeps its type in every table: a value of another type, which only a
+    hand-made record can hold, is null. Elsewhere values of several types become text.
+    """
+    if name in _FLOATS or name in _INTEGERS:
+        values = [value if _is_number(value) else None for value in values]
+    elif name in _BOOLEANS:
+        values = [value if isinstance(value, bool) else None for value in values]
     known = {type(value) for value in values if value is not None}
-    if name in _FLOATS or known in ({float}, {int, float}):
-        return pd.Series(values, dtype="float64")
-    if name in _INTEGERS or known == {int}:
-        return pd.Series(values, dtype="Int64")
-    if known == {bool}:
+    if name in _BOOLEANS or known == {bool}:
         return pd.Series(values, dtype="boolean")
-    return pd.Series(values, dtype="str" if name in _TEXT or known == {str} else "object")
+    if known and known <= {int, float}:
+        is_whole = name not in _FLOATS and float not in known and _fits(values)
+        return pd.Series(values, dtype="Int64" if is_whole else "float64")
+    if known:
+        texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+        return pd.Series(texts, dtype="str")
+    kind = "float64" if name in _FLOATS else "Int64" if name in _INTEGERS else "str"
+    return pd.Series(values, dtype=kind)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _fits(values: list[Any]) -> bool:
+    """Tell whether all whole numbers fit 64 bits."""
+    return all(abs(value) <= _LARGEST_INTEGER for value in values if value is not None)

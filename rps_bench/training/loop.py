@@ -1,9 +1,10 @@
 """The training loop: whole-batch augmentation, one recovery of w a step, scaled gradients, SGD."""
 
+import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from rps_bench.training.evaluation import Evaluation, evaluate
 from rps_bench.training.precision import autocast
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
+from rps_bench.training.state import EpochResult, Outcome, TrainingState
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
@@ -24,29 +26,21 @@ class NonFiniteLossError(ArithmeticError):
     """Training met a loss that is not finite: an outcome, not a crash."""
 
 
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch gave; ``train_seconds`` leaves evaluation out."""
+class StateKeeper(Protocol):
+    """Where a training run leaves its state, to go on from or to come back to."""
 
-    epoch: int  # from 1
-    learning_rate: float  # of the last step
-    train_loss: float  # mean over the images seen, augmented, before each step's update
-    test_loss: float
-    test_accuracy: float  # percent
-    train_seconds: float
+    @property
+    def snapshot_step(self) -> int | None:
+        """Step before which to take the snapshot, None for no snapshot."""
+        ...
 
+    def keep_snapshot(self, state: TrainingState) -> None:
+        """Called once, before the step of the snapshot."""
+        ...
 
-@dataclass
-class Outcome:
-    """What a training run gave. ``divergence`` says where a diverged run ended, None otherwise.
-
-    A diverged run counts the steps up to the one where the loss was looked at.
-    """
-
-    epochs: list[EpochResult] = field(default_factory=list)
-    divergence: str | None = None
-    train_seconds: float = 0.0  # without evaluation, a diverged epoch included
-    num_images: int = 0  # seen in training
+    def keep_checkpoint(self, state: TrainingState) -> None:
+        """Called after every epoch but the last."""
+        ...
 
 
 def train(
@@ -57,6 +51,8 @@ def train(
     precision: str,
     on_step: Callable[[int, int], None] = lambda step, num_steps: None,
     on_epoch: Callable[[EpochResult], None] = lambda result: None,
+    start: TrainingState | None = None,
+    keeper: StateKeeper | None = None,
 ) -> Outcome:
     """Train a compressed model to the end of the recipe, evaluating after every epoch.
 
@@ -68,10 +64,14 @@ def train(
         precision: fp32 or bf16.
         on_step: Called with (steps done, all steps) now and then.
         on_epoch: Called after each epoch's evaluation.
+        start: Where to go on from, possibly amid an epoch; None: the model as it is, at step 0.
+        keeper: Takes the run's state after epochs.
     """
-    trainer = Trainer(model, dataset, recipe, seed, precision, on_step)
-    outcome = Outcome()
-    for epoch in range(1, recipe.epochs + 1):
+    trainer = Trainer(model, dataset, recipe, seed, precision, on_step, keeper)
+    if start is not None:
+        trainer.restore(start)
+    outcome = trainer.outcome
+    for epoch in range(trainer.step // trainer.steps_per_epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
         try:
             train_loss = trainer.train_epoch(epoch)
@@ -79,7 +79,6 @@ def train(
             outcome.divergence = str(error)
         seconds = time.perf_counter() - started
         outcome.train_seconds += seconds
-        outcome.num_images = trainer.num_images
         if outcome.divergence:
             break
         tested = evaluate(model, dataset, precision)
@@ -89,6 +88,8 @@ def train(
         result = _epoch_result(epoch, trainer.last_rate, train_loss, tested, seconds)
         outcome.epochs.append(result)
         on_epoch(result)
+        if keeper is not None and epoch < recipe.epochs:
+            keeper.keep_checkpoint(trainer.state())
     return outcome
 
 
@@ -99,7 +100,7 @@ def _epoch_result(
 
 
 class Trainer:
-    """The state of a training run: model, optimizer, step counter."""
+    """A training run: model, optimizer, step counter, and what it gave so far."""
 
     def __init__(
         self,
@@ -109,17 +110,38 @@ class Trainer:
         seed: int,
         precision: str,
         on_step: Callable[[int, int], None],
+        keeper: StateKeeper | None = None,
     ) -> None:
         self.model, self.dataset, self.recipe = model, dataset, recipe
-        self.seed, self.precision, self.on_step = seed, precision, on_step
+        self.seed, self.precision, self.on_step, self.keeper = seed, precision, on_step, keeper
         self.gradient_scale = model.gradient_scale()
         self.optimizer = build_optimizer(model, recipe)
-        self.step, self.num_images, self.last_rate = 0, 0, recipe.lr
-        whole_epoch = -(-len(dataset.train) // recipe.batch_size)
-        self.steps_per_epoch = min(whole_epoch, recipe.max_steps_per_epoch or whole_epoch)
+        self.outcome, self.step, self.last_rate = Outcome(), 0, recipe.lr
+        self.steps_per_epoch = recipe.steps_per_epoch(len(dataset.train))
+
+    def state(self) -> TrainingState:
+        """A copy of the run's state between two steps."""
+        tensors = {k: v.cpu().clone() for k, v in self.model.state_dict().items()}
+        buffers = {
+            name: self.optimizer.state.get(parameter, {}).get("momentum_buffer")
+            for name, parameter in self.model.named_parameters()
+        }  # None before the first step, and without momentum
+        momentum = {k: v.cpu().clone() for k, v in buffers.items() if v is not None}
+        return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome))
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state of a run with the same model, dataset, recipe and seed."""
+        self.model.load_state_dict(state.tensors)
+        for name, parameter in self.model.named_parameters():
+            if name in state.momentum:
+                buffer = state.momentum[name].to(parameter, copy=True)
+                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
 
     def train_epoch(self, epoch: int) -> float:
         """One pass over the training images; returns the mean loss over the images seen.
+
+        A run that starts amid an epoch leaves out what the steps before it have seen.
 
         Raises:
             NonFiniteLossError: The loss is not finite any more.
@@ -129,16 +151,18 @@ class Trainer:
         device = split.images.device
         plan = plan_epoch(len(split), self.dataset.flip, self.seed, epoch, device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        first_image = self.num_images
-        for position in range(self.steps_per_epoch):
+        first_image = self.outcome.num_images
+        for position in range(self.step % self.steps_per_epoch, self.steps_per_epoch):
             seen = slice(position * self.recipe.batch_size, (position + 1) * self.recipe.batch_size)
+            if self.keeper is not None and self.step == self.keeper.snapshot_step:
+                self.keeper.keep_snapshot(self.state())
             images, labels = self._batch(
                 split, plan.order[seen], plan.shifts[seen], plan.flips[seen]
             )
             loss_sum += self.train_step(images, labels).detach().double() * len(labels)
             if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
                 self._check(loss_sum, epoch)
-        return float(loss_sum) / (self.num_images - first_image)
+        return float(loss_sum) / (self.outcome.num_images - first_image)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Forward, backward, scale, SGD; returns the loss before the update.
@@ -159,7 +183,7 @@ class Trainer:
         self.model.stored.grad.div_(self.gradient_scale)
         self.optimizer.step()
         self.step += 1
-        self.num_images += len(labels)
+        self.outcome.num_images += len(labels)
         return loss
 
     def _batch(

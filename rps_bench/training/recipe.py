@@ -76,6 +76,11 @@ class Recipe:
                 "epochs; set others, or recipe.drops=[]"
             )
 
+    def steps_per_epoch(self, num_images: int) -> int:
+        """Steps of one epoch over ``num_images`` training images."""
+        whole_epoch = -(-num_images // self.batch_size)
+        return min(whole_epoch, self.max_steps_per_epoch or whole_epoch)
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
         """A recipe from plain yaml values: lists become tuples, whole numbers floats where due."""

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rps_bench.costs.macs import measure_macs, uses_per_weight
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.dense import store_everything
+from rps_bench.methods.selection import store_everything
 
 RESNET_MACS, VGG_MACS = 40_813_184, 152_769_536  # 32x32, 10 classes
 

@@ -19,7 +19,7 @@ from rps_bench.models import build_model
 
 COMPRESSION = 10
 SHARING = ("stable_rps", "roast", "hashednet", "rpg")
-PRUNING = ("rand", "mag", "snip", "grasp", "synflow")
+PRUNING = ("rand", "mag", "snip", "grasp", "synflow", "ltr", "mag_trained")
 
 
 def compression_of(name: str) -> float:
@@ -279,3 +279,6 @@ def test_default_options_are_those_of_the_spec() -> None:
     assert default_options("snip") == {"rounds": 1, "score_mode": "train"}
     assert default_options("grasp") == {"rounds": 1, "score_mode": "train"}
     assert default_options("synflow") == {"rounds": 100}
+    levels = {"rewind_steps": None, "level_fraction": 0.2}
+    assert default_options("ltr") == levels | {"rewind": True}
+    assert default_options("mag_trained") == levels | {"rewind": False}

@@ -99,3 +99,17 @@ def test_no_name_leaves_the_folder(tmp_path: Path, name: str) -> None:
     for names in ((name, "a", "r"), ("d", name, "r"), ("d", "a", name)):
         with pytest.raises(RecordError, match="cannot name a file"):
             record_path(tmp_path, *names)
+
+
+def test_half_a_character_is_refused_and_a_whole_one_kept(
+    tmp_path: Path, record: dict[str, Any]
+) -> None:
+    path = write_record(tmp_path, record)
+    whole = json.dumps(record | {"reason": "\U0001f600"})
+    assert "\\ud83d\\ude00" in whole
+    path.write_text(whole)
+    assert read_records(tmp_path)[0][0]["reason"] == "\U0001f600"
+    path.write_text(json.dumps(record | {"reason": "\ud800"}))
+    records, (problem,) = read_records(tmp_path)
+    assert not records
+    assert problem.reason.startswith("not valid JSON (")

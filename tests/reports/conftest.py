@@ -1,12 +1,23 @@
-"""Made-up records: one by its few settings, and a realistic sweep of them."""
+"""Made-up records: one by its few settings, a realistic sweep of them, a small folder of files.
+
+The files under `records/` are made by hand, with numbers one can check by eye: dense, mag and
+stable_rps at 10x and 100x, three seeds each, one run that failed and one that diverged.
+"""
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rps_bench.records.store import RECORDS_FOLDER
+from rps_bench.reports.study import Study, read_study
+
 MakeRecord = Callable[..., dict[str, Any]]
+
+RECORDS = Path(__file__).with_name("records")
 
 DENSE_TOTAL, DENSE_WEIGHTS = 272_474, 270_896
 # Accuracy at compression 1 and what each factor of ten costs, roughly as in the literature.
@@ -108,3 +119,15 @@ def _make_record() -> MakeRecord:
 @pytest.fixture(scope="session")
 def sweep() -> list[dict[str, Any]]:
     return make_sweep()
+
+
+@pytest.fixture
+def study_folder(tmp_path: Path) -> Path:
+    """Return a results folder of one's own that holds the checked-in records and nothing else."""
+    shutil.copytree(RECORDS, tmp_path / "study" / RECORDS_FOLDER)
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def small_study(study_folder: Path) -> Study:
+    return read_study(study_folder)

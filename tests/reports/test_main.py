@@ -1,56 +1,142 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from rps_bench.records import write_record
+import pytest
 
-MakeRecord = Callable[..., dict[str, Any]]
+from rps_bench.errors import UserError
+from rps_bench.reports import Study
+from rps_bench.reports import __main__ as command
+from rps_bench.reports.__main__ import main
 
-
-def _report(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "rps_bench.reports", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_it_writes_and_says_where(tmp_path: Path, make_record: MakeRecord) -> None:
-    folder = write_record(tmp_path, make_record()).parent
-    (folder / "broken.json").write_text("{")
-    result = _report(tmp_path)
-    assert result.returncode == 0
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith(f"skipped {folder / 'broken.json'}: not valid JSON")
-    assert result.stdout.splitlines() == [
-        f"{tmp_path / 'table.csv'}: 1 run",
-        *(
-            str(tmp_path / "plots" / f"pareto-cifar10-resnet20-quick{suffix}")
-            for suffix in (".png", ".svg", "-true-compression.png", "-true-compression.svg")
-        ),
-    ]
-    assert all(Path(line.split(": ")[0]).is_file() for line in result.stdout.splitlines())
+TABLES = ("table.csv", "table.parquet", "summary.csv", "summary.md", "summary.tex")
 
 
-def test_a_folder_without_records(tmp_path: Path) -> None:
-    result = _report(tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"no records under {tmp_path / 'records'}: ")
-    assert result.stderr.count("\n") == 1
+def _run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+def test_it_writes_and_says_where(study_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path, *_) = sorted(study_folder.rglob("*.json"))
+    path.with_name("broken.json").write_text("{")
+    shutil.copy(path, path.with_name("copy.json"))
+    assert main([str(study_folder), "--only", "table"]) == 0
+    out, err = capsys.readouterr()
+    first, *files = out.splitlines()
+    assert first == f"16 records under {study_folder / 'records'}"
+    assert files == [str(study_folder / name) for name in TABLES]
+    assert all(Path(file).is_file() for file in files)
+    broken, duplicate = err.splitlines()
+    place = path.with_name("broken.json").relative_to(study_folder)
+    assert broken.startswith(f"note: {place} is left out: not valid JSON")
+    assert duplicate.startswith("note: digits, resnet20, recipe smoke, test split: 1 record of a ")
+
+
+def _stand_ins(monkeypatch: pytest.MonkeyPatch, **parts: Callable[[Study], list[Path]]) -> None:
+    for name in command.PARTS:
+        monkeypatch.setitem(command.PARTS, name, parts.get(name, lambda _, name=name: [Path(name)]))
+
+
+def test_all_parts_in_order(
+    study_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stand_ins(monkeypatch)
+    assert main([str(study_folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["table", "figures", "claims", "html"]
+
+
+def test_only_the_parts_asked_for(
+    study_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stand_ins(monkeypatch)
+    assert main([str(study_folder), "--only", "html", "figures"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["figures", "html"]
+
+
+def test_one_part_that_cannot_be_written_does_not_stop_the_others(
+    study_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Study) -> list[Path]:
+        raise UserError("figures need more")
+
+    _stand_ins(monkeypatch, figures=refuse)
+    assert main([str(study_folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1:] == ["table", "claims", "html"]
+    assert err == "figures need more\n"
+
+
+def test_an_unknown_part_is_refused(study_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(study_folder), "--only", "tables"])
+    assert stopped.value.code == 2
+    assert "invalid choice: 'tables' (choose from" in capsys.readouterr().err
+    assert not (study_folder / "table.csv").exists()
+
+
+def test_a_folder_without_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"no records under {tmp_path / 'records'}: ")
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_help_shows_an_example() -> None:
-    result = _report("--help")
-    assert result.returncode == 0
-    assert "example: python -m rps_bench.reports results" in result.stdout
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "example: python -m rps_bench.reports results --only table claims" in text
+    assert "table, figures, claims, html" in text
 
 
-def test_reports_import_no_torch_and_no_pyplot() -> None:
-    code = (
-        "import sys, rps_bench.reports.__main__; "
-        "print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
+def test_without_plotly_the_rest_is_written_and_one_line_tells_what_to_do(
+    study_folder: Path,
+) -> None:
+    result = _run(
+        "import sys; sys.modules['plotly'] = None\n"
+        "from rps_bench.reports.__main__ import main\n"
+        f"sys.exit(main([{str(study_folder)!r}, '--only', 'table', 'html']))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    assert result.returncode == 2
+    assert all((study_folder / name).is_file() for name in TABLES)
+    assert result.stderr.count("\n") == 1
+    assert "pip install 'rps_bench[report]'" in result.stderr
+    assert not (study_folder / "report.html").exists()
+
+
+def test_a_table_needs_no_figures(study_folder: Path) -> None:
+    result = _run(
+        "import sys\n"
+        "from rps_bench.reports.__main__ import main\n"
+        f"status = main([{str(study_folder)!r}, '--only', 'table'])\n"
+        "heavy = {'torch', 'matplotlib', 'plotly', 'scipy.stats'} & set(sys.modules)\n"
+        "print(status, sorted(heavy))"
     )
-    assert (result.returncode, result.stdout.strip()) == (0, "set()")
+    assert result.stdout.splitlines()[-1] == "0 []", result.stderr
+
+
+def test_no_part_imports_torch_or_pyplot() -> None:
+    result = _run(
+        "import sys\n"
+        "import rps_bench.reports.__main__, rps_bench.reports.figures\n"
+        "import rps_bench.reports.claims, rps_bench.reports.html\n"
+        "print(sorted({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
+    )
+    assert (result.stdout, result.stderr) == ("[]\n", "")
+
+
+def test_a_folder_with_broken_files_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "torn.json").write_text("{")
+    assert main([str(tmp_path)]) == 2
+    note, nothing = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: records/torn.json is left out: not valid JSON")
+    assert nothing.startswith("no records under ")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports import build_table, write_table
-from rps_bench.reports.table import COLUMNS
+from rps_bench.reports import Study, build_table, read_study
+from rps_bench.reports.table import COLUMNS, save_table
 
 MakeRecord = Callable[..., dict[str, Any]]
 
@@ -60,8 +60,8 @@ def test_whole_numbers_stay_whole_beside_a_null(tmp_path: Path, make_record: Mak
     wide = make_record(seed=1, arch_options={"width": 8})
     write_record(tmp_path, make_record(seed=0, arch_options={"width": None}))
     write_record(tmp_path, wide)
-    path = write_table(tmp_path)
-    assert path == tmp_path / "table.csv"
+    path, parquet = save_table(read_study(tmp_path))
+    assert (path, parquet) == (tmp_path / "table.csv", tmp_path / "table.parquet")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[:4] == ["run_id", "status", "reason", "dataset"]
     read = pd.read_csv(path, dtype=str)
@@ -84,3 +84,64 @@ def test_any_option_type_finds_a_column(make_record: MakeRecord, value: object) 
     columns = [column for column in table if str(column).startswith("method.")]
     assert columns == ["method.option.deep" if isinstance(value, dict) else "method.option"]
     assert pd.isna(table[columns[0]][1])
+
+
+def test_csv_and_parquet_hold_the_same_rows(small_study: Study) -> None:
+    csv, parquet = save_table(small_study)
+    packed = pd.read_parquet(parquet)
+    pd.testing.assert_frame_equal(packed, small_study.table)
+    assert str(packed["stored_bytes"].dtype) == "Int64"
+    assert packed["git_dirty"].tolist() == [False] * 15
+    text = packed.to_csv(index=False, lineterminator="\n")
+    assert text == csv.read_text(encoding="utf-8")
+    assert len(packed) == 15
+
+
+def test_the_files_repeat_exactly(small_study: Study) -> None:
+    first = [path.read_bytes() for path in save_table(small_study)]
+    assert [path.read_bytes() for path in save_table(small_study)] == first
+
+
+def test_an_empty_study_can_be_saved(tmp_path: Path) -> None:
+    _, parquet = save_table(read_study(tmp_path))
+    assert tuple(pd.read_parquet(parquet).columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ((1, "a"), ["1", "a"]),
+        ((True, 1), ["true", "1"]),
+        ((False, 0.5), ["false", "0.5"]),
+        (([1], None), ["[1]", None]),
+    ],
+)
+def test_an_option_of_several_types_is_text_in_both_files(
+    tmp_path: Path, make_record: MakeRecord, values: tuple[object, ...], texts: list[object]
+) -> None:
+    for seed, value in enumerate(values):
+        write_record(tmp_path, make_record(seed=seed, method_options={"option": value}))
+    study = read_study(tmp_path)
+    column = study.table["method.option"]
+    assert [None if pd.isna(value) else value for value in column] == texts
+    save_table(study)
+
+
+def test_odd_numbers_do_not_stop_the_table(make_record: MakeRecord) -> None:
+    record = make_record(seed=2**63, method_options={"huge": 2**70})
+    record["cost"] |= {"effective_macs": "many", "peak_memory_bytes": 1.5}
+    record["provenance"] |= {"git_dirty": "perhaps", "cpu_count": True}
+    row = build_table([record]).iloc[0]
+    assert (row["seed"], row["method.huge"], row["peak_memory_bytes"]) == (2.0**63, 2.0**70, 1.5)
+    assert row[["effective_macs", "git_dirty", "cpu_count"]].isna().all()
+
+
+def test_types_do_not_depend_on_what_is_known(make_record: MakeRecord) -> None:
+    known = make_record(provenance={"git_dirty": True, "gpu_name": "Some GPU", "num_threads": 2})
+    whole, unknown = make_record(accuracy=80, compression=10), make_record(status="failed")
+    for block in ("metrics", "size", "cost", "provenance"):
+        unknown[block] = dict.fromkeys(unknown[block])
+    names = list(COLUMNS)
+    types = build_table([known])[names].dtypes
+    assert types.equals(build_table([whole])[names].dtypes)
+    assert types.equals(build_table([unknown])[names].dtypes)

@@ -9,8 +9,9 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training import loop
 from rps_bench.training.evaluation import Evaluation
-from rps_bench.training.loop import CHECK_EVERY, EpochResult, Trainer, train
+from rps_bench.training.loop import CHECK_EVERY, Trainer, train
 from rps_bench.training.recipe import Recipe
+from rps_bench.training.state import EpochResult
 
 NAN, INF = float("nan"), float("inf")
 
@@ -59,7 +60,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, losses: Callable[[int], float]) -> l
 
     def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         trainer.step += 1
-        trainer.num_images += len(labels)
+        trainer.outcome.num_images += len(labels)
         steps.append(trainer.step)
         return torch.tensor(losses(trainer.step))
 

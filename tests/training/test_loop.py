@@ -12,8 +12,9 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training import loop
 from rps_bench.training.evaluation import Evaluation
-from rps_bench.training.loop import CHECK_EVERY, EpochResult, Outcome, Trainer, train
+from rps_bench.training.loop import CHECK_EVERY, Trainer, train
 from rps_bench.training.recipe import Recipe
+from rps_bench.training.state import EpochResult, Outcome
 
 Batch = tuple[torch.Tensor, torch.Tensor, float, bool]  # images, labels, loss, train mode
 
@@ -256,7 +257,7 @@ def test_train_seconds_leave_evaluation_out(
 
     def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         clock.now += 1.0
-        trainer.num_images += len(labels)
+        trainer.outcome.num_images += len(labels)
         return torch.tensor(1.0)
 
     def evaluate(*_: object) -> Evaluation:

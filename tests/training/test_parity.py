@@ -12,8 +12,9 @@ from torch import nn
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training.augmentation import plan_epoch
-from rps_bench.training.loop import Outcome, Trainer, train
+from rps_bench.training.loop import Trainer, train
 from rps_bench.training.recipe import Recipe
+from rps_bench.training.state import Outcome
 
 DOUBLE = torch.float64
 SEED = 4

@@ -1,0 +1,45 @@
+"""Runs that a sweep leaves out: rules such as ``{method: [ltr, rpg], dataset: tiny_imagenet}``."""
+
+from collections.abc import Mapping
+
+from rps_bench.config import RunConfig
+from rps_bench.errors import InapplicableError, UserError
+
+KEYS = ("dataset", "arch", "method", "recipe", "compression", "seed")
+
+
+def refuse_excluded(config: RunConfig, rules: object) -> None:
+    """Check the rules, and whether one excludes the run.
+
+    Raises:
+        InapplicableError: A rule whose every key holds the run's value, or a list with it.
+        UserError: Not a list of such rules.
+    """
+    if not isinstance(rules, list):
+        raise UserError(f"exclude must be a list of rules, got {rules}")
+    for rule in rules:
+        if _matches(config, _check(rule)):
+            raise InapplicableError(f"excluded by exclude: {_describe(rule)}")
+
+
+def _check(rule: object) -> Mapping[str, object]:
+    if not isinstance(rule, Mapping) or not rule:
+        raise UserError(f"exclude needs rules such as {{method: ltr, seed: [1, 2]}}, got {rule}")
+    for key in rule:
+        if key not in KEYS:
+            raise UserError(f"unknown key {key} in exclude; allowed: {', '.join(KEYS)}")
+    return rule
+
+
+def _matches(config: RunConfig, rule: Mapping[str, object]) -> bool:
+    values = {key: getattr(config, key) for key in KEYS} | {"recipe": config.recipe.name}
+    return all(values[key] in _as_list(wanted) for key, wanted in rule.items())
+
+
+def _describe(rule: Mapping[str, object]) -> str:
+    """Such as ``method=ltr compression=100,316``."""
+    return " ".join(f"{key}={','.join(map(str, _as_list(v)))}" for key, v in rule.items())
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,105 @@
+"""Doing runs: in this process, one after the other, beside other processes that do the same.
+
+A run that another process is at is put off and looked at again when the rest is done: any number
+of processes share out one sweep over one results folder, and what a dead one leaves is taken up.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from omegaconf import DictConfig
+
+from rps_bench.config import RunConfig
+from rps_bench.console import RunProgress, say
+from rps_bench.errors import InapplicableError, UserError
+from rps_bench.locks import InUseError
+from rps_bench.records.schema import Record
+from rps_bench.records.store import find_finished
+from rps_bench.slots import gpu_slot
+from rps_bench.sweep import freeze_composed
+from rps_bench.tracking import build_tracker
+
+POLL_SECONDS = 1.0
+LONGEST_POLL_SECONDS = 30.0
+
+
+def run_composed(composed: DictConfig) -> None:
+    """One job of a launcher plugin, in a process of its own."""
+    try:
+        config = freeze_composed(composed)
+    except InapplicableError:
+        return  # the plan said so
+    work_through([config])
+
+
+def work_through(configs: Sequence[RunConfig]) -> None:
+    """Do all runs that are not recorded yet; returns when every one was tried or is recorded."""
+    pending, pause = list(configs), POLL_SECONDS
+    while pending:
+        put_off = [config for config in pending if not _try(config)]
+        if len(put_off) == len(pending):
+            if pause == POLL_SECONDS:
+                say(f"waiting for other processes: {', '.join(c.run_id for c in put_off)}")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+        else:
+            pause = POLL_SECONDS
+        pending = put_off
+
+
+def _try(config: RunConfig) -> bool:
+    """Do one run unless it is recorded; False where another process is at it."""
+    if find_finished(config.results_dir, config.dataset, config.arch, config.run_id) is not None:
+        return True
+    from rps_bench.run import record_failure, run
+
+    try:
+        with (
+            _resources(config) as placed,
+            RunProgress(placed.run_id, placed.recipe.epochs) as progress,
+            build_tracker(**placed.tracking) as tracker,
+        ):
+            record = run(placed, progress, tracker)
+        say(describe(record))
+    except InUseError:
+        return False
+    except UserError as error:  # for example missing images: the other runs go on
+        show_error(error)
+    except Exception as error:
+        traceback.print_exc()
+        record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
+    return True
+
+
+@contextmanager
+def _resources(config: RunConfig) -> Iterator[RunConfig]:
+    """The run with the device of its slot, in a process with its number of threads."""
+    if config.threads is not None:
+        import torch
+
+        torch.set_num_threads(config.threads)
+    if not config.gpus:
+        yield config
+        return
+    with gpu_slot(config.gpus, config.runs_per_gpu) as device:
+        yield replace(config, device=device)
+
+
+def describe(record: Record) -> str:
+    """One line on a finished run."""
+    size, metrics = record["size"], record["metrics"]
+    accuracy = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    result = f"accuracy {accuracy:.2f}%" if accuracy is not None else str(record["reason"])
+    return (
+        f"{record['status']}: {record['run_id']}  {result}  "
+        f"true compression {size['true_compression']:.2f}x"
+    )
+
+
+def show_error(error: UserError) -> None:
+    """One line on standard error."""
+    print(f"rps_bench: error: {error}", file=sys.stderr, flush=True)

@@ -1,0 +1,55 @@
+"""Who is at which run: locks of the operating system, which a killed process lets go of.
+
+A run holds `results_dir/checkpoints/<name>/run-<run_id>.lock` from before its first step until its
+record is written. Imports no torch, so that a plan can look at once.
+"""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+CHECKPOINTS_FOLDER = "checkpoints"
+PREFIX, SUFFIX = "run-", ".lock"
+
+
+class InUseError(Exception):
+    """Another process is at it; its work will be there later."""
+
+
+def run_lock(folder: Path, run_id: str) -> FileLock:
+    """The lock of one run, not taken yet."""
+    return FileLock(folder / f"{PREFIX}{run_id}{SUFFIX}")
+
+
+def take(lock: FileLock, what: str) -> None:
+    """Take a lock at once.
+
+    Raises:
+        InUseError: Another process holds it.
+    """
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InUseError(f"another process trains {what}") from error
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock file."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def find_runs_in_use(folder: Path) -> list[Path]:
+    """The run locks in a checkpoint folder that processes hold; none where there is no folder."""
+    return [path for path in folder.glob(f"{PREFIX}*{SUFFIX}") if is_held(path)]
+
+
+def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
+    """Run ids that were begun and have not ended, and whether a process is at them now."""
+    paths = (Path(results_dir) / CHECKPOINTS_FOLDER).glob(f"*/{PREFIX}*{SUFFIX}")
+    return {path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(path) for path in paths}

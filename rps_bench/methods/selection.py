@@ -1,0 +1,37 @@
+"""Networks that store some of their own weights as they are: all of them, or a selection."""
+
+import torch
+from torch import nn
+
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.layout import flatten_weights
+from rps_bench.methods.pruning.topk import keep_highest
+from rps_bench.methods.weight_map import IdentityMap, SelectionMap
+
+
+def store_everything(model: nn.Module) -> CompressedModel:
+    """The network itself: A = I."""
+    weights = flatten_weights(model)
+    return CompressedModel(model, IdentityMap(weights.numel()), weights)
+
+
+def largest_stored(compressed: CompressedModel, num_kept: int) -> torch.Tensor:
+    """Rows of the stored values of largest magnitude, ties by lower position: (num_kept,) int64."""
+    return keep_highest(compressed.stored.detach().abs(), num_kept)
+
+
+def prune_stored(
+    model: nn.Module, compressed: CompressedModel, rows: torch.Tensor
+) -> CompressedModel:
+    """A network that stores only these rows of a dense or pruned one's stored values.
+
+    Args:
+        model: A dense network of the same kind: its biases and BatchNorm are taken.
+        compressed: Whose stored values are weights at their own places: dense or pruned.
+        rows: (k,) int64, ascending.
+    """
+    slots = compressed.weight_map.slots()
+    places = (slots >= 0).nonzero().view(-1)[rows]  # in the flat w; stored values are in its order
+    return CompressedModel(
+        model, SelectionMap(slots.numel(), places), compressed.stored.detach()[rows]
+    )

@@ -1,0 +1,58 @@
+"""What became of the runs of a command, told from their records alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from rps_bench.config import RunConfig
+from rps_bench.console import say, show_table
+from rps_bench.records.schema import FINISHED, Record
+from rps_bench.records.store import find_record
+
+MISSING = "not recorded"
+
+
+def show_outcomes(configs: Sequence[RunConfig]) -> None:
+    """One table of all outcomes, those that need a look last, and one line that counts them."""
+    records = [(config, _find(config)) for config in configs]
+    table = Table(box=None, pad_edge=False)
+    for title in ("run", "outcome", "accuracy", "true compression", "seconds", "reason"):
+        justify = "right" if title in ("accuracy", "true compression", "seconds") else "left"
+        table.add_column(title, no_wrap=title != "reason", justify=justify)  # type: ignore[arg-type]
+    for config, record in sorted(records, key=lambda item: _status(item[1]) != "completed"):
+        table.add_row(config.run_id, *_cells(record))
+    show_table(table)
+    counts = Counter(_status(record) for _, record in records)
+    num_failed = counts["failed"] + counts[MISSING]
+    say(f"{len(configs)} runs: {len(configs) - num_failed} recorded, {num_failed} failed")
+
+
+def exit_status(configs: Sequence[RunConfig]) -> int:
+    """0: all recorded; 1: a run failed; 2: one could not start, for a reason the user can mend."""
+    statuses = {_status(_find(config)) for config in configs}
+    if MISSING in statuses:
+        return 2  # its one line was shown when it was tried
+    return 0 if statuses <= set(FINISHED) else 1
+
+
+def _cells(record: Record | None) -> tuple[str, str, str, str, str]:
+    if record is None:
+        return MISSING, "", "", "", "see its line above"
+    metrics, size, cost = record["metrics"], record["size"], record["cost"]
+    accuracy = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    return (
+        str(record["status"]),
+        "" if accuracy is None else f"{accuracy:.2f}%",
+        "" if size["true_compression"] is None else f"{size['true_compression']:.2f}x",
+        "" if cost["train_seconds"] is None else f"{cost['train_seconds']:.1f}",
+        str(record["reason"] or ""),
+    )
+
+
+def _status(record: Record | None) -> str:
+    return MISSING if record is None else str(record["status"])
+
+
+def _find(config: RunConfig) -> Record | None:
+    return find_record(config.results_dir, config.dataset, config.arch, config.run_id)

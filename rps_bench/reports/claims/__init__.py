@@ -1,0 +1,119 @@
+"""Claims: what the paper says, judged on the records at hand.
+
+`judge_claims` compares methods in pairs of runs with the same seed, which share the dense init,
+the data order and the augmentation: the noise that they share cancels in the difference. Every
+comparison at every compression is tested for its claim and against it (`evidence.py`); all these
+tests of one table are corrected together, by the method of Benjamini and Hochberg. A claim is
+
+- *supported* where the corrected test for it has p < 0.05,
+- *contradicted* where the corrected test against it has p < 0.05,
+- *undecided* otherwise: also where there is one seed or no data.
+
+What this promises: of the verdicts given on accuracy, at most 5% are expected to be wrong (the
+false discovery rate; a table without verdicts has none wrong). It is a mean over many studies like
+this one and over the whole table: one study may have more, and a selection of its rows is promised
+nothing. How clear a difference must be depends on the others: the more of them are decided, the
+less (`evidence.errors_needed`).
+
+It holds if differences are normal and the tests independent or positively dependent (Benjamini and
+Yekutieli 2001, Annals of Statistics 29). Comparisons that share an arm, as stable_rps against many
+rivals, are positively dependent among tests of the same direction; tests of opposite directions are
+not, for which it is seen in simulations (tests/reports/claims), not proven. The correction of
+Benjamini and Yekutieli would need no such condition, but costs much power: it multiplies every
+adjusted p by 1 + 1/2 + ... + 1/m for m tests, 6.9 for 560.
+
+The interval beside a verdict is the plain 95% t interval of that one comparison. A verdict always
+agrees with its side: where a claim is supported (contradicted) the interval lies wholly inside
+(outside) what the claim allows. (Of the two tests of a comparison at most one rejects, so at most
+half of all do, and then each still needs p < 0.05 / 2.) Not every such interval makes a verdict.
+
+A diverged run counts at chance level, a failed one not at all.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rps_bench.atomic import write_text
+from rps_bench.errors import UserError
+from rps_bench.reports.claims.declared import CLAIMS, DEFAULT_MARGIN, Claim, Comparison, Stability
+from rps_bench.reports.claims.markdown import write_claims
+from rps_bench.reports.claims.outcomes import GROUP_KEYS, read_outcomes
+from rps_bench.reports.claims.stability import judge_stability
+from rps_bench.reports.claims.summary import summarise_claims
+from rps_bench.reports.claims.verdicts import UNDECIDED, judge_comparisons
+from rps_bench.reports.study import Study
+
+__all__ = ["CLAIMS", "COLUMNS", "judge_claims", "save_claims", "summarise_claims"]
+
+CLAIMS_NAME = "claims"
+
+_DTYPES = {
+    "claim": "str", "statement": "str", **dict.fromkeys(GROUP_KEYS, "str"), "method": "str",
+    "rival": "str", "compression": "float64", "verdict": "str", "difference": "float64",
+    "low": "float64", "high": "float64", "n": "int64", "p_value": "float64",
+    "p_adjusted": "float64", "uncorrected": "str", "reason": "str",
+}  # fmt: skip
+COLUMNS = tuple(_DTYPES)
+
+
+def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
+    """Return one row per claim, experiment, precision and compression, with its verdict.
+
+    A claim that no experiment can answer has one row, its place null.
+
+    Args:
+        study: The records.
+        margin: Points of accuracy that make no difference worth a claim.
+
+    Returns:
+        Columns `COLUMNS`. `difference` is the mean of method - rival in points over the `n` pairs
+        of runs, `low` and `high` its plain 95% interval (null for n < 2). `p_value` belongs to the
+        test that the data favour, for the claim or against it; `p_adjusted` is that p as corrected
+        over all tests of the table: the lowest false discovery rate at which it makes a verdict.
+        `uncorrected` is the verdict that the plain interval alone would give:
+        a claim leans where it says more than `verdict`. Claims about divergence have no p value;
+        their compression is null and `n` counts settings.
+
+    Raises:
+        UserError: A margin that is no number >= 0.
+    """
+    if not 0 <= margin < math.inf:
+        raise UserError(f"margin is {margin!r}, must be a number >= 0 (points of accuracy)")
+    outcomes = read_outcomes(study.runs)
+    comparisons = [claim for claim in CLAIMS if isinstance(claim, Comparison)]
+    rows = judge_comparisons(outcomes, comparisons, margin)
+    for claim in CLAIMS:
+        if isinstance(claim, Stability):
+            rows += judge_stability(outcomes, claim)
+    answered = {row["claim"] for row in rows}
+    rows += [_leave_open(claim) for claim in CLAIMS if claim.name not in answered]
+    order = {claim.name: place for place, claim in enumerate(CLAIMS)}
+    rows.sort(key=lambda row: order[row["claim"]])
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_DTYPES)
+
+
+def save_claims(study: Study, margin: float = DEFAULT_MARGIN) -> list[Path]:
+    """Write `claims.csv` and `claims.md` into the results folder, atomically; return them."""
+    claims = judge_claims(study, margin)
+    path = study.results_dir / f"{CLAIMS_NAME}.csv"
+    return [
+        write_text(path, claims.to_csv(index=False, lineterminator="\n")),
+        write_text(path.with_suffix(".md"), write_claims(claims, margin)),
+    ]
+
+
+def _leave_open(claim: Claim) -> dict[str, Any]:
+    """Return the row of a claim that no experiment speaks of."""
+    return {
+        "claim": claim.name,
+        "statement": claim.statement,
+        "method": claim.method,
+        "rival": claim.rival,
+        "verdict": UNDECIDED,
+        "uncorrected": UNDECIDED,
+        "n": 0,
+        "reason": "no runs at the compressions that it speaks of",
+    }

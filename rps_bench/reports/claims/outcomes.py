@@ -1,0 +1,62 @@
+"""What each run came to, in points of accuracy, and which runs may stand against each other.
+
+Runs are compared within one experiment at one precision and one compression (`SPOT_KEYS`).
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from rps_bench.datasets import DATASETS
+from rps_bench.reports.describe import EXPERIMENT_KEYS
+
+GROUP_KEYS = [*EXPERIMENT_KEYS, "precision"]
+SPOT_KEYS = [*GROUP_KEYS, "compression"]
+
+_FLAGS = ["is_plain", "has_diverged", "has_failed"]
+_KEPT = ["method", "label", "seed", "true_compression", *_FLAGS]
+
+
+def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what claims ask of runs from `describe_runs`, which hold each seed once.
+
+    Columns that are not the runs' own:
+        outcome: Accuracy in percent; chance level for a diverged run (0 where the dataset is not
+            known), null for a failed one.
+        chance: 100 / number of classes, null for a dataset this package does not know.
+        resolution: Points of accuracy that one test image is worth, null where not known.
+        partial: Number of training images of a partial dataset, else null.
+    """
+    chance = runs["dataset"].map(_know(100 / info.num_classes for info in DATASETS.values()))
+    official = runs["dataset"].map(_know(info.num_test for info in DATASETS.values()))
+    num_test = _numbers(runs, "dataset.num_test").fillna(official.astype("float64"))
+    options = [str(column) for column in runs if str(column).startswith("method.")]
+    kept = runs[[*SPOT_KEYS, *_KEPT, *options]].astype(dict.fromkeys(_FLAGS, "bool"))
+    return kept.assign(
+        outcome=runs["accuracy"].mask(runs["has_diverged"], chance.fillna(0.0)),
+        chance=chance.astype("float64"),
+        resolution=100 / num_test,
+        partial=_numbers(runs, "dataset.num_train").where(_is_partial(runs)),
+    )
+
+
+def list_groups(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return the experiments at each precision, one row each of `GROUP_KEYS`, sorted."""
+    return outcomes[GROUP_KEYS].drop_duplicates().sort_values(GROUP_KEYS, ignore_index=True)
+
+
+def _know(values: Iterable[float]) -> dict[str, float]:
+    return dict(zip(DATASETS, map(float, values), strict=True))
+
+
+def _numbers(runs: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """Return a column of numbers, null where older records lack it."""
+    if column not in runs:
+        return pd.Series(float("nan"), index=runs.index)
+    return pd.to_numeric(runs[column]).astype("float64")
+
+
+def _is_partial(runs: pd.DataFrame) -> "pd.Series[bool]":
+    if "dataset.is_partial" not in runs:
+        return pd.Series(False, index=runs.index)
+    return runs["dataset.is_partial"].fillna(False).astype(bool)

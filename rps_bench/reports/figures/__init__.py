@@ -1,0 +1,18 @@
+"""Figures of a results folder, drawn from a study: object-oriented matplotlib, no display.
+
+`save_figures(study)` draws all that the records allow into `results_dir/plots/`.
+"""
+
+from rps_bench.reports.figures.files import draw_pareto, figure_style, plan_figures, save_figures
+from rps_bench.reports.figures.panels import Panel, split_panels
+from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
+
+__all__ = [
+    "Panel",
+    "draw_pareto",
+    "draw_pareto_figure",
+    "figure_style",
+    "plan_figures",
+    "save_figures",
+    "split_panels",
+]

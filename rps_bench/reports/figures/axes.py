@@ -1,0 +1,181 @@
+"""The axes of an accuracy figure: what stands on x, which ticks, which limits."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from rps_bench.reports.styles import TIMES
+
+SMALLEST_LABEL_GAP = 24.0  # points between two labelled ticks
+LEFT_BY_LABELS = 0.6  # of the axes' width, once the curves' labels stand beside them
+PAD = 0.045  # of the data's range in log x, at both ends
+SMALLEST_SPAN = 2.25  # of the axis, its right end over its left
+LARGEST_GRID = 8  # values that may be the ticks themselves
+
+_LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
+
+
+def format_ratio(value: float) -> str:
+    """Write a compression to three digits, whole from a thousand on: 3.16x, 10x, 1000x."""
+    return format_number(value) + TIMES
+
+
+def format_number(value: float) -> str:
+    """Write a number to three digits, whole from a thousand on."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
+def format_bytes(value: float) -> str:
+    """Write a file's size with a decimal prefix: 950 B, 34.9 kB, 1.09 MB."""
+    return _with_prefix(value, " ", "B")
+
+
+def format_count(value: float) -> str:
+    """Write a large count with a decimal prefix: 950, 2.5 k, 40.8 M."""
+    return _with_prefix(value, " ", "")
+
+
+def _with_prefix(value: float, gap: str, unit: str) -> str:
+    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * scale:
+            return f"{value / scale:.3g}{gap}{prefix}{unit}"
+    return f"{value:.3g}{gap if unit else ''}{unit}"
+
+
+class Abscissa(NamedTuple):
+    """A quantity that accuracy is drawn against, always logarithmic, the better end to the right.
+
+    `column` of `Study.points`, where null `fallback`. `stands_still` tells that whole methods may
+    share one value, so that their points are set side by side.
+    """
+
+    column: str
+    fallback: str | None
+    suffix: str  # of the file's name
+    title: str
+    format: Callable[[float], str]
+    is_less_better: bool = False
+    stands_still: bool = False
+    is_cost: bool = False  # a run that diverged stopped early: what it cost says nothing
+
+
+COMPRESSION = Abscissa(
+    "compression", None, "", "Compression of the compressible weights", format_ratio
+)
+ABSCISSAS = (
+    COMPRESSION,
+    Abscissa(
+        "true_compression", "compression", "-true-compression",
+        "True compression (all parameters of the dense model / all stored)", format_ratio,
+    ),
+    Abscissa(
+        "stored_bytes", None, "-bytes",
+        "Size of the compressed file (smaller is better, to the right)", format_bytes, True,
+    ),
+    Abscissa(
+        "effective_macs", "macs", "-macs",
+        "Multiply-adds per image, for pruning of kept weights only"
+        " (fewer is better, to the right)", format_count, True, True,
+    ),
+    Abscissa(
+        "total_epochs", None, "-cost",
+        "Epochs of all trainings that one model took (fewer is better, to the right)",
+        format_number, True, True, True,
+    ),
+)  # fmt: skip
+
+
+def find_x(points: pd.DataFrame, abscissa: Abscissa) -> "pd.Series[float]":
+    """Return the place of each point, null where it has none (a log axis has no zero)."""
+    x = points[abscissa.column].astype("float64")
+    if abscissa.fallback:
+        x = x.fillna(points[abscissa.fallback].astype("float64"))
+    x = x.where(x > 0)
+    return x.where(points["n"] > 0) if abscissa.is_cost else x
+
+
+def can_place(points: pd.DataFrame, abscissa: Abscissa) -> bool:
+    """Tell whether any point has a place on this axis."""
+    return bool(find_x(points, abscissa).notna().any())
+
+
+def set_x_axis(
+    axes: Axes, values: Iterable[float], abscissa: Abscissa, drawn: Iterable[float] = ()
+) -> None:
+    """Make x logarithmic over `values`, the better end to the right; choose the ticks.
+
+    `drawn` are the places of points that were moved off their values.
+    """
+    grid = sorted(set(values))
+    extent = [*grid, *drawn]
+    low, high = min(extent), max(extent)
+    ratio = high / low
+    pad = max(ratio**PAD, math.sqrt(SMALLEST_SPAN / ratio))
+    low, high = low / pad, high * pad
+    axes.set_xscale("log")
+    axes.set_xlim((high, low) if abscissa.is_less_better else (low, high))
+    axes.set_xlabel(abscissa.title)
+    if abscissa.column == "compression" or (abscissa.stands_still and len(grid) <= LARGEST_GRID):
+        labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
+    else:
+        ticks = choose_ticks(low, high)
+        grid = labelled = choose_labelled(ticks, label_gap(axes) * math.log(high / low))
+    axes.xaxis.set_major_locator(FixedLocator(labelled))
+    axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: abscissa.format(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def label_gap(axes: Axes) -> float:
+    """Return the least distance of two tick labels as a part of the axis."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    inches = axes.get_position().width * figure.get_figwidth()
+    return SMALLEST_LABEL_GAP / (72 * inches * LEFT_BY_LABELS)
+
+
+def choose_labelled(grid: list[float], gap: float) -> list[float]:
+    """Return the grid values to label, powers of ten first, at least `gap` apart in log x."""
+    chosen: list[float] = []
+    for value in sorted(grid, key=lambda value: (math.log10(value) % 1 != 0, value)):
+        if all(abs(math.log(value / other)) >= gap for other in chosen):
+            chosen.append(value)
+    return sorted(chosen)
+
+
+def choose_ticks(low: float, high: float) -> list[float]:
+    """Return round values within [low, high], from the coarsest ladder that gives three.
+
+    The finest one gives at least two where the ends are `SMALLEST_SPAN` apart.
+    """
+    ticks: list[float] = []
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for ladder in _LADDERS:
+        ticks = [
+            round(step * 10.0**decade, 12 - decade)
+            for decade in range(first, last + 1)
+            for step in ladder
+        ]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks
+
+
+def set_accuracy_limits(axes: Axes, points: pd.DataFrame, chance: float | None) -> None:
+    """Fit y to the means and spreads, down to chance where runs diverged or come near it.
+
+    `points` with `mean`, `std` and `num_diverged`.
+    """
+    means, spreads = points["mean"].dropna(), points["std"].fillna(0.0)
+    level = chance or 0.0
+    low = (means - spreads).min() if len(means) else level
+    high = (means + spreads).max() if len(means) else level + 10
+    if (points["num_diverged"] > 0).any() or low - level < (high - level) / 2:
+        low = min(low, level)
+    pad = max((high - low) * 0.06, 1.5)
+    axes.set_ylim(low - pad, high + pad)

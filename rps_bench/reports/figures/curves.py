@@ -1,0 +1,98 @@
+"""Accuracy curves as data: which there are, where their points stand, which are the frontier."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from rps_bench.reports.figures.axes import Abscissa, find_x
+from rps_bench.reports.pareto import pareto_frontier
+from rps_bench.reports.styles import DASHED, DOTTED, SOLID, MethodStyle, method_rank, method_style
+
+SIDE_STEP = 0.02  # of the axis, between methods that share one value
+LONE_RATIO = 1.2  # of the values, up to which they count as one
+LONE_STEP = 0.08  # in log x, where there is one value
+
+
+class Curve(NamedTuple):
+    """One method (with its options) and its points, by rising compression, x in a column `x`."""
+
+    label: str
+    method: str
+    style: MethodStyle
+    variant: int  # 0 for the method's first curve, which is drawn filled
+    points: pd.DataFrame
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """The points with a completed run."""
+        return self.points[self.points["n"] > 0]
+
+
+def find_curves(points: pd.DataFrame, abscissa: Abscissa) -> list[Curve]:
+    """Return the curves in drawing order: by method, then by label, the bare method first.
+
+    Points without a place on the axis are left out.
+    """
+    points = points.assign(x=find_x(points, abscissa)).dropna(subset=["x"])
+    if abscissa.is_cost:
+        points = points.assign(num_diverged=0)
+    points = points.sort_values(["compression", "x"])
+    keys = points[["method", "label"]].drop_duplicates().itertuples(index=False, name=None)
+    seen: dict[str, int] = {}
+    curves = []
+    for method, label in sorted(keys, key=lambda key: (method_rank(key[0]), key)):
+        variant = seen[method] = seen.get(method, -1) + 1
+        own = points[(points["method"] == method) & (points["label"] == label)]
+        curves.append(Curve(label, method, method_style(method), variant, own))
+    return _set_side_by_side(curves) if abscissa.stands_still else curves
+
+
+def find_frontier(curves: Sequence[Curve], abscissa: Abscissa) -> list[tuple[float, float]]:
+    """Return where the points of the Pareto frontier are drawn, none if there is no choice.
+
+    Sizes and costs that agree to three digits count as equal: a few bytes are no victory.
+    """
+    places: dict[tuple[float, float], tuple[float, float]] = {}
+    for curve in curves:
+        values = find_x(curve.means, abscissa)
+        for value, x, y in zip(values, curve.means["x"], curve.means["mean"], strict=True):
+            key = -float(f"{value:.2e}") if abscissa.is_less_better else value
+            places.setdefault((key, y), (x, y))
+    frontier = pareto_frontier(places)
+    is_choice = sum(not curve.means.empty for curve in curves) > 1 and len(frontier) > 1
+    return [places[point] for point in frontier] if is_choice else []
+
+
+def describe_curves(curves: Sequence[Curve], abscissa: Abscissa) -> list[str]:
+    """Return what the small print must explain about these curves."""
+    lines = {curve.style.line for curve in curves if curve.method != "dense"}
+    kinds = {SOLID: "solid: parameter sharing", DASHED: "dashed: pruning", DOTTED: "dotted: small"}
+    notes = [", ".join(text for line, text in kinds.items() if line in lines)]
+    notes = notes if len(lines) > 1 else []
+    if find_frontier(curves, abscissa):
+        notes.append("grey band: Pareto frontier")
+    if any((curve.points["x"] != find_x(curve.points, abscissa)).any() for curve in curves):
+        notes.append("methods of one x are set side by side")
+    return notes
+
+
+def _set_side_by_side(curves: Sequence[Curve]) -> list[Curve]:
+    """Move whole curves that share one x apart, so that they can be told from each other."""
+    columns: dict[float, list[int]] = {}
+    for index, curve in enumerate(curves):
+        x = curve.points["x"]
+        if x.max() < x.min() * 1.001:
+            columns.setdefault(float(f"{x.mean():.2e}"), []).append(index)
+    everything = pd.concat([curve.points["x"] for curve in curves])
+    ratio = everything.max() / everything.min()
+    # All methods cost the same: nothing but the columns is on the axis.
+    step = SIDE_STEP * math.log(ratio) if ratio > LONE_RATIO else LONE_STEP
+    moved = list(curves)
+    for members in columns.values():
+        for place, index in enumerate(members):
+            points = curves[index].points
+            shift = math.exp(step * ((len(members) - 1) / 2 - place))
+            moved[index] = curves[index]._replace(points=points.assign(x=points["x"] * shift))
+    return moved

@@ -1,0 +1,136 @@
+"""Which figures a study gives, and their files: `plots/<name>.png`, `.svg` and `.pdf`.
+
+The files' bytes depend on the records (and matplotlib's version) alone.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from rps_bench.atomic import write_bytes
+from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, can_place
+from rps_bench.reports.figures.densities import draw_densities, find_densities
+from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
+from rps_bench.reports.figures.panels import Panel, split_panels
+from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
+from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
+from rps_bench.reports.figures.stale import remove_stale
+from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
+from rps_bench.reports.reference import published_for, read_published
+from rps_bench.reports.study import Study, read_study
+
+PLOTS_FOLDER = "plots"
+STYLE_FILE = Path(__file__).parents[1] / "rps_bench.mplstyle"
+# The one recipe whose runs may stand beside published ones unasked, whole and unchanged.
+PAPER_RECIPE, PAPER_EPOCHS = "paper", 160
+
+# Without these matplotlib writes its version and the time.
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Creator": None, "Date": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+
+
+class PlannedFigure(NamedTuple):
+    """A figure's file name without ending, and how to draw it."""
+
+    name: str
+    draw: Callable[[], Figure]
+
+
+def draw_pareto(results_dir: str | Path) -> list[Path]:
+    """Draw all figures of the valid records under `results_dir`; return the files."""
+    return save_figures(read_study(results_dir))
+
+
+def save_figures(study: Study, overlay_reference: bool = False) -> list[Path]:
+    """Draw all figures the study allows into `results_dir/plots/`; return the files.
+
+    Figures this package drew before and the records no longer support are deleted; a study
+    without anything to draw leaves the folder as it is.
+
+    Args:
+        study: What to draw.
+        overlay_reference: Lay published curves (`results_dir/reference/`) over every experiment
+            they know, not only over those of recipe `paper`, all its epochs and data. They come in
+            files of their own, `...-with-published`.
+    """
+    folder = study.results_dir / PLOTS_FOLDER
+    written = []
+    with figure_style():
+        for name, draw in plan_figures(study, overlay_reference):
+            figure = draw()
+            for kind in _METADATA:
+                written.append(write_bytes(folder / f"{name}.{kind}", _render(figure, kind)))
+    if written:
+        remove_stale(folder, study, written)
+    return written
+
+
+def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
+    """Yield the figures of a study, experiment by experiment, the sheets last; draws nothing.
+
+    A figure is drawn when its `draw` is called, with `figure_style` in force.
+    """
+    panels = split_panels(study)
+    published = read_published(study.results_dir)
+    for panel in panels:
+        yield from _plan_pareto(panel)
+        known = published_for(published, panel.dataset, panel.arch)
+        if len(known) and panel.split == "test" and (overlay_reference or _is_paper_recipe(panel)):
+            yield _plan(
+                f"pareto-{panel.stem}-with-published", draw_pareto_figure, panel, COMPRESSION, known
+            )
+        histories = find_histories(panel, study.records)
+        if len(histories):
+            yield _plan(f"curves-{panel.stem}", draw_training_curves, panel, histories)
+        densities = find_densities(panel, study.records)
+        if len(densities):
+            yield _plan(f"densities-{panel.stem}", draw_densities, panel, densities)
+        series = find_init_std(panel)
+        if len(series):
+            yield _plan(f"init-std-{panel.stem}", draw_init_std, panel, series)
+    for name, members in gather_sheets(panels).items():
+        yield _plan(name, draw_sheet, members)
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Put the package's style in force, whatever the user's own matplotlib settings say."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc_file(STYLE_FILE, use_default_template=False)
+        yield
+
+
+def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
+    for abscissa in ABSCISSAS:
+        if can_place(panel.points, abscissa):
+            yield _plan(
+                f"pareto-{panel.stem}{abscissa.suffix}", draw_pareto_figure, panel, abscissa
+            )
+
+
+def _is_paper_recipe(panel: Panel) -> bool:
+    """Tell whether the runs were trained as the published ones; what is not stated is trusted."""
+    runs = panel.runs
+    epochs = runs["recipe.epochs"].dropna() if "recipe.epochs" in runs else runs["epochs"].iloc[:0]
+    partial = runs["dataset.is_partial"].dropna() if "dataset.is_partial" in runs else epochs[:0]
+    is_whole = bool((epochs == PAPER_EPOCHS).all()) and not bool(partial.any())
+    return panel.recipe == PAPER_RECIPE and is_whole
+
+
+def _plan(name: str, draw: Callable[..., Figure], *arguments: Any) -> PlannedFigure:
+    return PlannedFigure(name, lambda: draw(*arguments))
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
+    return buffer.getvalue()

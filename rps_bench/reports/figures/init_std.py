@@ -1,0 +1,190 @@
+"""Sensitivity to the repository's init std: accuracy against it, per sharing method and scaling."""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from rps_bench.reports.figures.accuracy import (
+    DIVERGED_STEP_POINTS,
+    draw_chance,
+    mark_diverged,
+)
+from rps_bench.reports.figures.axes import (
+    choose_labelled,
+    format_ratio,
+    label_gap,
+    set_accuracy_limits,
+)
+from rps_bench.reports.figures.labels import (
+    SMALL_STYLE,
+    CurveLabel,
+    LabelColumn,
+    draw_labels,
+    labels_height,
+)
+from rps_bench.reports.figures.layout import Margins, Page, num_rows
+from rps_bench.reports.figures.panels import Panel
+from rps_bench.reports.figures.small_print import describe_panels
+from rps_bench.reports.styles import method_rank, method_style
+
+CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
+LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4
+MARGINS = Margins(left=0.5, bottom=0.42, top=0.32)
+
+# A line per scaling, so that the two that promise independence of the init std stand out.
+SCALING_LINES: dict[str, str | tuple[float, tuple[float, ...]]] = {
+    "gram": "-",
+    "squared_mean": (0, (6, 1.5)),
+    "none": (0, (1, 1.2)),
+    "sum": (0, (3, 1.5, 1, 1.5)),
+    "mean": (0, (3, 1.5, 1, 1.5, 1, 1.5)),
+    "root_gram": (0, (2.5, 2.5)),
+}
+UNKNOWN_LINE = "-."
+
+
+def find_init_std(panel: Panel) -> pd.DataFrame:
+    """Return one row per compression, series and init std, empty where none was varied.
+
+    A series is a method with all its other options, `series` its name: the method, its scaling and
+    what else differs. Columns beside: `method`, `scaling`, `init_std`, `mean` and sample `std` of
+    the accuracy over `n` completed runs, `num_diverged`. Compressions with one init std are left
+    out.
+    """
+    runs = panel.runs
+    if "method.init_std" not in runs:
+        return pd.DataFrame()
+    runs = runs[runs["method.init_std"].notna()]
+    varied = runs.groupby("compression")["method.init_std"].transform("nunique") > 1
+    if not varied.any():
+        return pd.DataFrame()
+    runs = runs[varied].assign(init_std=runs["method.init_std"].astype(float))
+    runs = runs.assign(series=_name_series(runs), scaling=_text(runs, "method.scaling"))
+    keys = ["compression", "method", "series", "scaling", "init_std"]
+    return runs.groupby(keys, as_index=False).agg(
+        mean=("accuracy", "mean"),
+        std=("accuracy", "std"),
+        n=("accuracy", "count"),
+        num_diverged=("has_diverged", "sum"),
+    )
+
+
+def draw_init_std(panel: Panel, series: pd.DataFrame) -> Figure:
+    """Return accuracy against init std, a cell per compression; needs `figure_style` in force.
+
+    Diverged runs are crosses at chance level, side by side where several share an init std.
+    """
+    cells = [(float(str(key)), own) for key, own in series.groupby("compression")]
+    is_lone = len(cells) == 1
+    width, height = (LONE_WIDTH, LONE_HEIGHT) if is_lone else (CELL_WIDTH, CELL_HEIGHT)
+    names = max((list(own["series"].unique()) for _, own in cells), key=len)
+    height = max(
+        height, labels_height([*names, "chance"], SMALL_STYLE) + MARGINS.top + MARGINS.bottom
+    )
+    num_columns = min(len(cells), 2)
+    page = Page(
+        width,
+        [height] * num_rows(len(cells), num_columns),
+        describe_panels([panel], ["line style: gradient scaling"]),
+        num_columns=num_columns,
+        title=f"{panel.title}: sensitivity to the init std",
+        margins=MARGINS,
+    )
+    columns = []
+    for place, (compression, own) in enumerate(cells):
+        axes, right = page.add_axes(*divmod(place, num_columns))
+        labels = _draw_cell(axes, own, panel)
+        axes.set_title(format_ratio(compression), fontsize=8.5)
+        columns.append(LabelColumn(axes, labels, right))
+    draw_labels(columns, SMALL_STYLE)
+    return page.figure
+
+
+def _name_series(runs: pd.DataFrame) -> list[str]:
+    """Return each run's method and scaling, and those other options in which methods vary."""
+    options = [c for c in runs.columns if c.startswith("method.") and c != "method.init_std"]
+    varied = [c for c in options if runs.groupby("method")[c].nunique().gt(1).any()]
+    columns = dict.fromkeys([*(c for c in options if c == "method.scaling"), *varied])
+    if runs["precision"].nunique() > 1:
+        columns["precision"] = None
+    parts = [runs["method"], *(_text(runs, column) for column in columns)]
+    return [", ".join(filter(None, row)) for row in zip(*parts, strict=True)]
+
+
+def _text(runs: pd.DataFrame, column: str) -> "pd.Series[str]":
+    """Return an option as text, empty where a run does not state it."""
+    if column not in runs:
+        return pd.Series("", index=runs.index)
+    values = ["" if pd.isna(value) else str(value) for value in runs[column]]
+    return pd.Series(values, index=runs.index)
+
+
+def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
+    """Draw the series of one compression; return their labels and that of chance."""
+    names = own[["method", "scaling", "series"]].drop_duplicates()
+    ordered = sorted(
+        names.itertuples(index=False, name=None), key=lambda key: (method_rank(key[0]), key)
+    )
+    labels = []
+    for method, scaling, name in ordered:
+        points = own[own["series"] == name].sort_values("init_std")
+        labels.append(_draw_series(axes, points, method, scaling, panel.chance or 0.0))
+    _mark_diverged(axes, own, panel.chance or 0.0)
+    set_accuracy_limits(axes, own, panel.chance)
+    _set_init_std_axis(axes, own["init_std"])
+    axes.set_ylabel(f"{panel.split.capitalize()} accuracy (%)")
+    return labels + draw_chance(axes, panel.chance)
+
+
+def _draw_series(
+    axes: Axes, points: pd.DataFrame, method: str, scaling: str, level: float
+) -> CurveLabel:
+    """Draw one series through its completed points; return its label."""
+    style, name = method_style(method), str(points["series"].iloc[0])
+    means = points[points["n"] > 0]
+    if means.empty:
+        return CurveLabel(name, style.colour, float(points["init_std"].iloc[-1]), level)
+    has_spread = means["std"].notna().any()
+    axes.errorbar(
+        means["init_std"],
+        means["mean"],
+        yerr=means["std"].fillna(0.0) if has_spread else None,
+        color=style.colour,
+        linestyle=SCALING_LINES.get(scaling, UNKNOWN_LINE),
+        marker=style.marker,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        elinewidth=0.8,
+        label=name,
+        zorder=3,
+    )
+    last = means.iloc[-1]
+    return CurveLabel(name, style.colour, float(last["init_std"]), float(last["mean"]))
+
+
+def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
+    lost = own[own["num_diverged"] > 0]
+    for init_std, marks in lost.groupby("init_std"):
+        for place, (method, name) in enumerate(
+            marks[["method", "series"]].itertuples(index=False, name=None)
+        ):
+            shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
+            colour = method_style(method).colour
+            mark_diverged(axes, name, colour, (float(str(init_std)), level), shift)
+
+
+def _set_init_std_axis(axes: Axes, values: "pd.Series[float]") -> None:
+    grid = sorted(set(values))
+    pad = (grid[-1] / grid[0]) ** 0.06 if len(grid) > 1 else 1.5
+    low, high = grid[0] / pad, grid[-1] * pad
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
+    axes.xaxis.set_major_locator(FixedLocator(labelled))
+    axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("Init std of the repository")

@@ -1,0 +1,95 @@
+"""Panels: the runs of one experiment, which share their figures, with the figures' file names."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rps_bench.datasets import DATASETS
+from rps_bench.reports.statistics import EXPERIMENT_KEYS
+from rps_bench.reports.study import Study
+from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One experiment: its runs (completed and diverged) and the points of its curves."""
+
+    dataset: str
+    arch: str
+    recipe: str
+    split: str  # test or validation
+    options: str  # what tells it from other experiments of the same names, often empty
+    stem: str  # what its files' names end in
+    is_main: bool  # the one with most runs of its dataset, architecture, recipe and split
+    num_failed: int  # runs left out because they crashed
+    runs: pd.DataFrame
+    points: pd.DataFrame  # rows of `Study.points` that have an outcome
+
+    @property
+    def title(self) -> str:
+        """Dataset and architecture, as people write them."""
+        dataset = DATASET_TITLES.get(self.dataset, self.dataset)
+        return f"{dataset}, {ARCH_TITLES.get(self.arch, self.arch)}"
+
+    @property
+    def chance(self) -> float | None:
+        """Accuracy of guessing in percent, None for a dataset this package does not know."""
+        info = DATASETS.get(self.dataset)
+        return None if info is None else 100 / info.num_classes
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether any of its runs diverged."""
+        return bool(self.runs["has_diverged"].any())
+
+
+def split_panels(study: Study) -> list[Panel]:
+    """Return one panel per experiment of a study that has anything to draw, by file name.
+
+    Failed runs are left out. Experiments that differ in options only (epochs, say) are panels of
+    their own: the one with most runs keeps the plain name, the others add their options to it.
+    """
+    runs = study.runs[study.runs["has_diverged"] | study.runs["accuracy"].notna()]
+    groups = [
+        (tuple(str(part) for part in key), group)
+        for key, group in runs.groupby(EXPERIMENT_KEYS, dropna=False)
+    ]
+    groups.sort(key=lambda item: -len(item[1]))  # stable: most runs first, then by key
+    taken: set[str] = set()
+    panels = [_make_panel(study, key, group, taken) for key, group in groups]
+    return sorted(panels, key=lambda panel: panel.stem)
+
+
+def slug(text: str) -> str:
+    """Return text with what does not belong into a file name as dashes."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")
+
+
+def _make_panel(study: Study, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]) -> Panel:
+    dataset, arch, recipe, split, options = key
+    plain = slug("-".join([dataset, arch, recipe] + ([split] if split != "test" else [])))
+    stem = _free_name(plain, options, taken)
+    taken.add(stem)
+    points = _select(study.points, key)
+    points = points[(points["n"] > 0) | (points["num_diverged"] > 0)]
+    num_failed = int(_select(study.runs, key)["has_failed"].sum())
+    return Panel(
+        dataset, arch, recipe, split, options, stem, stem == plain, num_failed, runs, points
+    )
+
+
+def _select(table: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """Return the rows of one experiment."""
+    own = pd.Series(True, index=table.index)
+    for column, value in zip(EXPERIMENT_KEYS, key, strict=True):
+        own &= table[column].astype(str) == value
+    return table[own]
+
+
+def _free_name(plain: str, options: str, taken: set[str]) -> str:
+    name = plain if plain not in taken else slug(f"{plain}-{options.replace('=', '')}")
+    base, number = name, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return name

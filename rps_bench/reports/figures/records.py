@@ -1,0 +1,32 @@
+"""What runs say beyond the table: the records behind a panel's runs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from rps_bench.records import Record
+from rps_bench.reports.figures.panels import Panel
+
+
+class RunRecord(NamedTuple):
+    """A run of a panel, with its curve, and its record."""
+
+    method: str
+    label: str
+    compression: float
+    has_diverged: bool
+    record: Record
+
+
+def find_records(panel: Panel, records: Sequence[Record]) -> Iterator[RunRecord]:
+    """Yield the panel's runs with their records, in the order of its table."""
+    by_identity = {_identify(r["run_id"], r["provenance"].get("started_at")): r for r in records}
+    columns = ["method", "label", "compression", "has_diverged", "run_id", "started_at"]
+    for row in panel.runs[columns].itertuples(index=False, name=None):
+        method, label, compression, has_diverged, run_id, started_at = row
+        record = by_identity[_identify(run_id, started_at)]
+        yield RunRecord(method, label, compression, has_diverged, record)
+
+
+def _identify(run_id: str, started_at: Any) -> tuple[str, str]:
+    """A run recorded twice differs in its date at least."""
+    return run_id, started_at if isinstance(started_at, str) else ""

@@ -1,0 +1,87 @@
+"""The small print below a figure: what was run, how often, on what, and when."""
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from rps_bench.reports.figures.panels import Panel
+
+COLUMNS_PER_INCH = 21.5  # characters of the small print, at its size
+
+
+def describe_panels(
+    panels: Sequence[Panel], notes: Sequence[str] = (), spread: str = "mean ± 1 std"
+) -> list[str]:
+    """Return the lines below a figure of these panels, which share recipe and split.
+
+    First recipe, epochs, seeds and precision, then hardware and the newest run's date, then the
+    `notes` of the figure. `spread` says what is drawn of several seeds.
+    """
+    runs = pd.concat([panel.runs for panel in panels])
+    options = f", {panels[0].options}" if len(panels) == 1 and panels[0].options else ""
+    precisions = " and ".join(sorted(set(runs["precision"])))
+    setup = f"Recipe {panels[0].recipe}, {count_epochs(panels)}{options}"
+    dates = [date[:10] for date in runs["started_at"].dropna()]
+    newest = [f"newest run {max(dates)}"] if dates else []
+    num_failed = sum(panel.num_failed for panel in panels)
+    failed = [f"{_count(num_failed, 'failed run')} not drawn"] if num_failed else []
+    return [
+        f"{setup}; {_count_seeds(panels, spread)}; {precisions}",
+        "; ".join([_name_hardware(runs), *newest, *failed]),
+        *(["; ".join(notes)] if notes else []),
+    ]
+
+
+def wrap(lines: Sequence[str], width: float) -> list[str]:
+    """Break lines to a figure's width in inches."""
+    columns = int(width * COLUMNS_PER_INCH)
+    return [part for line in lines for part in textwrap.wrap(line, columns)]
+
+
+def count_epochs(panels: Sequence[Panel]) -> str:
+    """Name the planned epochs, or the longest training where the records do not say."""
+    epochs = sorted({_epochs(panel.runs) for panel in panels})
+    if epochs == [1]:
+        return "1 epoch"
+    return f"{' or '.join(str(count) for count in epochs)} epochs"
+
+
+def num_seeds(panels: Sequence[Panel]) -> tuple[int, int]:
+    """Return the fewest and the most seeds of any point."""
+    keys = ["dataset", "arch", "label", "compression"]
+    runs = pd.concat([panel.runs for panel in panels])
+    counts = runs.groupby(keys, dropna=False)["seed"].nunique()
+    return int(counts.min()), int(counts.max())
+
+
+def _count_seeds(panels: Sequence[Panel], spread: str) -> str:
+    fewest, most = num_seeds(panels)
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    note = f", {spread}" if most > 1 else ""
+    return f"{count} {'seed' if most == 1 else 'seeds'} per point{note}"
+
+
+def _epochs(runs: pd.DataFrame) -> int:
+    planned = runs["recipe.epochs"].dropna() if "recipe.epochs" in runs else runs["epochs"]
+    return int(planned.max()) if len(planned) else int(runs["epochs"].max())
+
+
+def _name_hardware(runs: pd.DataFrame) -> str:
+    """Name what the runs trained on: the GPU where the device was one, else the CPU."""
+    on_gpu = runs["device"].fillna("cpu").str.startswith("cuda")
+    cpus = runs["cpu_model"] + _count_notes(runs["cpu_count"])
+    names = cpus.where(~on_gpu, runs["gpu_name"]).dropna()
+    common = names.value_counts().index.tolist()
+    if not common:
+        return "Hardware not recorded"
+    rest = f" and {len(common) - 2} more" if len(common) > 2 else ""
+    return " and ".join(common[:2]) + rest
+
+
+def _count_notes(counts: "pd.Series[int]") -> list[str]:
+    return ["" if pd.isna(count) else f" ({count} CPUs)" for count in counts]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

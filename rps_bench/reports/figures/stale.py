@@ -1,0 +1,47 @@
+"""Figures left over from records that are gone: found by name, deleted."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from rps_bench.datasets import DATASETS
+from rps_bench.reports.figures.panels import slug
+from rps_bench.reports.study import Study
+from rps_bench.reports.styles import ARCH_TITLES
+
+RECIPES = ("paper", "quick", "smoke")
+
+_REST = r"[A-Za-z0-9._-]+\.(png|svg|pdf)"
+_REST_OR_NONE = r"(-[A-Za-z0-9._-]+)?\.(png|svg|pdf)"
+
+
+def remove_stale(folder: Path, study: Study, written: Iterable[Path]) -> list[Path]:
+    """Delete files in `folder` that this package may have drawn and are not in `written`.
+
+    A name counts as ours if it starts as our names do, with a dataset and architecture (for a
+    sheet: a recipe) that the package or the study knows. Returns what was deleted.
+    """
+    current = set(written)
+    own_name = _match_own_names(study)
+    stale = [
+        path
+        for path in sorted(folder.iterdir())
+        if path not in current and path.is_file() and own_name.fullmatch(path.name)
+    ]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return stale
+
+
+def _match_own_names(study: Study) -> re.Pattern[str]:
+    datasets = _either([*DATASETS, *study.table["dataset"].unique()])
+    archs = _either([*ARCH_TITLES, *study.table["arch"].unique()])
+    recipes = _either([*RECIPES, *study.table["recipe"].unique()])
+    kinds = "(pareto|curves|densities|init-std)"
+    return re.compile(
+        f"{kinds}-{datasets}-{archs}-{_REST}|sheet-{recipes}{_REST_OR_NONE}", re.ASCII
+    )
+
+
+def _either(names: Iterable[str]) -> str:
+    return "(" + "|".join(sorted({re.escape(slug(name)) for name in names})) + ")"

@@ -1,0 +1,23 @@
+"""The report in one file: plots to explore, summary, claims, findings, provenance; opens offline.
+
+`python -m rps_bench.reports --only html` writes it. Needs plotly (the extra `report`), whose
+script the file carries.
+"""
+
+from pathlib import Path
+
+from rps_bench.atomic import write_text
+from rps_bench.reports.html.page import build_page
+from rps_bench.reports.study import Study
+
+__all__ = ["REPORT_NAME", "build_page", "write_report"]
+
+REPORT_NAME = "report.html"
+
+
+def write_report(study: Study) -> Path:
+    """Write `report.html` into the results folder, atomically; return its path.
+
+    Raises `UserError` without plotly or without records.
+    """
+    return write_text(study.results_dir / REPORT_NAME, build_page(study))

@@ -1,0 +1,102 @@
+"""The paper's claims and how the records judge them: verdicts in words, never colour alone."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from rps_bench.reports.claims import judge_claims, summarise_claims
+from rps_bench.reports.html.encoding import count_of, escape
+from rps_bench.reports.html.experiments import name_experiment
+from rps_bench.reports.html.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Row,
+    number_cell,
+    ratio_cell,
+    render_table,
+    text_cell,
+)
+from rps_bench.reports.statistics import EXPERIMENT_KEYS
+from rps_bench.reports.study import Study
+
+VERDICTS = ("supported", "contradicted", "undecided")
+
+_INTRODUCTION = """<p>Each claim of the paper (arXiv 2310.11611) is judged on these records alone,
+in pairs of runs with the same seed. The interval is the plain 95% interval of the mean difference
+in points of accuracy; the verdict and the adjusted p come from tests that are corrected for how
+many comparisons there are. Without data, or with one seed, a claim stays undecided: that is no
+support.</p>"""
+
+_TOTALS = (
+    Column("Claim", "long"),
+    *(Column(verdict.capitalize(), "number") for verdict in VERDICTS),
+)
+_COLUMNS = (
+    Column("Claim"),
+    Column("Compression", "number"),
+    Column("Verdict"),
+    Column("Difference", "number", "Mean of method minus rival, in points of accuracy"),
+    Column("95% interval", "number", "Of this one comparison, not corrected"),
+    Column("n", "number", "Pairs of runs with the same seed"),
+    Column("Adjusted p", "number", "Corrected over all tests of this table"),
+    Column("Reason", "long"),
+    Column("Experiment", "long"),
+)
+
+
+def render_claims(study: Study) -> str:
+    """Return how the claims were judged, their verdicts counted, and every comparison."""
+    claims = judge_claims(study)
+    details = render_table(
+        "claims-table",
+        count_of(len(claims), "comparison"),
+        _COLUMNS,
+        [_make_row(claim) for claim in claims.to_dict("records")],
+    )
+    return f"{_INTRODUCTION}\n{_render_totals(claims)}\n<h3>Every comparison</h3>\n{details}"
+
+
+def _render_totals(claims: pd.DataFrame) -> str:
+    totals = summarise_claims(claims).groupby("statement", sort=False)[list(VERDICTS)].sum()
+    rows = [
+        Row(
+            [text_cell(statement), *(_count_cell(verdict, counts[verdict]) for verdict in VERDICTS)]
+        )
+        for statement, counts in totals.iterrows()
+    ]
+    caption = "Comparisons by verdict, all experiments and compressions together"
+    return render_table("claim-totals", caption, _TOTALS, rows, filters="")
+
+
+def _count_cell(verdict: str, count: int) -> Cell:
+    return Cell(f'<span class="badge {verdict}">{count}</span>' if count else "0", float(count))
+
+
+def _make_row(claim: dict[Hashable, Any]) -> Row:
+    interval = Cell(NOTHING)
+    if pd.notna(claim["low"]):
+        interval = Cell(f"{claim['low']:+.2f} to {claim['high']:+.2f}", claim["low"])
+    verdict = escape(claim["verdict"])
+    return Row(
+        [
+            text_cell(claim["claim"]),
+            ratio_cell(claim["compression"]),
+            Cell(f'<span class="badge {verdict}">{verdict}</span>'),
+            number_cell(claim["difference"], "+.2f"),
+            interval,
+            number_cell(claim["n"]),
+            number_cell(claim["p_adjusted"], ".3g"),
+            text_cell(claim["reason"]),
+            text_cell(_name_experiment(claim)),
+        ]
+    )
+
+
+def _name_experiment(claim: dict[Hashable, Any]) -> str:
+    """Name the experiment and its precision; a claim that no experiment speaks of has none."""
+    key = [claim[name] for name in EXPERIMENT_KEYS]
+    if pd.isna(key[0]):
+        return NOTHING
+    return f"{name_experiment(*key)}, {claim['precision']}"

@@ -1,0 +1,74 @@
+"""Experiments: what one plot of the report shows, with its title and its chance level."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rps_bench.datasets import DATASETS
+from rps_bench.reports.statistics import EXPERIMENT_KEYS, POINT_KEYS
+from rps_bench.reports.study import Study
+from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All runs of a dataset, architecture, recipe, evaluation split and their options.
+
+    Attributes:
+        title: The same in words.
+        split: What was evaluated on: `test` or `validation`.
+        num_classes: None for a dataset that this package does not know.
+        runs: Rows of `study.runs` with a column `point`, the row of `study.points` they count in.
+        points: Rows of `study.points`, index kept.
+    """
+
+    title: str
+    split: str
+    num_classes: int | None
+    runs: pd.DataFrame
+    points: pd.DataFrame
+
+    @property
+    def chance_accuracy(self) -> float | None:
+        """Accuracy of guessing, in percent."""
+        return None if self.num_classes is None else 100 / self.num_classes
+
+    @property
+    def chance_loss(self) -> float | None:
+        """Cross-entropy of giving each class the same probability: ln(number of classes)."""
+        return None if self.num_classes is None else math.log(self.num_classes)
+
+
+def split_experiments(study: Study) -> list[Experiment]:
+    """Return the experiments of a study, failed runs included, in the order of their names."""
+    runs = number_points(study)
+    groups = study.points.groupby(EXPERIMENT_KEYS, dropna=False, sort=True)
+    experiments = []
+    for key, points in groups:
+        dataset, arch, recipe, split, options = (str(part) for part in key)
+        info = DATASETS.get(dataset)
+        experiments.append(
+            Experiment(
+                title=name_experiment(dataset, arch, recipe, split, options),
+                split=split,
+                num_classes=None if info is None else info.num_classes,
+                runs=runs[runs["point"].isin(points.index)],
+                points=points,
+            )
+        )
+    return experiments
+
+
+def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: str) -> str:
+    """Return an experiment's name in words; the test split, being usual, is left out."""
+    parts = [DATASET_TITLES.get(dataset, dataset), ARCH_TITLES.get(arch, arch), recipe]
+    parts += [f"{split} split"] if split != "test" else []
+    parts += [options] if options else []
+    return ", ".join(parts)
+
+
+def number_points(study: Study) -> pd.DataFrame:
+    """Return the runs with the row of `study.points` that each belongs to, as `point`."""
+    numbers = study.points[POINT_KEYS].assign(point=study.points.index)
+    return study.runs.merge(numbers, how="left", on=POINT_KEYS, validate="many_to_one")

@@ -1,0 +1,34 @@
+"""Links from the report to the record files beside it."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from rps_bench.records import RecordError, record_path
+from rps_bench.reports.html.encoding import escape
+from rps_bench.reports.study import Study
+
+RecordLinks = Mapping[str, str]
+
+
+def find_links(study: Study) -> RecordLinks:
+    """Return the relative address of each run's record file by run id.
+
+    A record that does not lie in its place, or whose run id cannot name a file (made by hand, or
+    to do harm), has none.
+    """
+    links: dict[str, str] = {}
+    rows = study.table[["dataset", "arch", "run_id"]].itertuples(index=False, name=None)
+    for dataset, arch, run_id in rows:
+        try:
+            path = record_path(study.results_dir, dataset, arch, run_id)
+        except RecordError:
+            continue
+        if path.is_file():
+            links[run_id] = quote(path.relative_to(study.results_dir).as_posix())
+    return links
+
+
+def render_link(links: RecordLinks, run_id: str, text: object = None) -> str:
+    """Return a link to a run's record as HTML, or the bare text where there is no such file."""
+    shown = escape(run_id if text is None else text)
+    return f'<a href="{escape(links[run_id])}">{shown}</a>' if run_id in links else shown

@@ -1,0 +1,66 @@
+"""The page: its parts put into the template, with a policy that lets nothing else run or load."""
+
+from string import Template
+
+from rps_bench.errors import UserError
+from rps_bench.reports.html.claims import render_claims
+from rps_bench.reports.html.encoding import hash_script, to_script_json
+from rps_bench.reports.html.experiments import split_experiments
+from rps_bench.reports.html.links import find_links
+from rps_bench.reports.html.plot_data import collect_plot_data
+from rps_bench.reports.html.plotly_script import read_plotly_script
+from rps_bench.reports.html.sections import (
+    read_asset,
+    render_facts,
+    render_findings,
+    render_provenance,
+)
+from rps_bench.reports.html.summary import render_summary
+from rps_bench.reports.html.troubles import render_troubles
+from rps_bench.reports.study import Study
+
+# In this order they make one script.
+SCRIPTS = (
+    "data.js", "theme.js", "axes.js", "hover.js", "traces.js", "plot.js", "runs.js", "tables.js",
+    "main.js",
+)  # fmt: skip
+
+
+def build_page(study: Study) -> str:
+    """Return the report as one HTML text that needs no other file and no network.
+
+    The same records give the same text. Raises `UserError` without plotly or without records.
+    """
+    if not study.records:
+        raise UserError(f"no records under {study.results_dir}: nothing to report")
+    plotly = read_plotly_script()
+    script = "\n".join(read_asset(name) for name in SCRIPTS)
+    experiments, links = split_experiments(study), find_links(study)
+    parts = {
+        "policy": _write_policy(plotly, script),
+        "style": read_asset("style.css"),
+        "facts": render_facts(study, experiments),
+        "summary": render_summary(experiments, links),
+        "claims": render_claims(study),
+        "findings": render_findings(study, links),
+        "troubles": render_troubles(experiments, links),
+        "provenance": render_provenance(experiments),
+        "terms": read_asset("terms.html"),
+        "data": to_script_json(collect_plot_data(study, experiments, links)),
+        "plotly": plotly,
+        "script": script,
+    }
+    return Template(read_asset("template.html")).substitute(parts)
+
+
+def _write_policy(*scripts: str) -> str:
+    """Return a content security policy: these scripts run, nothing is fetched.
+
+    Should hostile text ever get past the escaping, the browser still does not run it. plotly sets
+    styles on its elements, and makes a picture from a blob when asked to save one.
+    """
+    allowed = " ".join(hash_script(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline';"
+        " img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )

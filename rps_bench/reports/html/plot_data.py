@@ -1,0 +1,124 @@
+"""The numbers behind the interactive plots, as plain lists for the page's own script.
+
+Rows are lists and their fields are named once, so ten thousand runs add little to the page. Numbers
+keep six significant digits.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from rps_bench.reports.html.experiments import Experiment
+from rps_bench.reports.html.links import RecordLinks
+from rps_bench.reports.html.metrics import METRICS, measure_points
+from rps_bench.reports.study import Study
+from rps_bench.reports.styles import method_rank, method_style
+
+MOST_RUNS_WITH_CURVES = 2000
+
+# matplotlib's letters for markers and lines, as styles.py has them -> plotly's names.
+SYMBOLS = {
+    "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down",
+    "p": "pentagon", "<": "triangle-left", ">": "triangle-right", "h": "hexagon", "H": "hexagon2",
+    "P": "cross", "X": "x", "d": "diamond-tall", "8": "octagon", "*": "star", "_": "line-ew",
+}  # fmt: skip
+DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
+
+POINT_FIELDS = [
+    "label", "compression", "true_compression", "stored_bytes", "macs", "effective_macs",
+    "total_epochs", "total_train_seconds", "num_trainings", "n", "num_diverged", "num_failed",
+]  # fmt: skip
+RUN_FIELDS = ["run_id", "point", "seed", "status", *METRICS, "epochs", "train_seconds"]
+
+
+def collect_plot_data(
+    study: Study, experiments: list[Experiment], links: RecordLinks
+) -> dict[str, Any]:
+    """Return what the page's script draws from, JSON-ready.
+
+    Keys: `experiments` with their curves (which hold positions in `points`), `point_fields` and
+    `points`, `run_fields` and `runs`, `histories` (one per run; null in a study of more than
+    `MOST_RUNS_WITH_CURVES` runs), `most_runs_with_curves`.
+    """
+    runs = pd.concat([experiment.runs for experiment in experiments])
+    runs = runs.sort_values(["point", "seed", "run_id"], kind="stable", ignore_index=True)
+    measured = measure_points(runs, study.points)
+    points = study.points[POINT_FIELDS].join(measured)
+    records = {str(record["run_id"]): record for record in study.records}
+    return {
+        "experiments": [_describe_experiment(experiment) for experiment in experiments],
+        "point_fields": list(points.columns),
+        "points": _to_rows(points),
+        "run_fields": [*(METRICS.get(name, name) for name in RUN_FIELDS), "href", "collapsed"],
+        "runs": [
+            [*row, links.get(run_id), _find_collapsed(records[run_id])]
+            for row, run_id in zip(_to_rows(runs[RUN_FIELDS]), runs["run_id"], strict=True)
+        ],
+        "histories": [_trim_history(records[run_id]) for run_id in runs["run_id"]]
+        if len(runs) <= MOST_RUNS_WITH_CURVES
+        else None,
+        "most_runs_with_curves": MOST_RUNS_WITH_CURVES,
+    }
+
+
+def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
+    """Return title, chance levels and curves, in the order in which all our figures draw."""
+    points = experiment.points
+    keys = points[["method", "label"]].drop_duplicates().itertuples(index=False, name=None)
+    curves: list[dict[str, Any]] = []
+    for method, label in sorted(keys, key=lambda key: (method_rank(key[0]), key)):
+        own = points[(points["method"] == method) & (points["label"] == label)]
+        style = method_style(method)
+        curves.append(
+            {
+                "label": label,
+                "method": method,
+                "variant": sum(curve["method"] == method for curve in curves),
+                "colour": style.colour,
+                "symbol": SYMBOLS.get(style.marker, "circle"),
+                "dash": DASHES.get(style.line, "solid"),
+                "points": own.sort_values("compression").index.tolist(),
+            }
+        )
+    return {
+        "title": experiment.title,
+        "split": experiment.split,
+        "chance": {
+            "accuracy": experiment.chance_accuracy,
+            "best": experiment.chance_accuracy,
+            "loss": experiment.chance_loss,
+        },
+        "num_runs": len(experiment.runs),
+        "curves": curves,
+    }
+
+
+def _trim_history(record: Mapping[str, Any]) -> list[list[Any]]:
+    """Return epochs, accuracies (percent) and training losses of a run as three lists."""
+    split = record["config"].get("evaluation_split") or "test"
+    keys = ("epoch", f"{split}_accuracy", "train_loss")
+    return [[_to_number(entry.get(key)) for entry in record["history"]] for key in keys]
+
+
+def _find_collapsed(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of the layers without a kept weight, none where the record lacks them."""
+    report = record.get("method_report")
+    names = report.get("collapsed_layers") if isinstance(report, Mapping) else None
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _to_rows(frame: pd.DataFrame) -> list[list[Any]]:
+    columns = [[_to_plain(value) for value in frame[name].tolist()] for name in frame]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _to_plain(value: Any) -> str | int | float | None:
+    return value if isinstance(value, str) else _to_number(value)
+
+
+def _to_number(value: Any) -> int | float | None:
+    """Return a number as JSON holds it: whole numbers exactly, others to six digits, else null."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or pd.isna(value):
+        return None
+    return int(value) if value == int(value) else float(f"{value:.6g}")

@@ -1,0 +1,91 @@
+"""Where an experiment's numbers come from, in words: code, libraries, hardware, settings."""
+
+import pandas as pd
+
+MOST_VALUES_NAMED = 6
+UNKNOWN = "not recorded"
+
+_FACTS = {
+    "package_version": "rps_bench",
+    "python": "Python",
+    "platform": "Platform",
+    "num_threads": "Threads",
+    "precision": "Precision",
+}
+_LIBRARY = "versions."
+_SETTINGS = ("recipe.", "dataset.", "arch.")
+
+
+def describe_provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (what, values) pairs; a value that not all runs share carries its number of runs."""
+    facts = [
+        ("Runs", count_statuses(runs)),
+        ("Seeds", list_seeds(runs)),
+        ("Started", span_dates(runs)),
+        ("Code", count_values(_name_commits(runs))),
+        ("Hardware", name_hardware(runs)),
+    ]
+    libraries = sorted(column for column in map(str, runs) if column.startswith(_LIBRARY))
+    columns = _FACTS | {column: column.removeprefix(_LIBRARY) for column in libraries}
+    facts += [(title, count_values(runs[column])) for column, title in columns.items()]
+    facts += [(f"Settings ({prefix[:-1]})", _list_settings(runs, prefix)) for prefix in _SETTINGS]
+    return [(what, values) for what, values in facts if values]
+
+
+def count_statuses(runs: pd.DataFrame) -> str:
+    """Return how many runs there are, and how many of them did not complete."""
+    counts = runs["status"].value_counts()
+    notes = [f"{counts[name]} {name}" for name in ("diverged", "failed") if name in counts]
+    return f"{len(runs)}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def list_seeds(runs: pd.DataFrame) -> str:
+    """Return the seeds, in short where there are many."""
+    seeds = sorted({int(seed) for seed in runs["seed"]})
+    if len(seeds) <= MOST_VALUES_NAMED:
+        return ", ".join(map(str, seeds))
+    return f"{len(seeds)} between {seeds[0]} and {seeds[-1]}"
+
+
+def span_dates(runs: pd.DataFrame) -> str:
+    """Return the days of the first and the newest record."""
+    days = sorted({str(date)[:10] for date in runs["started_at"].dropna()})
+    if not days:
+        return UNKNOWN
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def name_hardware(runs: pd.DataFrame) -> str:
+    """Return what the runs trained on: the GPU where the device was one, else the CPU."""
+    on_gpu = runs["device"].fillna("cpu").str.startswith("cuda")
+    notes = [f" ({n} CPUs)" if pd.notna(n) else "" for n in runs["cpu_count"]]
+    return count_values((runs["cpu_model"] + notes).where(~on_gpu, runs["gpu_name"]))
+
+
+def count_values(values: "pd.Series[str]") -> str:
+    """Return the different values, most frequent first, with counts where there are several."""
+    counts = values.astype("object").where(values.notna(), UNKNOWN).astype(str).value_counts()
+    named = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    if len(named) == 1:
+        return str(named[0][0])
+    parts = [f"{value} ({count})" for value, count in named[:MOST_VALUES_NAMED]]
+    hidden = len(named) - len(parts)
+    return ", ".join(parts) + (f" and {hidden} more" if hidden else "")
+
+
+def _name_commits(runs: pd.DataFrame) -> "pd.Series[str]":
+    """Name each run's commit in short, and say where its code was not the committed one."""
+    short = runs["git_commit"].astype("object").str[:10]
+    is_dirty = runs["git_dirty"].astype("boolean").fillna(False)
+    return short.mask(is_dirty, short + " with uncommitted changes")
+
+
+def _list_settings(runs: pd.DataFrame, prefix: str) -> str:
+    """Write the options of one group as `name value`; a run that does not state one is no news."""
+    columns = sorted(column for column in map(str, runs) if column.startswith(prefix))
+    known = {column: runs[column].dropna() for column in columns}
+    return "; ".join(
+        f"{column.removeprefix(prefix)} {count_values(values)}"
+        for column, values in known.items()
+        if len(values)
+    )

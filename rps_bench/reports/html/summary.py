@@ -1,0 +1,98 @@
+"""The summary table: a row per point, with its runs."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from rps_bench.reports.html.encoding import count_of
+from rps_bench.reports.html.experiments import Experiment
+from rps_bench.reports.html.links import RecordLinks, render_link
+from rps_bench.reports.html.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Row,
+    number_cell,
+    ratio_cell,
+    render_table,
+    text_cell,
+)
+from rps_bench.reports.summary import summary_table
+
+_COLUMNS = (
+    Column("Method"),
+    Column("Compression", "number"),
+    Column("True compr.", "number", "All parameters of the dense model / all that are stored"),
+    Column("Accuracy (%)", "number", "Mean after the last epoch"),
+    Column("Std", "number", "Sample standard deviation over seeds"),
+    Column("95% interval", "number", "Student's t interval of the mean"),
+    Column("n", "number", "Completed runs, each with a seed of its own"),
+    Column("Diverged", "number"),
+    Column("Failed", "number"),
+    Column("Stored (kB)", "number", "Size of the compressed file; 1 kB is 1000 bytes"),
+    Column("MACs (M)", "number", "Millions, one image; pruned weights left out where measured"),
+    Column("Epochs", "number", "Of all trainings spent to get one model"),
+    Column("Runs", "text", "Shows the point's runs; each seed links to its record"),
+    Column("Experiment", "long"),
+)
+
+
+def render_summary(experiments: list[Experiment], links: RecordLinks) -> str:
+    """Return the table of all points, best mean first within experiment and compression.
+
+    The only experiment needs no column and no filter.
+    """
+    rows = [
+        row
+        for place, experiment in enumerate(experiments)
+        for row in _render_experiment(place, experiment, links)
+    ]
+    points = count_of(len(rows), "point")
+    caption = f"{points}: means over seeds of the accuracy after the last epoch"
+    if len(experiments) == 1:
+        rows = [row._replace(cells=row.cells[:-1]) for row in rows]
+        return render_table("summary-table", caption, _COLUMNS[:-1], rows)
+    return render_table("summary-table", caption, _COLUMNS, rows, "experiment")
+
+
+def _render_experiment(place: int, experiment: Experiment, links: RecordLinks) -> list[Row]:
+    summary = summary_table(experiment.points)
+    ordered = summary.sort_values(["compression", "mean"], ascending=[True, False], kind="stable")
+    runs = dict(list(experiment.runs.sort_values(["seed", "run_id"]).groupby("point")))
+    title = text_cell(experiment.title)
+    return [
+        Row(
+            [*_number_cells(point), _runs_cell(index, runs[index], links), title],
+            {"data-experiment": str(place)},
+        )
+        for index, point in zip(ordered.index, ordered.to_dict("records"), strict=True)
+    ]
+
+
+def _number_cells(point: dict[Hashable, Any]) -> list[Cell]:
+    macs = point["macs"] if pd.isna(point["effective_macs"]) else point["effective_macs"]
+    interval = Cell(NOTHING)
+    if pd.notna(point["low"]):
+        interval = Cell(f"{point['low']:.2f} to {point['high']:.2f}", point["low"])
+    return [
+        text_cell(point["method"]),
+        ratio_cell(point["compression"]),
+        ratio_cell(point["true_compression"]),
+        number_cell(point["mean"], ".2f"),
+        number_cell(point["std"], ".2f"),
+        interval,
+        number_cell(point["n"]),
+        number_cell(point["diverged"]),
+        number_cell(point["failed"]),
+        number_cell(point["stored_bytes"] / 1e3, ",.1f"),
+        number_cell(macs / 1e6, ",.3g"),
+        number_cell(point["epochs"], ".4g"),
+    ]
+
+
+def _runs_cell(index: Hashable, runs: pd.DataFrame, links: RecordLinks) -> Cell:
+    button = f'<button type="button" data-point="{index}">show</button>'
+    pairs = zip(runs["run_id"], runs["seed"], strict=True)
+    seeds = " ".join(render_link(links, run_id, seed) for run_id, seed in pairs)
+    return Cell(f'{button} <span class="seeds">{seeds}</span>')

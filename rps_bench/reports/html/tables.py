@@ -1,0 +1,108 @@
+"""Tables as HTML: sortable by their headers, filtered by a text box, both done by tables.js."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from rps_bench.reports.html.encoding import escape
+from rps_bench.reports.styles import TIMES
+
+NOTHING = "\N{EN DASH}"
+
+
+Kind = Literal["text", "number", "long"]
+Filters = Literal["", "words", "experiment"]
+
+
+class Column(NamedTuple):
+    """A column's header, what it holds, and what it means (shown on hover)."""
+
+    title: str
+    kind: Kind = "text"
+    hint: str = ""
+
+
+class Cell(NamedTuple):
+    """What a cell shows, and the number it sorts by where the text does not sort by itself."""
+
+    html: str  # escaped already
+    sort_key: float | None = None
+
+
+class Row(NamedTuple):
+    """The cells of a row, and attributes of its element by name, such as `data-point`."""
+
+    cells: Sequence[Cell]
+    attributes: dict[str, str] = {}  # noqa: RUF012
+
+
+def text_cell(value: object) -> Cell:
+    """Return a cell of plain text; None and null are empty."""
+    return Cell(escape(value) if isinstance(value, str) else "")
+
+
+def number_cell(value: float | None, form: str = "") -> Cell:
+    """Return a cell with a number in a Python format; a missing one is a dash and sorts last."""
+    return Cell(NOTHING) if pd.isna(value) else Cell(f"{value:{form}}", float(value))
+
+
+def ratio_cell(value: float) -> Cell:
+    """Return a cell with a compression to three digits, whole from a thousand on: 3.16x, 1000x."""
+    if pd.isna(value):
+        return Cell(NOTHING)
+    return Cell((f"{value:.3g}" if value < 999.5 else f"{value:.0f}") + TIMES, float(value))
+
+
+def render_table(
+    name: str,
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Row],
+    filters: Filters = "words",
+) -> str:
+    """Return a sortable table with the id `name`, in a box that scrolls sideways when narrow.
+
+    With filters "experiment" its rows need the attribute `data-experiment`.
+    """
+    head = "".join(_render_header(column) for column in columns)
+    body = "\n".join(_render_row(columns, row) for row in rows)
+    label = escape(caption)
+    return (
+        f'<p class="small" id="{name}-caption">{label}</p>\n'
+        f"{_render_filter(name, filters) if filters else ''}"
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}-caption">\n'
+        f'<table class="sortable" id="{name}" aria-labelledby="{name}-caption">\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
+    )
+
+
+def _render_filter(name: str, filters: Filters) -> str:
+    check = (
+        '<label class="check"><input type="checkbox" checked> only the plot\'s experiment</label>'
+    )
+    return (
+        f'<p class="filter controls" data-filters="{name}"><label>Filter <input type="search"'
+        ' placeholder="words, all must occur"></label>'
+        f' {check if filters == "experiment" else ""}<output aria-live="polite"></output></p>\n'
+    )
+
+
+def _render_header(column: Column) -> str:
+    hint = f' title="{escape(column.hint)}"' if column.hint else ""
+    return (
+        f'<th scope="col" class="{column.kind}" aria-sort="none"{hint}>'
+        f'<button type="button">{escape(column.title)}</button></th>'
+    )
+
+
+def _render_row(columns: Sequence[Column], row: Row) -> str:
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in row.attributes.items())
+    cells = (_render_cell(*pair) for pair in zip(columns, row.cells, strict=True))
+    return f"<tr{attributes}>{''.join(cells)}</tr>"
+
+
+def _render_cell(column: Column, cell: Cell) -> str:
+    kind = "" if column.kind == "text" else f' class="{column.kind}"'
+    key = "" if cell.sort_key is None else f' data-sort="{cell.sort_key:.9g}"'
+    return f"<td{kind}{key}>{cell.html}</td>"

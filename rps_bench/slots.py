@@ -1,0 +1,56 @@
+"""GPU slots: which GPU a run gets when several processes of one machine divide them.
+
+A slot is a lock of the operating system, so a killed process gives it back.
+"""
+
+import getpass
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rps_bench.errors import UserError
+
+POLL_SECONDS = 1.0
+
+
+@contextmanager
+def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None) -> Iterator[str]:
+    """Hold a slot and give its device, ``cuda:N``; waits until one is free.
+
+    Empty GPUs are filled before any gets a second run.
+
+    Args:
+        gpus: Their numbers.
+        runs_per_gpu: Slots on each.
+        folder: Of the locks, the same for all processes of the machine; None: a temporary one.
+    """
+    folder = folder or Path(tempfile.gettempdir()) / f"rps_bench-{getpass.getuser()}"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"GPU slots need the folder {folder} ({error.strerror})") from error
+    locks = {
+        FileLock(folder / f"cuda-{gpu}-slot-{slot}.lock"): f"cuda:{gpu}"
+        for slot in range(runs_per_gpu)
+        for gpu in gpus
+    }
+    lock = _take_any(list(locks))
+    try:
+        yield locks[lock]
+    finally:
+        lock.release()
+
+
+def _take_any(locks: list[FileLock]) -> FileLock:
+    while True:
+        for lock in locks:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            return lock
+        time.sleep(POLL_SECONDS)

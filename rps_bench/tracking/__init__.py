@@ -1,0 +1,53 @@
+"""Trackers by name: what shows runs on a dashboard while they train. Records never depend on it.
+
+Imports neither torch nor wandb.
+"""
+
+import inspect
+from typing import Any
+
+from rps_bench.errors import UserError
+from rps_bench.tracking.base import RunDescription, Tracker
+from rps_bench.tracking.none import NoTracker
+from rps_bench.tracking.progress import TrackedProgress
+from rps_bench.tracking.weights_and_biases import WandbTracker
+
+__all__ = [
+    "TRACKERS",
+    "RunDescription",
+    "TrackedProgress",
+    "Tracker",
+    "build_tracker",
+    "default_options",
+]
+
+TRACKERS: dict[str, type[Tracker]] = {
+    "none": NoTracker,
+    "wandb": WandbTracker,
+}
+
+
+def default_options(name: str) -> dict[str, Any]:
+    """A tracker's options with their defaults."""
+    parameters = inspect.signature(TRACKERS[name]).parameters
+    return {option: parameter.default for option, parameter in parameters.items()}
+
+
+def build_tracker(name: str, **options: Any) -> Tracker:
+    """A tracker for one run. Building it does no work: that begins with ``start``.
+
+    Args:
+        name: A name of ``TRACKERS``.
+        options: The tracker's own options.
+
+    Raises:
+        UserError: Unknown name or option, or a bad value; the message says what is allowed.
+    """
+    if name not in TRACKERS:
+        raise UserError(f"tracking must be one of {', '.join(TRACKERS)}, got {name}")
+    allowed = default_options(name)
+    for option in options:
+        if option not in allowed:
+            keys = ", ".join(f"tracking.{key}" for key in allowed) or "none"
+            raise UserError(f"unknown key tracking.{option}; allowed: {keys}")
+    return TRACKERS[name](**options)

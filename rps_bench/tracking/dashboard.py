@@ -1,0 +1,169 @@
+"""The dashboard as code: two views of a W&B project, built without a network.
+
+Needs the extra `dashboard` (wandb-workspaces). Colours are those of the figures.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from rps_bench.errors import UserError
+from rps_bench.reports.styles import METHOD_STYLES
+from rps_bench.tracking.dashboard_panels import (
+    MOST_RUNS,
+    curves_section,
+    diverged_section,
+    pareto_section,
+    tables_section,
+)
+from rps_bench.tracking.report import JOB_TYPE
+from rps_bench.tracking.session import first_line, settle_environment
+from rps_bench.tracking.sync import require_login
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace, WorkspaceSettings
+
+PAPER_GRID = (1.0, 3.16, 10.0, 31.6, 100.0, 316.0, 1000.0)
+COLUMNS = (
+    "config:label", "config:compression", "config:seed", "summary:status", "summary:accuracy",
+    "summary:best_accuracy", "summary:true_compression", "summary:stored_bytes", "summary:macs",
+    "summary:total_train_seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the dashboard is of.
+
+    Attributes:
+        project: W&B project.
+        entity: User or team; empty for the login's default, which only publishing knows.
+        group: One sweep; None: all of the project.
+        split: The split whose curves are drawn: test or validation.
+        figures: Keys of the figures that the report run logs.
+    """
+
+    project: str
+    entity: str = ""
+    group: str | None = None
+    split: str = "test"
+    figures: tuple[str, ...] = ()
+
+
+def build_views(target: Target) -> list["Workspace"]:
+    """The view of the results and the view of diverged runs.
+
+    Raises:
+        UserError: The package that builds them is missing.
+    """
+    require_package()
+    return [_results_view(target), _diverged_view(target)]
+
+
+def publish_views(target: Target) -> list[str]:
+    """Save the views on W&B as new ones and return their addresses.
+
+    Raises:
+        UserError: Package or login missing, or W&B does not take them.
+    """
+    require_package()
+    import wandb
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        settle_environment(scratch, os.environ)
+        require_login()
+        try:
+            entity = target.entity or wandb.Api(timeout=30).default_entity or ""
+            views = build_views(replace(target, entity=entity))
+            return [_save(view) for view in views]
+        except Exception as error:  # wandb may raise anything; here it is all that was asked for
+            raise UserError(f"W&B: {first_line(error)}") from error
+
+
+def _save(view: "Workspace") -> str:
+    save: Callable[[], Any] = view.save
+    return str(save().url)
+
+
+def require_package() -> None:
+    """Raise a UserError unless wandb-workspaces is installed."""
+    if find_spec("wandb_workspaces") is None:
+        raise UserError("the dashboard needs wandb-workspaces: pip install 'rps_bench[dashboard]'")
+
+
+def _results_view(target: Target) -> "Workspace":
+    """Grouped by sweep, method and compression: a mean is over seeds only."""
+    import wandb_workspaces.workspaces as ws
+    from wandb_workspaces import expr
+
+    by_method: list[Any] = [expr.Config("label"), expr.Config("compression")]
+    runs = ws.RunsetSettings(
+        filters=_filters(target),
+        groupby=by_method if target.group else [expr.Metric("Group"), *by_method],
+        order=[expr.Ordering(expr.Summary("accuracy"), ascending=False)],
+        group_colors=_group_colours() if target.group else {},
+        pinned_columns=list(COLUMNS),
+    )
+    return ws.Workspace(
+        entity=target.entity,
+        project=target.project,
+        name=f"{target.group or target.project}: results",
+        sections=[
+            pareto_section(target.figures),
+            curves_section(target.split),
+            tables_section(),
+        ],
+        settings=_settings(),
+        runset_settings=runs,
+    )
+
+
+def _diverged_view(target: Target) -> "Workspace":
+    """Every diverged run by itself, with where it ended."""
+    import wandb_workspaces.workspaces as ws
+
+    runs = ws.RunsetSettings(
+        filters=_diverged_filters(target),
+        pinned_columns=[*COLUMNS[:4], "summary:reason", "config:recipe_lr"],
+    )
+    return ws.Workspace(
+        entity=target.entity,
+        project=target.project,
+        name=f"{target.group or target.project}: diverged runs",
+        sections=[diverged_section()],
+        settings=_settings(),
+        runset_settings=runs,
+    )
+
+
+def _settings() -> "WorkspaceSettings":
+    import wandb_workspaces.workspaces as ws
+
+    return ws.WorkspaceSettings(x_axis="epoch", max_runs=MOST_RUNS)
+
+
+def _filters(target: Target) -> str:
+    """The runs of the target's sweep and the report run, whose tables and figures are shown."""
+    if target.group is None:
+        return ""
+    return f'Metric("Group") == {target.group!r} or Metric("JobType") == "{JOB_TYPE}"'
+
+
+def _diverged_filters(target: Target) -> str:
+    of_sweep = "" if target.group is None else f' and Metric("Group") == {target.group!r}'
+    return f'SummaryMetric("status") == "diverged"{of_sweep}'
+
+
+def _group_colours() -> dict[object, object]:
+    """Colours of methods, and of a method at each compression of the paper's grid."""
+    import wandb_workspaces.workspaces as ws
+
+    colours: dict[object, object] = {}
+    for method, style in METHOD_STYLES.items():
+        colours[method] = style.colour
+        for compression in PAPER_GRID:
+            colours[ws.GroupPath(method, f"{compression:g}")] = style.colour
+    return colours

@@ -1,0 +1,153 @@
+"""A run in the words of a dashboard: its name, its flat settings, its numbers.
+
+Keys are letters, digits and underscores only: W&B can sort and filter by those, and takes a dot in
+a key for a step into a table.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rps_bench.datasets.info import DATASETS
+from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, METRIC_KEYS, Record
+from rps_bench.tracking.base import RunDescription
+
+if TYPE_CHECKING:
+    from rps_bench.training.state import EpochResult
+
+LONGEST_NAME = 120  # characters; W&B cuts or refuses names, groups and ids over 128
+LONGEST_REASON = 1000
+
+INTERRUPTED = "interrupted"  # no status of a record: a run that was stopped leaves none
+
+_PROVENANCE = (
+    "started_at",
+    "git_commit",
+    "git_dirty",
+    "package_version",
+    "cpu_model",
+    "gpu_name",
+)
+
+
+def run_name(config: Mapping[str, Any]) -> str:
+    """For example ``stable_rps-10x-s0``; options that are not the default are part of it."""
+    label = config.get("label") or config["method"]
+    return f"{label}-{config['compression']:g}x-s{config['seed']}"[:LONGEST_NAME]
+
+
+def group_name(config: Mapping[str, Any]) -> str:
+    """The sweep that a run belongs to: the same for every command that adds to it."""
+    split = config.get("evaluation_split") or "test"
+    parts = [config["dataset"], config["arch"], config["recipe"]]
+    return "-".join(parts + ([split] if split != "test" else []))[:LONGEST_NAME]
+
+
+def wandb_run_id(run_id: str, folder_id: str) -> str:
+    """A valid id, the same whenever the run of this results folder goes on.
+
+    The folder's id keeps runs of other folders apart that have the same settings.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._=+-]", "-", run_id)
+    return f"{safe[-(LONGEST_NAME - len(folder_id) - 1) :]}-{folder_id}"
+
+
+def flat_settings(run: RunDescription) -> dict[str, Any]:
+    """The record's config as flat keys: ``method``, ``method_init_std``, ``recipe_epochs``, ..."""
+    settings: dict[str, Any] = {"run_id": run.run_id}
+    for key, value in run.config.items():
+        if key in CONFIG_OPTION_BLOCKS:
+            prefix = key.removesuffix("options")
+            settings |= {f"{prefix}{option}": _plain(v) for option, v in value.items()}
+        else:
+            settings[key] = _plain(value)
+    return settings
+
+
+def epoch_number(level: int, result: "EpochResult", epochs_per_level: int) -> int:
+    """Where an epoch lies on the one axis of all levels, from 1.
+
+    Every level has the width of a whole training. Epochs that a rewound level leaves out stay
+    empty, so that the place of an epoch does not depend on who trained the levels before.
+    """
+    return level * epochs_per_level + result.epoch
+
+
+def epoch_values(level: int, result: "EpochResult", run: RunDescription) -> dict[str, Any]:
+    """What is logged after an epoch, under the names of the record's history.
+
+    The seconds are called ``epoch_seconds``: in the summary ``train_seconds`` is the whole run's.
+    """
+    split = run.config.get("evaluation_split") or "test"
+    epochs_per_level = run.config["recipe_options"]["epochs"]
+    return {
+        "epoch": epoch_number(level, result, epochs_per_level),
+        "level": level,
+        "level_epoch": result.epoch,
+        "lr": result.learning_rate,
+        "train_loss": result.train_loss,
+        f"{split}_loss": result.test_loss,
+        f"{split}_accuracy": result.test_accuracy,
+        "epoch_seconds": result.train_seconds,
+    }
+
+
+def final_values(record: Record) -> dict[str, Any]:
+    """The record's numbers, flat; null where the record has null.
+
+    ``accuracy`` and ``best_accuracy`` are those of the run's own split. ``drawn_accuracy`` is the
+    chance level for a diverged run, as in the figures, so that it is not lost from a plot.
+    """
+    config, metrics = record["config"], record["metrics"]
+    on_validation = config.get("evaluation_split") == "validation"
+    split = "validation" if on_validation else "test"
+    accuracy = metrics.get(f"{split}_accuracy")
+    has_diverged = record["status"] == "diverged"
+    return {
+        **_status(record["status"], record.get("reason")),
+        **dict.fromkeys(METRIC_KEYS),
+        **metrics,
+        "accuracy": accuracy,
+        "best_accuracy": metrics.get(f"best_{split}_accuracy"),
+        "drawn_accuracy": _chance(config["dataset"]) if has_diverged else accuracy,
+        **record["size"],
+        **record["cost"],
+    }
+
+
+def unfinished_values(run: RunDescription, status: str, reason: str | None) -> dict[str, Any]:
+    """The same for a run that failed or was interrupted: no accuracy counts."""
+    split = run.config.get("evaluation_split") or "test"
+    names = (*METRIC_KEYS, f"{split}_accuracy", f"{split}_loss")
+    no_metrics = dict.fromkeys((*names, "accuracy", "best_accuracy", "drawn_accuracy"))
+    return _status(status, reason) | no_metrics
+
+
+def provenance_settings(record: Record) -> dict[str, Any]:
+    """Where the record came from, as flat settings."""
+    provenance = record["provenance"]
+    settings = {key: provenance[key] for key in _PROVENANCE if provenance.get(key) is not None}
+    versions = provenance.get("versions") or {}
+    return settings | {f"version_{name.replace('-', '_')}": v for name, v in versions.items()}
+
+
+def _status(status: str, reason: str | None) -> dict[str, Any]:
+    return {
+        "status": status,
+        "reason": reason and reason[:LONGEST_REASON],
+        "diverged": int(status == "diverged"),
+    }
+
+
+def _chance(dataset: str) -> float | None:
+    """Accuracy of guessing, in percent; None for a dataset that this package does not know."""
+    info = DATASETS.get(dataset)
+    return None if info is None else 100 / info.num_classes
+
+
+def _plain(value: object) -> object:
+    """A value that W&B can sort and filter by: lists and tables become JSON text."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.dumps(value)

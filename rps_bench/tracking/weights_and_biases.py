@@ -1,0 +1,177 @@
+"""Weights & Biases, from the run's side: what to tell, and silence after the first trouble.
+
+wandb itself is imported by the worker process only.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rps_bench import checks
+from rps_bench.errors import UserError
+from rps_bench.records.schema import Record
+from rps_bench.tracking.base import RunDescription, Tracker
+from rps_bench.tracking.describe import (
+    INTERRUPTED,
+    LONGEST_NAME,
+    epoch_values,
+    final_values,
+    flat_settings,
+    group_name,
+    provenance_settings,
+    run_name,
+    unfinished_values,
+)
+from rps_bench.tracking.session import CONNECT_SECONDS, wanted_mode
+from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
+
+if TYPE_CHECKING:
+    from rps_bench.training.state import EpochResult
+
+DEFAULT_PROJECT = "rps_bench"
+MODES = ("online", "offline")
+LONGEST_TAG = 64
+NOT_IN_PROJECTS = "/\\#?%:"
+
+
+class WandbTracker(Tracker):
+    """One run on W&B.
+
+    Args:
+        project: Where the run goes.
+        entity: User or team; None for the login's default.
+        mode: online or offline; None: online when logged in, else offline.
+        group: Name of the sweep; None: dataset-arch-recipe, and the split unless it is test.
+        tags: Of the run.
+        dir: Where wandb makes its folder ``wandb``; None: the results folder.
+
+    Raises:
+        UserError: A value that W&B does not take.
+    """
+
+    def __init__(
+        self,
+        project: str = DEFAULT_PROJECT,
+        entity: str | None = None,
+        mode: str | None = None,
+        group: str | None = None,
+        tags: tuple[str, ...] | list[str] = (),
+        dir: str | None = None,
+    ) -> None:
+        self.project = check_project(project)
+        self.entity = entity if entity is None else checks.text("tracking.entity", entity)
+        self.mode = mode if mode is None else checks.choice("tracking.mode", mode, MODES)
+        self.group = group if group is None else _short("tracking.group", group, LONGEST_NAME)
+        self.tags = _tags(tags)
+        self.dir = dir if dir is None else checks.text("tracking.dir", dir)
+        self._run: RunDescription | None = None
+        self._worker: WorkerProcess | None = None
+
+    def start(self, run: RunDescription) -> None:
+        """Start the worker and hand it the run; it opens the run while this one prepares."""
+        self._run = run
+        try:
+            self._worker = WorkerProcess()
+        except OSError as error:
+            self._give_up(f"no process for it ({error.strerror})")
+        self._send({"kind": "start", "run": self._plan(run)})
+
+    def log_epoch(self, level: int, result: "EpochResult") -> None:
+        """One message, one point of each curve."""
+        if self._worker is None or self._run is None:
+            return
+        self._send({"kind": "log", "values": epoch_values(level, result, self._run)})
+
+    def finish(self, record: Record) -> None:
+        """Put the record's numbers into the run's summary and end it."""
+        exit_code = int(record["status"] == "failed")
+        self._end(final_values(record), exit_code, provenance_settings(record))
+
+    def fail(self, reason: str) -> None:
+        """Mark the run as failed."""
+        if self._run is not None:
+            self._end(unfinished_values(self._run, "failed", reason), 1, {})
+
+    def close(self) -> None:
+        """End a run that is still open as interrupted."""
+        if self._run is not None:
+            self._end(unfinished_values(self._run, INTERRUPTED, None), 1, {})
+
+    def _plan(self, run: RunDescription) -> dict[str, Any]:
+        """What the worker needs to open the run."""
+        return {
+            "run_id": run.run_id,
+            "results_dir": run.results_dir,
+            "dir": self.dir,
+            "mode": wanted_mode(self.mode, os.environ),
+            "project": self.project,
+            "entity": self.entity,
+            "group": self.group or group_name(run.config),
+            "job_type": run.config["method"],
+            "name": run_name(run.config),
+            "tags": list(self.tags),
+            "config": flat_settings(run),
+            "connect_seconds": CONNECT_SECONDS,
+            "on_end": unfinished_values(run, INTERRUPTED, None),
+        }
+
+    def _end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
+        """Send the last message and wait, within bounds, until the worker is done."""
+        self._send({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
+        if self._worker is None:
+            return
+        try:
+            for note in self._worker.end():
+                self._warn(note)
+        except WorkerError as error:
+            self._give_up(str(error))
+        else:
+            self._let_go()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        if self._worker is None:
+            return
+        try:
+            self._worker.send(message)
+        except WorkerError as error:
+            self._give_up(str(error))
+
+    def _give_up(self, reason: str) -> None:
+        """Say why, once, and be silent for the rest of the run."""
+        self._let_go()
+        self._warn(f"{reason}; the run goes on without it, its record does not need it")
+
+    def _let_go(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def _warn(self, text: str) -> None:
+        run_id = "" if self._run is None else self._run.run_id
+        print(f"rps_bench: W&B: {run_id}: {text}", file=sys.stderr, flush=True)
+
+
+def check_project(name: object) -> str:
+    """The name, if W&B takes it as a project's.
+
+    Raises:
+        UserError: It does not.
+    """
+    text = _short("tracking.project", name, LONGEST_NAME)
+    if set(text) & set(NOT_IN_PROJECTS):
+        raise UserError(f"tracking.project must have none of {NOT_IN_PROJECTS}, got {text}")
+    return text
+
+
+def _short(key: str, value: object, longest: int) -> str:
+    text = checks.text(key, value)
+    if len(text) > longest:
+        raise UserError(f"{key} must have at most {longest} characters, got {len(text)}")
+    return text
+
+
+def _tags(tags: object) -> tuple[str, ...]:
+    if not isinstance(tags, list | tuple):
+        raise UserError(f"tracking.tags must be a list such as [a,b], got {tags}")
+    return tuple(_short("tracking.tags", tag, LONGEST_TAG) for tag in tags)

@@ -1,0 +1,194 @@
+"""Rounds of the ordinary loop: train, prune what training gave, rewind, train again.
+
+A method that compresses before training has one level and gets one round. States are kept after
+every epoch and shared levels when they are trained, so that a killed chain goes on and compressions
+share it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from rps_bench.datasets.base import Dataset
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.levels import Level, Rewinding
+from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
+from rps_bench.training.chain import Chain
+from rps_bench.training.checkpoints import Checkpoints
+from rps_bench.training.loop import train
+from rps_bench.training.recipe import Recipe
+from rps_bench.training.state import EpochResult, Outcome, TrainingState
+
+
+class Progress(Protocol):
+    """What hears how training goes."""
+
+    def show_level(self, number: int, last: int, num_kept: int) -> None:
+        """Called before a level is trained."""
+        ...
+
+    def show_step(self, steps_done: int, num_steps: int) -> None:
+        """Called now and then."""
+        ...
+
+    def show_epoch(self, result: EpochResult) -> None:
+        """Called after each epoch's evaluation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all levels of a chain have in common: the arguments of ``train``."""
+
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    precision: str
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch."""
+        return self.recipe.steps_per_epoch(len(self.dataset.train))
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of one whole training."""
+        return self.steps_per_epoch * self.recipe.epochs
+
+
+@dataclass
+class LevelTrainer:
+    """The walk along a chain of levels.
+
+    Attributes:
+        start: What the first level trains, on the device to train on; changed in place.
+        dense: The untrained network that it was made from, on the same device.
+        levels: From the first to the one that is wanted.
+        rewinding: Where levels after the first start; None if there are none.
+        training: What to do; the same for every level.
+        files: Where finished levels and unfinished states lie.
+        progress: Hears how it goes.
+        trained: The network of the level done last, once it is at hand.
+
+    Raises:
+        UserError: The iteration to rewind to is not within the training.
+    """
+
+    start: CompressedModel
+    dense: nn.Module
+    levels: tuple[Level, ...]
+    rewinding: Rewinding | None
+    training: Training
+    files: Checkpoints
+    progress: Progress
+    trained: CompressedModel | None = None
+
+    def __post_init__(self) -> None:
+        self.first_step = 0
+        if self.rewinding is not None:
+            self.first_step = self.rewinding.resolve_step(self.training.num_steps)
+        self.restores_weights = self.rewinding is not None and self.rewinding.restores_weights
+
+    def run(self) -> Chain:
+        """Train what the files lack; return the whole chain.
+
+        Raises:
+            InUseError: Another process trains a level that is needed.
+        """
+        outcomes: list[Outcome] = []
+        for level in self.levels:
+            outcomes.append(self._finish(level, wants_model=level is self.levels[-1]))
+            if outcomes[-1].divergence:
+                break
+        is_whole = len(outcomes) == len(self.levels)
+        model = self.trained if is_whole else self._prune_untrained()
+        assert model is not None
+        steps_per_epoch = self.training.steps_per_epoch
+        return Chain(model, self.levels, tuple(outcomes), self.first_step, steps_per_epoch)
+
+    def _finish(self, level: Level, wants_model: bool) -> Outcome:
+        """What a level gave, from its files or from training it now.
+
+        Its network is at hand afterwards if it was trained now or is wanted.
+        """
+        with self.files.at_work_on(level):
+            outcome = self.files.finished(level) if level.is_shared else None
+            if outcome is not None and (level.number > 0 or self._has_rewind_state(outcome)):
+                self.files.discard_partial(level)  # which a kill may have left
+                self.trained = self._load(level) if wants_model else None
+                if self.trained is not None or not wants_model:
+                    return outcome
+            self.trained, outcome = self._train(level)
+            if level.is_shared:
+                self.files.finish(level, self.trained, outcome)
+            return outcome
+
+    def _has_rewind_state(self, outcome: Outcome) -> bool:
+        """Whether a finished first level left what the others start from, if they need it."""
+        needs_none = not self.restores_weights or outcome.divergence is not None
+        return needs_none or self.files.rewind_state() is not None
+
+    def _load(self, level: Level) -> CompressedModel | None:
+        """A finished level's network, None if its file is gone."""
+        model = self.files.model(level, self.dense)
+        return model and model.to(self.start.stored.device)
+
+    def _train(self, level: Level) -> tuple[CompressedModel, Outcome]:
+        """Train one level, from where it was left if it was begun before."""
+        model, state = (self.start, None) if level.number == 0 else self._prune(level)
+        takes_snapshot = level.number == 0 and self.restores_weights
+        unfinished = self.files.partial(level)
+        if unfinished is not None and takes_snapshot and unfinished.step > self.first_step:
+            unfinished = unfinished if self.files.rewind_state() is not None else None
+        self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
+        outcome = train(
+            model,
+            self.training.dataset,
+            self.training.recipe,
+            self.training.seed,
+            self.training.precision,
+            self.progress.show_step,
+            self.progress.show_epoch,
+            unfinished or state,
+            _LevelStates(self.files, level, self.first_step if takes_snapshot else None),
+        )
+        return model, outcome
+
+    def _prune(self, level: Level) -> tuple[CompressedModel, TrainingState]:
+        """The network of a level after the first, and the state that it starts from."""
+        if self.trained is None:
+            self._finish(self.levels[level.number - 1], wants_model=True)
+        trained = self.trained
+        assert trained is not None
+        rows = largest_stored(trained, level.num_kept)
+        pruned = prune_stored(self.dense, trained, rows)
+        if not self.restores_weights:
+            tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
+            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu())
+        state = self.files.rewind_state()
+        assert state is not None
+        assert state.step == self.first_step
+        kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
+        return pruned, state.rewound(kept.cpu())
+
+    def _prune_untrained(self) -> CompressedModel:
+        """A network of the last level's size, for the sizes of a chain that diverged before it."""
+        untrained = store_everything(self.dense)
+        rows = largest_stored(untrained, self.levels[-1].num_kept)
+        return prune_stored(self.dense, untrained, rows)
+
+
+@dataclass(frozen=True)
+class _LevelStates:
+    """Keeps a level's states in its files."""
+
+    files: Checkpoints
+    level: Level
+    snapshot_step: int | None
+
+    def keep_snapshot(self, state: TrainingState) -> None:
+        self.files.keep_rewind_state(state)
+
+    def keep_checkpoint(self, state: TrainingState) -> None:
+        self.files.keep_partial(self.level, state)

@@ -1,0 +1,94 @@
+"""Results folders for the page: three seeds with hand-made numbers, a hostile one, a large one."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rps_bench.reports.study import Study, read_study
+
+MakeRecord = Callable[..., dict[str, Any]]
+WriteStudy = Callable[[Iterable[dict[str, Any]]], Study]
+
+# Each would do or show something if it ever reached the page as markup.
+HOSTILE = (
+    "</script><script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 2'>",
+    '"><b onmouseover="window.hacked = 3">bold</b>',
+    "<b>bold</b> <!--<script>",
+    "%{x} ${style} $data \u2028 & &amp; <b>no tag</b>",
+)
+
+
+def write_files(folder: Path, records: Iterable[dict[str, Any]]) -> Path:
+    """Write records where the package does, without waiting for the disk after each."""
+    for record in records:
+        config = record["config"]
+        place = folder / "records" / config["dataset"] / config["arch"]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{record['run_id']}.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> WriteStudy:
+    return lambda records: read_study(write_files(tmp_path / "results", records))
+
+
+def make_curve_records(make_record: MakeRecord) -> list[dict[str, Any]]:
+    """Return mag at 10x with accuracies 80, 82, 84 (best 1 higher, loss .5 .6 .7) and dense 90."""
+    records = [make_record("dense", 1.0, accuracy=90.0)]
+    for seed in range(3):
+        record = make_record("mag", 10.0, seed, accuracy=80.0 + 2 * seed, epochs=2)
+        record["metrics"] |= {
+            "best_test_accuracy": 81.0 + 2 * seed,
+            "test_loss": (5 + seed) / 10,
+        }
+        record["history"] = [
+            {"epoch": 1, "train_loss": 2.0, "test_accuracy": 40.0},
+            {"epoch": 2, "train_loss": 1.25, "test_accuracy": 80.0 + 2 * seed},
+        ]
+        records.append(record)
+    for record in records:  # one recipe for all, whatever was trained
+        record["config"]["recipe_options"] = {"epochs": 2}
+    return records
+
+
+@pytest.fixture
+def curve_records(make_record: MakeRecord) -> list[dict[str, Any]]:
+    return make_curve_records(make_record)
+
+
+def make_hostile_records(make_record: MakeRecord) -> list[dict[str, Any]]:
+    """Return runs with hostile text wherever a record has room for text."""
+    records = []
+    for seed, text in enumerate(HOSTILE):
+        status = ("completed", "failed", "diverged")[seed % 3]
+        record = make_record(
+            "mag",
+            10.0,
+            seed,
+            status=status,
+            label=f"mag ({text})",
+            recipe=f"quick {text}",
+            method_options={"note": text},
+            provenance={"cpu_model": text, "git_commit": text, "versions": {text: text}},
+        )
+        record["reason"] = text if status != "completed" else None
+        record["method_report"] = {"collapsed_layers": [text]}
+        records.append(record)
+    records[0]["run_id"] = "javascript:window.hacked=4"
+    records[1]["run_id"] = "../../secret"
+    return records
+
+
+@pytest.fixture
+def hostile_study(tmp_path: Path, make_record: MakeRecord) -> Study:
+    """A study of hostile records, in files of harmless names."""
+    place = tmp_path / "hostile" / "records" / "odd"
+    place.mkdir(parents=True)
+    for number, record in enumerate(make_hostile_records(make_record)):
+        (place / f"{number}.json").write_text(json.dumps(record))
+    return read_study(tmp_path / "hostile")

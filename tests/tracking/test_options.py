@@ -1,0 +1,137 @@
+"""The door: names, options, the yaml files, and who imports what."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from rps_bench.errors import UserError
+from rps_bench.tracking import TRACKERS, TrackedProgress, build_tracker, default_options
+from rps_bench.tracking.session import settle_environment, wanted_mode
+from tests.tracking.conftest import describe, epoch, make_record
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "tracking"
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_trackers_yaml_holds_the_defaults_of_its_class(name: str) -> None:
+    table: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
+    assert table.pop("name") == name
+    defaults = default_options(name)
+    assert table == {key: list(v) if isinstance(v, tuple) else v for key, v in defaults.items()}
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(TRACKERS)
+
+
+def test_every_default_has_its_comment() -> None:
+    lines = (CONF / "wandb.yaml").read_text().splitlines()[2:]
+    assert len(lines) == 6
+    assert all(" # " in line for line in lines)
+
+
+def test_project_and_entity_follow_the_users_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    table: Any = OmegaConf.to_container(OmegaConf.load(CONF / "wandb.yaml"), resolve=True)
+    assert (table["project"], table["entity"]) == ("theirs", "team")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mlflow", {}, "tracking must be one of none, wandb, got mlflow"),
+        ("wandb", {"proyect": "x"}, "unknown key tracking.proyect; allowed: tracking.project"),
+        ("none", {"project": "x"}, "unknown key tracking.project; allowed: none"),
+        ("wandb", {"project": "a/b"}, "tracking.project must have none of"),
+        ("wandb", {"project": ""}, "tracking.project must be a non-empty text"),
+        ("wandb", {"project": "x" * 121}, "tracking.project must have at most 120 characters"),
+        ("wandb", {"mode": "on"}, "tracking.mode must be one of online, offline, got on"),
+        ("wandb", {"tags": "a"}, "tracking.tags must be a list such as"),
+        ("wandb", {"tags": ["x" * 65]}, "tracking.tags must have at most 64 characters"),
+        ("wandb", {"tags": [1]}, "tracking.tags must be a non-empty text"),
+        ("wandb", {"group": ""}, "tracking.group must be a non-empty text"),
+        ("wandb", {"dir": 3}, "tracking.dir must be a non-empty text"),
+        ("wandb", {"entity": ""}, "tracking.entity must be a non-empty text"),
+    ],
+)
+def test_bad_values_end_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        build_tracker(name, **options)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_run_that_never_starts_is_nobodys_business(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with build_tracker(name) as tracker:
+        tracker.finish(make_record(describe(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_none_writes_nothing(tmp_path: Path) -> None:
+    with build_tracker("none") as tracker:
+        tracker.start(describe(tmp_path))
+        tracker.log_epoch(0, epoch(1))
+        tracker.finish(make_record(describe(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_mode_of_the_command_wins_over_the_users_variable() -> None:
+    assert wanted_mode(None, {}) is None
+    assert wanted_mode(None, {"WANDB_MODE": "offline"}) == "offline"
+    assert wanted_mode("online", {"WANDB_MODE": "offline"}) == "online"
+    assert wanted_mode(None, {"WANDB_MODE": "nonsense"}) is None
+
+
+def test_of_the_users_variables_only_who_they_are_remains() -> None:
+    environment = {
+        "HOME": "/home/me", "WANDB_API_KEY": "key", "WANDB_BASE_URL": "url", "WANDB_RUN_ID": "x",
+        "WANDB_MODE": "offline", "WANDB_SERVICE": "s", "WANDB_CACHE_DIR": "/mine",
+    }  # fmt: skip
+    settle_environment("/scratch", environment)
+    assert environment == {
+        "HOME": "/home/me", "WANDB_API_KEY": "key", "WANDB_BASE_URL": "url", "WANDB_SILENT": "true",
+        "WANDB_CACHE_DIR": "/mine", "WANDB_DATA_DIR": "/scratch", "WANDB_ERROR_REPORTING": "false",
+    }  # fmt: skip
+
+
+class Heard:
+    """Writes down what it hears, as progress and as tracker."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *values: self.calls.append((name, *values))
+
+
+def test_epochs_reach_the_tracker_with_their_level() -> None:
+    shown, tracker = Heard(), Heard()
+    progress = TrackedProgress(shown, tracker)  # type: ignore[arg-type]
+    progress.show_epoch(epoch(1))
+    progress.show_level(3, 5, 100)
+    progress.show_step(1, 2)
+    progress.show_epoch(epoch(2))
+    assert tracker.calls == [("log_epoch", 0, epoch(1)), ("log_epoch", 3, epoch(2))]
+    assert shown.calls == [
+        ("show_epoch", epoch(1)), ("show_level", 3, 5, 100), ("show_step", 1, 2),
+        ("show_epoch", epoch(2)),
+    ]  # fmt: skip
+
+
+def test_the_door_imports_neither_torch_nor_wandb() -> None:
+    program = (
+        "import sys; from rps_bench.tracking import build_tracker; build_tracker('wandb');"
+        "import rps_bench.tracking.__main__, rps_bench.tracking.worker;"
+        "print(sorted({'torch', 'wandb', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,177 @@
+"""Whatever happens to wandb, a run loses one line on the terminal and no time to speak of."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rps_bench.tracking import Tracker, build_tracker, weights_and_biases, worker_process
+from rps_bench.tracking.weights_and_biases import WandbTracker
+from tests.tracking.conftest import WandbFolder, describe, epoch, make_record
+
+RUN_ID = "digits-resnet20-mag-10x-smoke-s0"
+Errors = pytest.CaptureFixture[str]
+
+
+def begin(folder: Path, **options: str) -> WandbTracker:
+    tracker = build_tracker("wandb", **options)
+    assert isinstance(tracker, WandbTracker)
+    tracker.start(describe(folder))
+    tracker.log_epoch(0, epoch(1))
+    return tracker
+
+
+def finish(tracker: Tracker, folder: Path) -> None:
+    with tracker:
+        tracker.log_epoch(0, epoch(2))
+        tracker.finish(make_record(describe(folder)))
+        tracker.log_epoch(0, epoch(3))
+
+
+def the_one_line(capfd: Errors) -> str:
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"rps_bench: W&B: {RUN_ID}: ")
+    return line
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def worker_pid(tracker: WandbTracker) -> int:
+    assert tracker._worker is not None
+    return tracker._worker.pid
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capfd: Errors) -> None:
+    (tmp_path / "wandb").write_text("a file")
+    finish(begin(tmp_path), tmp_path)
+    line = the_one_line(capfd)
+    assert "FileExistsError" in line
+    assert line.endswith("the run goes on without it, its record does not need it")
+    assert [path.name for path in tmp_path.iterdir()] == ["wandb"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_during_the_run(small_disk: Path, capfd: Errors) -> None:
+    tracker = begin(small_disk)
+    wait_for(lambda: WandbFolder(small_disk).runs())
+    with open(small_disk / "others", "wb", buffering=0) as file:
+        file.write(bytes(1 << 20))
+    finish(tracker, small_disk)
+    assert "No space left on device" in the_one_line(capfd)
+
+
+def test_the_service_of_wandb_is_killed(tmp_path: Path, capfd: Errors) -> None:
+    tracker = begin(tmp_path)
+    wait_for(lambda: WandbFolder(tmp_path).runs())
+    with open(f"/proc/{worker_pid(tracker)}/task/{worker_pid(tracker)}/children") as file:
+        (service,) = map(int, file.read().split())
+    os.kill(service, signal.SIGKILL)
+    finish(tracker, tmp_path)
+    assert re.search("[Cc]onnection|service", the_one_line(capfd))
+
+
+def test_the_worker_is_killed(tmp_path: Path, capfd: Errors) -> None:
+    tracker = begin(tmp_path)
+    os.kill(worker_pid(tracker), signal.SIGKILL)
+    finish(tracker, tmp_path)
+    assert "its process ended with status -9" in the_one_line(capfd)
+
+
+def test_a_worker_that_hangs_is_ended(
+    tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "END_SECONDS", 0.5)
+    tracker = begin(tmp_path)
+    pid = worker_pid(tracker)
+    os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
+    finish(tracker, tmp_path)
+    assert time.monotonic() - started < 5
+    assert "not done after 0.5 s" in the_one_line(capfd)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_worker_that_does_not_listen_holds_up_no_epoch_for_long(
+    tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two thousand rows are more than the pipe holds."""
+    monkeypatch.setattr(worker_process, "SEND_SECONDS", 0.5)
+    tracker = begin(tmp_path)
+    os.kill(worker_pid(tracker), signal.SIGSTOP)
+    started = time.monotonic()
+    for _ in range(2000):
+        tracker.log_epoch(0, epoch(1))
+    assert time.monotonic() - started < 5
+    finish(tracker, tmp_path)
+    assert "not heard for 0.5 s" in the_one_line(capfd)
+
+
+def test_an_interpreter_that_cannot_be_started(
+    tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "missing"))
+    finish(begin(tmp_path), tmp_path)
+    assert "no process for it (No such file or directory)" in the_one_line(capfd)
+
+
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_the_run_is_written_offline(
+    tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights_and_biases, "CONNECT_SECONDS", 1.0)
+    finish(begin(tmp_path), tmp_path)
+    line = the_one_line(capfd)
+    assert "no run online (" in line
+    assert line.endswith(f"to be sent by: python -m rps_bench.tracking sync {tmp_path}")
+    (run,) = WandbFolder(tmp_path).runs()
+    assert WandbFolder(tmp_path).summary(run)["summary"]["accuracy"] == 79
+
+
+def test_a_key_that_is_none(tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    finish(begin(tmp_path), tmp_path)
+    assert "no run online (AuthenticationError: " in the_one_line(capfd)
+    assert len(WandbFolder(tmp_path).runs()) == 1
+
+
+def test_a_user_who_switched_wandb_off_gets_nothing(
+    tmp_path: Path, capfd: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    finish(begin(tmp_path), tmp_path)
+    assert capfd.readouterr() == ("", "")
+    assert WandbFolder(tmp_path).runs() == []
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    tracker = begin(tmp_path / "results")
+    assert len(list(scratch.iterdir())) == 1
+    os.kill(worker_pid(tracker), signal.SIGKILL)
+    finish(tracker, tmp_path / "results")
+    assert list(scratch.iterdir()) == []

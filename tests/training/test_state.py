@@ -1,0 +1,264 @@
+"""A run goes on from any of its states as if it had never stopped; the states' files."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save as to_safetensors
+
+from rps_bench.datasets.base import Dataset
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files import to_bytes
+from rps_bench.training.loop import Trainer, train
+from rps_bench.training.recipe import Recipe
+from rps_bench.training.state import (
+    EpochResult,
+    Outcome,
+    TrainingState,
+    state_from_bytes,
+    state_to_bytes,
+)
+
+RESULT = EpochResult(1, 0.1, 1 / 3, 2.0, 12.5, 0.25)
+
+
+@dataclass
+class Shelf:
+    """Keeps every state it is given."""
+
+    snapshot_step: int | None = None
+    snapshots: list[TrainingState] = field(default_factory=list)
+    checkpoints: list[TrainingState] = field(default_factory=list)
+
+    def keep_snapshot(self, state: TrainingState) -> None:
+        self.snapshots.append(state)
+
+    def keep_checkpoint(self, state: TrainingState) -> None:
+        self.checkpoints.append(state)
+
+
+def timeless(outcome: Outcome) -> Outcome:
+    epochs = [replace(epoch, train_seconds=0.0) for epoch in outcome.epochs]
+    return replace(outcome, epochs=epochs, train_seconds=0.0)
+
+
+def assert_same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert tensor.dtype == second[name].dtype, name
+        assert torch.equal(tensor, second[name]), name
+
+
+def copied(model: CompressedModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.fixture
+def spoilt(compress: Callable[..., CompressedModel]) -> Callable[[str], CompressedModel]:
+    """A network of the right shape with nothing right in it."""
+
+    def make(name: str) -> CompressedModel:
+        model = compress(name)
+        with torch.no_grad():
+            for tensor in model.state_dict().values():
+                tensor.fill_(7)
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["mag", "stable_rps"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"momentum": 0.0}, {"nesterov": True, "schedule": "step", "drops": (1, 2)}],
+    ids=["momentum", "plain", "nesterov"],
+)
+def test_a_run_goes_on_after_any_epoch_bit_for_bit(
+    name: str,
+    changes: dict[str, Any],
+    compress: Callable[..., CompressedModel],
+    spoilt: Callable[[str], CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+) -> None:
+    recipe, dataset = make_recipe(epochs=3, **changes), make_dataset(flip=True)
+    whole, shelf = compress(name), Shelf()
+    expected = train(whole, dataset, recipe, 0, "fp32", keeper=shelf)
+    assert [state.step for state in shelf.checkpoints] == [5, 10]  # none after the last epoch
+    assert [len(state.outcome.epochs) for state in shelf.checkpoints] == [1, 2]
+    for state in shelf.checkpoints:
+        assert bool(state.momentum) == (recipe.momentum > 0)
+        model, told = spoilt(name), list[EpochResult]()
+        start = state_from_bytes(state_to_bytes(state))
+        kept = len(state.outcome.epochs)
+        outcome = train(model, dataset, recipe, 0, "fp32", on_epoch=told.append, start=start)
+        assert timeless(outcome) == timeless(expected)
+        assert outcome.epochs[:kept] == expected.epochs[:kept]  # with their seconds
+        assert outcome.train_seconds > state.outcome.train_seconds > 0
+        assert told == outcome.epochs[kept:]
+        assert_same_tensors(model.state_dict(), whole.state_dict())
+
+
+@pytest.mark.parametrize("step", [0, 3, 5, 9])
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_run_goes_on_from_any_step(
+    step: int,
+    momentum: float,
+    compress: Callable[..., CompressedModel],
+    spoilt: Callable[[str], CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+) -> None:
+    """Amid an epoch the weights are the same; its mean loss leaves out what was seen before."""
+    recipe, dataset, shelf = make_recipe(momentum=momentum), make_dataset(), Shelf(step)
+    whole = compress("mag")
+    expected = train(whole, dataset, recipe, 0, "fp32", keeper=shelf)
+    (snapshot,) = shelf.snapshots
+    assert snapshot.step == step
+    assert bool(snapshot.momentum) == (momentum > 0 and step > 0)
+    model = spoilt("mag")
+    outcome = train(model, dataset, recipe, 0, "fp32", start=snapshot)
+    assert_same_tensors(model.state_dict(), whole.state_dict())
+    assert outcome.num_images == 74
+    assert outcome.epochs[-1].epoch == 2
+    assert outcome.epochs[-1].test_loss == expected.epochs[-1].test_loss
+    amid = step // 5
+    for epoch, (ours, theirs) in enumerate(zip(outcome.epochs, expected.epochs, strict=True)):
+        assert (ours.train_loss == theirs.train_loss) == (epoch != amid or step % 5 == 0)
+
+
+def test_a_new_run_from_amid_an_epoch_counts_from_there(
+    compress: Callable[..., CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = Shelf(3)
+    train(compress("dense", 1), make_dataset(), make_recipe(), 0, "fp32", keeper=shelf)
+    losses: list[tuple[float, int]] = []
+    original = Trainer.train_step
+
+    def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = original(trainer, images, labels)
+        losses.append((float(loss.detach()), len(labels)))
+        return loss
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    rows = torch.arange(0, 500, 5)
+    start = shelf.snapshots[0].rewound(rows)
+    assert start.outcome == Outcome()
+    assert start.step == 3
+    assert torch.equal(start.tensors["stored"], shelf.snapshots[0].tensors["stored"][rows])
+    assert torch.equal(start.momentum["stored"], shelf.snapshots[0].momentum["stored"][rows])
+    for name in start.tensors.keys() - {"stored"}:
+        assert torch.equal(start.tensors[name], shelf.snapshots[0].tensors[name])
+    for name in start.momentum.keys() - {"stored"}:
+        assert torch.equal(start.momentum[name], shelf.snapshots[0].momentum[name])
+    whole = shelf.snapshots[0].rewound(torch.arange(shelf.snapshots[0].tensors["stored"].numel()))
+    outcome = train(compress("dense", 1), make_dataset(), make_recipe(), 0, "fp32", start=whole)
+    assert [count for _, count in losses] == [8, 5, 8, 8, 8, 8, 5]
+    assert outcome.num_images == 50
+    for epoch, seen, count in ((0, losses[:2], 13), (1, losses[2:], 37)):
+        mean = sum(loss * size for loss, size in seen) / count
+        assert outcome.epochs[epoch].train_loss == pytest.approx(mean, rel=1e-6)
+    assert [epoch.epoch for epoch in outcome.epochs] == [1, 2]
+
+
+def test_a_state_without_momentum_is_rewound_without() -> None:
+    state = TrainingState(0, {"stored": torch.arange(4.0)}, {}, Outcome([RESULT]))
+    rewound = state.rewound(torch.tensor([1, 3]))
+    assert rewound.tensors["stored"].tolist() == [1, 3]
+    assert rewound.momentum == {}
+    assert state.tensors["stored"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_state_is_a_copy(
+    compress: Callable[..., CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+) -> None:
+    """Neither the run it came from nor the run it starts changes it."""
+    trainer = Trainer(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", lambda *_: None)
+    trainer.train_epoch(1)
+    state = trainer.state()
+    before = {k: v.clone() for k, v in (state.tensors | state.momentum).items()}
+    images = state.outcome.num_images
+    trainer.train_epoch(2)
+    train(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", start=state)
+    assert_same_tensors(state.tensors | state.momentum, before)
+    assert state.outcome.num_images == images == 37
+    assert state.outcome.epochs == []
+
+
+def example(momentum: bool = True) -> TrainingState:
+    tensors = {
+        "stored": torch.tensor([1.5, float("nan"), -0.0]),
+        "skeleton.bn.num_batches_tracked": torch.tensor(5),
+        "skeleton.bn.weight": torch.ones(2, 3).t(),  # not contiguous
+    }
+    outcome = Outcome([RESULT], "training loss not finite", 0.1 + 0.2, 37)
+    return TrainingState(5, tensors, {"stored": torch.arange(3.0)} if momentum else {}, outcome)
+
+
+@pytest.mark.parametrize("momentum", [True, False])
+def test_bytes_come_back_bit_for_bit(momentum: bool) -> None:
+    state = example(momentum)
+    again = state_from_bytes(state_to_bytes(state))
+    assert again.step == 5
+    assert again.outcome == state.outcome
+    assert again.momentum.keys() == state.momentum.keys()
+    assert again.tensors.keys() == state.tensors.keys()
+    for name, tensor in (state.tensors | state.momentum).items():
+        other = (again.tensors | again.momentum)[name]
+        assert other.dtype == tensor.dtype
+        assert torch.equal(other.isnan(), tensor.isnan())
+        assert torch.equal(other.nan_to_num(), tensor.nan_to_num())
+    assert torch.signbit(again.tensors["stored"][2])
+
+
+def test_an_outcome_is_plain_values() -> None:
+    outcome = example().outcome
+    assert Outcome.from_description(json.loads(json.dumps(outcome.describe()))) == outcome
+
+
+def broken_files() -> dict[str, bytes]:
+    whole = state_to_bytes(example())
+    zero = {"model/stored": torch.zeros(1)}
+    described = Outcome().describe()
+
+    def other(**metadata: str) -> bytes:
+        return to_safetensors(zero, {"format": "rps_bench-state-1", **metadata})
+
+    return {
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "one byte short": whole[:-1],
+        "one byte long": whole + b"\0",
+        "its header cut": whole[:40],
+        "noise": bytes(range(256)) * 4,
+        "text": b"{}",
+        "no metadata": to_safetensors(zero),
+        "no header": other(),
+        "a header that is no JSON": other(header="step"),
+        "a header that is no table": other(header="[]"),
+        "no step": other(header=json.dumps({"outcome": described})),
+        "a step that is none": other(header=json.dumps({"outcome": described, "step": None})),
+        "no outcome": other(header='{"step": 1}'),
+        "an outcome that is none": other(header='{"step": 1, "outcome": []}'),
+        "an epoch that is none": other(header='{"step": 1, "outcome": {"epochs": [{}]}}'),
+        "another format": whole.replace(b"rps_bench-state-1", b"rps_bench-state-2"),
+    }
+
+
+@pytest.mark.parametrize("what", broken_files())
+def test_a_broken_file_is_a_value_error(what: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        state_from_bytes(broken_files()[what])
+
+
+def test_a_compressed_models_file_is_no_state(compress: Callable[..., CompressedModel]) -> None:
+    with pytest.raises(ValueError, match="not of the format rps_bench-state-1"):
+        state_from_bytes(to_bytes(compress("mag")))
