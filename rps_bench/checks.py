@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection
+from typing import Any
 
 from rps_bench.errors import UserError
 
@@ -75,3 +76,16 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     raise UserError(f"{key} must be one of {', '.join(allowed)}, got {value}")
+
+
+def each(key: str, values: object, check: Callable[[str, object], Any]) -> tuple[Any, ...]:
+    """The values of a non-empty list, each checked.
+
+    Args:
+        key: What to call them in the message.
+        values: A list or a tuple.
+        check: Called with the key and one value.
+    """
+    if not isinstance(values, list | tuple) or not values:
+        raise UserError(f"{key} must be a list with at least one value, got {values}")
+    return tuple(check(key, value) for value in values)

@@ -19,6 +19,8 @@ BELOW: dict[str, set[str]] = {
     "tracking": {"datasets", "records", "training", "reports"},
     # Reads records only; dataset facts for chance levels, the recipe's fields for its options.
     "reports": {"datasets", "records", "training"},
+    # With a door of its own, which finds conf/ as the main one does.
+    "studies": {"datasets", "models", "methods", "training", "records", "reports", "sweep"},
 }
 TOP_FOR_ALL = {"errors", "seeds", "atomic", "checks", "locks"}
 

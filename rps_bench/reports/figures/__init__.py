@@ -3,9 +3,10 @@
 `save_figures(study)` draws all that the records allow into `results_dir/plots/`.
 """
 
-from rps_bench.reports.figures.files import draw_pareto, figure_style, plan_figures, save_figures
+from rps_bench.reports.figures.files import draw_pareto, plan_figures, save_figures
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
+from rps_bench.reports.figures.rendering import figure_style, save_figure
 
 __all__ = [
     "Panel",
@@ -13,6 +14,7 @@ __all__ = [
     "draw_pareto_figure",
     "figure_style",
     "plan_figures",
+    "save_figure",
     "save_figures",
     "split_panels",
 ]

@@ -1,23 +1,17 @@
-"""Which figures a study gives, and their files: `plots/<name>.png`, `.svg` and `.pdf`.
+"""Which figures a study gives, and their files: `plots/<name>.png`, `.svg` and `.pdf`."""
 
-The files' bytes depend on the records (and matplotlib's version) alone.
-"""
-
-import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from rps_bench.atomic import write_bytes
 from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, can_place
 from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
+from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
@@ -25,16 +19,8 @@ from rps_bench.reports.reference import published_for, read_published
 from rps_bench.reports.study import Study, read_study
 
 PLOTS_FOLDER = "plots"
-STYLE_FILE = Path(__file__).parents[1] / "rps_bench.mplstyle"
 # The one recipe whose runs may stand beside published ones unasked, whole and unchanged.
 PAPER_RECIPE, PAPER_EPOCHS = "paper", 160
-
-# Without these matplotlib writes its version and the time.
-_METADATA: dict[str, dict[str, None]] = {
-    "png": {"Software": None},
-    "svg": {"Creator": None, "Date": None},
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-}
 
 
 class PlannedFigure(NamedTuple):
@@ -65,9 +51,7 @@ def save_figures(study: Study, overlay_reference: bool = False) -> list[Path]:
     written = []
     with figure_style():
         for name, draw in plan_figures(study, overlay_reference):
-            figure = draw()
-            for kind in _METADATA:
-                written.append(write_bytes(folder / f"{name}.{kind}", _render(figure, kind)))
+            written += save_figure(draw(), folder, name)
     if written:
         remove_stale(folder, study, written)
     return written
@@ -100,15 +84,6 @@ def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[Plan
         yield _plan(name, draw_sheet, members)
 
 
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """Put the package's style in force, whatever the user's own matplotlib settings say."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rc_file(STYLE_FILE, use_default_template=False)
-        yield
-
-
 def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
     for abscissa in ABSCISSAS:
         if can_place(panel.points, abscissa):
@@ -128,9 +103,3 @@ def _is_paper_recipe(panel: Panel) -> bool:
 
 def _plan(name: str, draw: Callable[..., Figure], *arguments: Any) -> PlannedFigure:
     return PlannedFigure(name, lambda: draw(*arguments))
-
-
-def _render(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
-    return buffer.getvalue()

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports.figures import draw_pareto, files, plan_figures, save_figures
+from rps_bench.reports.figures import draw_pareto, plan_figures, rendering, save_figures
 from rps_bench.reports.reference import REFERENCE_FILE
 from rps_bench.reports.study import Study
 from tests.reports.figures.conftest import make_study
@@ -51,7 +51,7 @@ def test_only_what_the_records_allow(make_record: MakeRecord) -> None:
 
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_render", lambda figure, kind: b"drawn")
+    monkeypatch.setattr(rendering, "render", lambda figure, kind: b"drawn")
 
 
 @pytest.mark.usefixtures("no_drawing")
@@ -73,9 +73,9 @@ def test_files_repeat_exactly(rich_records: list[dict[str, Any]]) -> None:
     kinds = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     wanted = [(f"pareto-{STEM}", kind) for kind in kinds]
     wanted.append((f"densities-{STEM}", "svg"))
-    with files.figure_style():
+    with rendering.figure_style():
         for name, kind in wanted:
-            first, again = (files._render(figures[name](), kind) for _ in range(2))
+            first, again = (rendering.render(figures[name](), kind) for _ in range(2))
             assert first.startswith(kinds[kind])
             assert not re.search(rb"<dc:date>|CreationDate", first)
             assert first == again
@@ -163,15 +163,15 @@ def test_a_changed_recipe_is_not_the_published_one(
 def test_the_users_settings_do_not_matter(tmp_path: Path, make_record: MakeRecord) -> None:
     study = make_study(make_record(), results_dir=tmp_path)
     (name, render), *_ = plan_figures(study)
-    with files.figure_style():
-        plain = files._render(render(), "svg")
-    with mpl.rc_context({"lines.linewidth": 9, "axes.facecolor": "red"}), files.figure_style():
-        assert files._render(render(), "svg") == plain
+    with rendering.figure_style():
+        plain = rendering.render(render(), "svg")
+    with mpl.rc_context({"lines.linewidth": 9, "axes.facecolor": "red"}), rendering.figure_style():
+        assert rendering.render(render(), "svg") == plain
     assert name == f"pareto-{STEM}"
 
 
 def test_no_warnings_while_a_folder_grows(rich_records: list[dict[str, Any]]) -> None:
-    with warnings.catch_warnings(), files.figure_style():
+    with warnings.catch_warnings(), rendering.figure_style():
         warnings.simplefilter("error")
         for count in (1, len(rich_records)):
             for _, render in plan_figures(make_study(*rich_records[:count])):

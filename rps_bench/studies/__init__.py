@@ -1,0 +1,40 @@
+"""Studies of the theory by name: each a question, numbers as CSV and one figure.
+
+`python -m rps_bench.studies <name>` runs one.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+from rps_bench.errors import UserError
+from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.load import Load
+
+__all__ = ["STUDIES", "build_study"]
+
+STUDIES: dict[str, type[TheoryStudy]] = {
+    "load": Load,
+}
+
+
+def build_study(name: str, **options: Any) -> TheoryStudy:
+    """Return a study with all its options given; lists become tuples.
+
+    Raises:
+        UserError: Unknown name, unknown or missing option, or a value out of its range.
+    """
+    if name not in STUDIES:
+        raise UserError(f"unknown study {name!r}; allowed: {', '.join(STUDIES)}")
+    known = [field.name for field in fields(STUDIES[name])]
+    for option in options:
+        if option not in known:
+            raise UserError(f"study {name} has no option {option!r}; its options: {_join(known)}")
+    missing = [option for option in known if option not in options]
+    if missing:
+        raise UserError(f"study {name} needs a value for {_join(missing)}")
+    frozen = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    return STUDIES[name](**frozen)
+
+
+def _join(names: list[str]) -> str:
+    return ", ".join(names)

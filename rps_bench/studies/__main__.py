@@ -1,0 +1,83 @@
+"""`python -m rps_bench.studies <name> [option=value ...]`: run a study of the theory."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rps_bench.errors import UserError
+from rps_bench.studies import STUDIES, build_study
+from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.store import draw_study, run_study
+from rps_bench.sweep import config_folder
+
+EXIT_BAD_INPUT = 2
+ALL = "all"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studies asked for and print their files; return the exit status."""
+    command = _parse(arguments)
+    names = list(STUDIES) if command.name == ALL else [command.name]
+    try:
+        if command.name == ALL and command.options:
+            raise UserError("options belong to one study: name it instead of all")
+        for study in [read_options(name, command.options) for name in names]:
+            act = draw_study if command.draw_only else run_study
+            for path in act(study, command.folder):
+                print(path)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return 0
+
+
+def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:
+    """Return a study with the values of conf/study/<name>.yaml, changed by `key=value` words.
+
+    Raises:
+        UserError: Unknown study or option, or a value out of its range.
+    """
+    path = config_folder() / "study" / f"{name}.yaml"
+    values = OmegaConf.load(path) if name in STUDIES else OmegaConf.create()
+    try:
+        for word in overrides:
+            if "=" not in word:
+                raise UserError(f"an option is written key=value, got {word}")
+        values = OmegaConf.merge(values, OmegaConf.from_dotlist(list(overrides)))
+        options: Any = OmegaConf.to_container(values, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    return build_study(name, **options)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    width = max(map(len, STUDIES))
+    questions = "\n".join(f"  {name:{width}}  {s.question}" for name, s in STUDIES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m rps_bench.studies",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Check a part of the theory by running it: numbers as CSV and one figure.",
+        epilog=f"studies:\n{questions}\n\nTheir options and defaults: conf/study/<name>.yaml.\n"
+        "example: python -m rps_bench.studies load compressions=[1,10,100]",
+    )
+    parser.add_argument("name", help="a study, or all", choices=[*STUDIES, ALL], metavar="name")
+    parser.add_argument("options", nargs="*", help="key=value", metavar="option=value")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("results/studies"),
+        help="where the files go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--draw-only", action="store_true", help="draw the figure of earlier numbers again"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
