@@ -16,10 +16,10 @@ import pandas as pd
 from IPython.display import Image, display
 
 from rps_bench.reports.claims import judge_claims
+from rps_bench.reports.describe import EXPERIMENT_KEYS
 from rps_bench.reports.figures import figure_style, plan_figures, split_panels
 from rps_bench.reports.honesty import find_faults
 from rps_bench.reports.pareto import pareto_frontier
-from rps_bench.reports.statistics import EXPERIMENT_KEYS
 from rps_bench.reports.study import read_study
 from rps_bench.reports.summary import summary_table
 

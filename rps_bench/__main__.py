@@ -12,11 +12,11 @@ import hydra
 from rps_bench.command_line import parse_words
 from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
+from rps_bench.done import find_done
 from rps_bench.errors import UserError
 from rps_bench.jobs import run_composed, show_error
 from rps_bench.launch import launch
-from rps_bench.outcomes import exit_status, show_outcomes
-from rps_bench.records.store import find_finished
+from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.sweep import config_folder, hydra_version_base, plan_runs, require_writable
 
 INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
@@ -48,7 +48,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     pending = []
     for run in plan.runs:
         config = run.config
-        if find_finished(config.results_dir, config.dataset, config.arch, config.run_id) is None:
+        if find_done(config) is None:
             pending.append(run)
         else:
             say(f"already recorded, skipped: {config.run_id}")
@@ -63,9 +63,12 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
         from rps_bench.run import discard_checkpoints
 
         discard_checkpoints(passing)
-    if pending and plan.is_sweep:
-        show_outcomes(plan.configs)
-    return exit_status([run.config for run in pending])
+    if not pending:
+        return 0
+    outcomes = find_outcomes(plan.configs)
+    if plan.is_sweep:
+        show_outcomes(outcomes)
+    return exit_status(outcomes)
 
 
 def _inform(overrides: list[str]) -> None:

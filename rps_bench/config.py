@@ -6,9 +6,10 @@ Nothing behind this page sees a Hydra object. Imports no torch.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from rps_bench.storages import EXACT
 from rps_bench.training.recipe import Recipe
 
 
@@ -28,6 +29,7 @@ class RunConfig:
         changed_options: Those of them that differ from the method's yaml.
         validation_images: Held out of train when ``evaluation_split`` is validation.
         evaluation_split: test or validation.
+        imbalance: Training images of the largest class over those of the smallest, None for all.
         precision: auto, fp32 or bf16.
         device: auto, cpu, cuda or cuda:N.
         data_root: Folder of the image files, None for the user's cache folder.
@@ -36,6 +38,8 @@ class RunConfig:
         gpus: GPUs to divide runs over, empty: ``device`` alone says where.
         runs_per_gpu: Runs at once on each of ``gpus``.
         tracking: Name and options of the tracker; no part of the identity.
+        storage: How theta is rounded before it is evaluated; exact is not at all.
+        keep_model: Whether the compressed file stays beside the record.
         keep_checkpoints: Whether levels that other compressions may share outlive the command.
     """
 
@@ -50,11 +54,14 @@ class RunConfig:
     changed_options: Mapping[str, Any]
     validation_images: int
     evaluation_split: str
+    imbalance: float | None
     precision: str
     device: str
     data_root: str | None
     results_dir: str
     tracking: Mapping[str, Any]
+    storage: str
+    keep_model: bool
     keep_checkpoints: bool
     threads: int | None
     gpus: tuple[int, ...]
@@ -63,7 +70,10 @@ class RunConfig:
     @property
     def label(self) -> str:
         """The curve's name: the method, and its options where they are not the default."""
-        changed = ", ".join(f"{key}={value}" for key, value in self.changed_options.items())
+        options = dict(self.changed_options)
+        if self.storage != EXACT:
+            options["storage"] = self.storage
+        changed = ", ".join(f"{key}={value}" for key, value in options.items())
         return f"{self.method} ({changed})" if changed else self.method
 
     @property
@@ -86,6 +96,10 @@ class RunConfig:
             identity["width"] = self.width
         if self.evaluation_split != "test":
             identity["validation_images"] = self.validation_images
+        if self.imbalance is not None:
+            identity["imbalance"] = self.imbalance
+        if self.storage != EXACT:
+            identity["storage"] = self.storage
         if self.precision != "auto":
             identity["precision"] = self.precision
         return identity
@@ -96,9 +110,19 @@ class RunConfig:
         return self._slug(self._ratio, self.identity)
 
     @property
+    def record_place(self) -> tuple[str, str, str, str]:
+        """Where the run's record lies: results folder, dataset, architecture, run id."""
+        return self.results_dir, self.dataset, self.arch, self.run_id
+
+    @property
+    def with_exact_storage(self) -> "RunConfig":
+        """The run that trains the model which this one rounds; it keeps its file."""
+        return replace(self, storage=EXACT, keep_model=True)
+
+    @property
     def run_id_without_compression(self) -> str:
-        """The same for runs that differ in compression only."""
-        identity = self.identity
+        """The same for runs that differ in compression and storage only."""
+        identity = self._trained_identity
         del identity["compression"]
         return self._slug("chain", identity)
 
@@ -110,10 +134,15 @@ class RunConfig:
             precision: As resolved on this machine.
             num_train: Training images at hand, which a partial dataset has fewer of.
         """
-        identity = self.identity | {"precision": precision, "num_train": num_train}
+        identity = self._trained_identity | {"precision": precision, "num_train": num_train}
         if is_shared:
             del identity["compression"]
         return self._slug("chain" if is_shared else self._ratio, identity)
+
+    @property
+    def _trained_identity(self) -> dict[str, Any]:
+        """What training depends on: the identity without what is done after it."""
+        return {key: value for key, value in self.identity.items() if key != "storage"}
 
     @property
     def _ratio(self) -> str:

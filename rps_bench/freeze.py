@@ -15,6 +15,7 @@ from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.exclusions import refuse_excluded
+from rps_bench.storages import STORAGES
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
 
@@ -37,6 +38,8 @@ TOP_KEYS = (
     "results_dir",
     "device",
     "precision",
+    "storage",
+    "keep_model",
     "keep_checkpoints",
     "threads",
     "gpus",
@@ -57,7 +60,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         UserError: Any other bad value; one line that names what is allowed.
     """
     _check_keys("", composed, TOP_KEYS)
-    dataset = _table(composed, "dataset", ("name", "validation_images"))
+    dataset = _table(composed, "dataset", ("name", "validation_images", "imbalance"))
     arch = _table(composed, "arch", ("name", "width"))
     recipe = _table(composed, "recipe", RECIPE_KEYS)
     method = dict(_table(composed, "method"))
@@ -86,11 +89,14 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         evaluation_split=checks.choice(
             "evaluation_split", composed["evaluation_split"], EVALUATION_SPLITS
         ),
+        imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
         device=checks.text("device", composed["device"]),
         data_root=data_root,
         results_dir=checks.text("results_dir", composed["results_dir"]),
         tracking=_tracking(composed),
+        storage=checks.choice("storage", composed["storage"], STORAGES),
+        keep_model=checks.truth_value("keep_model", composed["keep_model"]),
         keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
         threads=_threads(composed["threads"]),
         gpus=_gpus(composed["gpus"]),
@@ -145,6 +151,14 @@ def _compression(value: object, fixed: float | None, method: str) -> float:
     if fixed is not None and compression != fixed:
         raise InapplicableError(f"{method} has compression {fixed:g} only, got {compression:g}")
     return compression
+
+
+def _imbalance(value: object, evaluation_split: str) -> float | None:
+    if value is None:
+        return None
+    if evaluation_split != "test":
+        raise UserError("dataset.imbalance needs evaluation_split=test: all training images")
+    return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
 
 
 def _threads(value: object) -> int | None:

@@ -15,13 +15,14 @@ from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
+from rps_bench.done import find_done
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.locks import InUseError
-from rps_bench.records.schema import Record
-from rps_bench.records.store import find_finished
+from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.slots import gpu_slot
+from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
-from rps_bench.tracking import build_tracker
+from rps_bench.tracking import Tracker, build_tracker
 
 POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
@@ -52,10 +53,16 @@ def work_through(configs: Sequence[RunConfig]) -> None:
 
 
 def _try(config: RunConfig) -> bool:
-    """Do one run unless it is recorded; False where another process is at it."""
-    if find_finished(config.results_dir, config.dataset, config.arch, config.run_id) is not None:
+    """Do one run unless it is done; False where another process is at it."""
+    if find_done(config) is not None:
         return True
-    from rps_bench.run import record_failure, run
+    if config.storage != EXACT:
+        trained = config.with_exact_storage
+        if not _try(trained):
+            return False
+        if find_done(trained) is None:  # its reason was shown
+            return True
+    from rps_bench.run import record_failure
 
     try:
         with (
@@ -63,7 +70,7 @@ def _try(config: RunConfig) -> bool:
             RunProgress(placed.run_id, placed.recipe.epochs) as progress,
             build_tracker(**placed.tracking) as tracker,
         ):
-            record = run(placed, progress, tracker)
+            record = _do(placed, progress, tracker)
         say(describe(record))
     except InUseError:
         return False
@@ -73,6 +80,16 @@ def _try(config: RunConfig) -> bool:
         traceback.print_exc()
         record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
     return True
+
+
+def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
+    if config.storage != EXACT:
+        from rps_bench.rounding import round_run
+
+        return round_run(config, tracker)
+    from rps_bench.run import run
+
+    return run(config, progress, tracker)
 
 
 @contextmanager
@@ -91,8 +108,8 @@ def _resources(config: RunConfig) -> Iterator[RunConfig]:
 
 def describe(record: Record) -> str:
     """One line on a finished run."""
-    size, metrics = record["size"], record["metrics"]
-    accuracy = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    size = record["size"]
+    accuracy = headline_accuracy(record)
     result = f"accuracy {accuracy:.2f}%" if accuracy is not None else str(record["reason"])
     return (
         f"{record['status']}: {record['run_id']}  {result}  "

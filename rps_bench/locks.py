@@ -21,24 +21,28 @@ def run_lock(folder: Path, run_id: str) -> FileLock:
     return FileLock(folder / f"{PREFIX}{run_id}{SUFFIX}")
 
 
+def try_take(lock: FileLock) -> bool:
+    """Take a lock at once; False where another process holds it."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
 def take(lock: FileLock, what: str) -> None:
     """Take a lock at once.
 
     Raises:
         InUseError: Another process holds it.
     """
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InUseError(f"another process trains {what}") from error
+    if not try_take(lock):
+        raise InUseError(f"another process trains {what}")
 
 
-def is_held(path: Path) -> bool:
-    """Whether some process holds the lock file."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+def is_held(lock: FileLock) -> bool:
+    """Whether some process holds the lock."""
+    if not try_take(lock):
         return True
     lock.release()
     return False
@@ -46,10 +50,13 @@ def is_held(path: Path) -> bool:
 
 def find_runs_in_use(folder: Path) -> list[Path]:
     """The run locks in a checkpoint folder that processes hold; none where there is no folder."""
-    return [path for path in folder.glob(f"{PREFIX}*{SUFFIX}") if is_held(path)]
+    return [path for path in folder.glob(f"{PREFIX}*{SUFFIX}") if is_held(FileLock(path))]
 
 
 def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
     """Run ids that were begun and have not ended, and whether a process is at them now."""
     paths = (Path(results_dir) / CHECKPOINTS_FOLDER).glob(f"*/{PREFIX}*{SUFFIX}")
-    return {path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(path) for path in paths}
+    return {
+        path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(FileLock(path))
+        for path in paths
+    }

@@ -7,30 +7,37 @@ from rich.table import Table
 
 from rps_bench.config import RunConfig
 from rps_bench.console import say, show_table
-from rps_bench.records.schema import FINISHED, Record
+from rps_bench.records.schema import FINISHED, Record, headline_accuracy
 from rps_bench.records.store import find_record
 
 MISSING = "not recorded"
 
 
-def show_outcomes(configs: Sequence[RunConfig]) -> None:
+Outcomes = Sequence[tuple[RunConfig, Record | None]]
+
+
+def find_outcomes(configs: Sequence[RunConfig]) -> Outcomes:
+    """Each run with its record, None where it has none."""
+    return [(config, find_record(*config.record_place)) for config in configs]
+
+
+def show_outcomes(outcomes: Outcomes) -> None:
     """One table of all outcomes, those that need a look last, and one line that counts them."""
-    records = [(config, _find(config)) for config in configs]
     table = Table(box=None, pad_edge=False)
     for title in ("run", "outcome", "accuracy", "true compression", "seconds", "reason"):
         justify = "right" if title in ("accuracy", "true compression", "seconds") else "left"
         table.add_column(title, no_wrap=title != "reason", justify=justify)  # type: ignore[arg-type]
-    for config, record in sorted(records, key=lambda item: _status(item[1]) != "completed"):
+    for config, record in sorted(outcomes, key=lambda item: _status(item[1]) != "completed"):
         table.add_row(config.run_id, *_cells(record))
     show_table(table)
-    counts = Counter(_status(record) for _, record in records)
+    counts = Counter(_status(record) for _, record in outcomes)
     num_failed = counts["failed"] + counts[MISSING]
-    say(f"{len(configs)} runs: {len(configs) - num_failed} recorded, {num_failed} failed")
+    say(f"{len(outcomes)} runs: {len(outcomes) - num_failed} recorded, {num_failed} failed")
 
 
-def exit_status(configs: Sequence[RunConfig]) -> int:
+def exit_status(outcomes: Outcomes) -> int:
     """0: all recorded; 1: a run failed; 2: one could not start, for a reason the user can mend."""
-    statuses = {_status(_find(config)) for config in configs}
+    statuses = {_status(record) for _, record in outcomes}
     if MISSING in statuses:
         return 2  # its one line was shown when it was tried
     return 0 if statuses <= set(FINISHED) else 1
@@ -39,8 +46,8 @@ def exit_status(configs: Sequence[RunConfig]) -> int:
 def _cells(record: Record | None) -> tuple[str, str, str, str, str]:
     if record is None:
         return MISSING, "", "", "", "see its line above"
-    metrics, size, cost = record["metrics"], record["size"], record["cost"]
-    accuracy = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    size, cost = record["size"], record["cost"]
+    accuracy = headline_accuracy(record)
     return (
         str(record["status"]),
         "" if accuracy is None else f"{accuracy:.2f}%",
@@ -52,7 +59,3 @@ def _cells(record: Record | None) -> tuple[str, str, str, str, str]:
 
 def _status(record: Record | None) -> str:
     return MISSING if record is None else str(record["status"])
-
-
-def _find(config: RunConfig) -> Record | None:
-    return find_record(config.results_dir, config.dataset, config.arch, config.run_id)

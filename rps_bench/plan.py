@@ -68,7 +68,7 @@ def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
         config: The run.
         begun: Run ids with work that has not ended, and whether a process is at it.
     """
-    record = find_record(config.results_dir, config.dataset, config.arch, config.run_id)
+    record = find_record(*config.record_place)
     if record is not None and record["status"] in FINISHED:
         return str(record["status"])
     if config.run_id in begun:

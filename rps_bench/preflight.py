@@ -1,6 +1,7 @@
 """Checks that need the model and method classes, before any data is touched."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 
@@ -8,7 +9,7 @@ from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
 from rps_bench.devices import resolve_device
 from rps_bench.methods import build_method
-from rps_bench.methods.layout import layout_of
+from rps_bench.methods.layout import Layout, layout_of
 from rps_bench.models import build_model
 
 
@@ -19,13 +20,19 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
     """
     for config in configs:
         resolve_device(config.device)
-        with torch.device("meta"):
-            model = build_model(config.arch, DATASETS[config.dataset].num_classes, config.width)
         method = build_method(
             config.method, config.compression, config.seed, **config.method_options
         )
-        method.num_stored(layout_of(model))
+        num_classes = DATASETS[config.dataset].num_classes
+        method.num_stored(_find_layout(config.arch, num_classes, config.width))
         if method.rewinding is not None:
             num_train = DATASETS[config.dataset].num_train
             steps_per_epoch = config.recipe.steps_per_epoch(num_train)
             method.rewinding.resolve_step(steps_per_epoch * config.recipe.epochs)
+
+
+@cache
+def _find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
+    """The layer table of a network; a sweep has thousands of runs and a handful of networks."""
+    with torch.device("meta"):
+        return layout_of(build_model(arch, num_classes, width))

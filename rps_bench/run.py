@@ -13,10 +13,13 @@ from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.costs.sizes import layer_densities, measure_sizes
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
+from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import resolve_device
+from rps_bench.done import find_done
 from rps_bench.methods import build_method
+from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
 from rps_bench.models import build_model
 from rps_bench.records import (
@@ -24,8 +27,10 @@ from rps_bench.records import (
     Record,
     collect_provenance,
     find_finished,
+    headline_accuracy,
     write_record,
 )
+from rps_bench.records.models import model_path
 from rps_bench.seeds import named_generator
 from rps_bench.tracking import RunDescription, TrackedProgress, Tracker
 from rps_bench.training.chain import Chain
@@ -48,10 +53,7 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
     precision = resolve_precision(config.precision, device)
     provenance = collect_provenance()
 
-    dataset = load_dataset(config.dataset, config.data_root)
-    if config.evaluation_split == "validation":
-        dataset = hold_out(dataset, config.validation_images, config.seed)
-    probe_images, probe_labels = probe_batch(dataset, config.seed)
+    dataset = load_data(config)
 
     init = named_generator(config.seed, "init")
     model = build_model(config.arch, dataset.num_classes, config.width, init).to(device)
@@ -61,12 +63,13 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
     name = config.checkpoint_name(method.shares_trainings, precision, len(dataset.train))
     files = Checkpoints(config.results_dir, name, say)
     with files.in_use(config.run_id):
-        recorded = find_finished(config.results_dir, config.dataset, config.arch, config.run_id)
+        recorded = find_done(config)
         if recorded is not None:
             return recorded
         described = describe_config(config, str(device), precision, dataset)
         tracker.start(RunDescription(config.run_id, described, config.results_dir))
-        start = method.start(model, (probe_images.to(device), probe_labels.to(device)))
+        images, labels = probe_batch(dataset, config.seed)
+        start = method.start(model, (images.to(device), labels.to(device)))
         training = Training(dataset.to(device), config.recipe, config.seed, precision)
         reset_peak_memory(device)
         chain = LevelTrainer(
@@ -84,9 +87,11 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
             "status": "diverged" if chain.divergence else "completed",
             "reason": chain.divergence,
             "config": described,
-            **_measure(chain, model, dataset, config.evaluation_split),
+            **_measure(chain, model, dataset, config),
             "provenance": provenance,
         }
+        if config.keep_model and not chain.divergence:
+            keep_model(config, chain.model, describe_facts(config, headline_accuracy(record)))
         write_record(config.results_dir, record)
         files.discard_partial(levels[-1])
         if method.shares_trainings and config.keep_checkpoints:
@@ -96,13 +101,43 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
     return record
 
 
+def load_data(config: RunConfig) -> Dataset:
+    """The images of a run, split and thinned out as it asks."""
+    dataset = load_dataset(config.dataset, config.data_root)
+    if config.evaluation_split == "validation":
+        dataset = hold_out(dataset, config.validation_images, config.seed)
+    if config.imbalance is not None:
+        dataset = make_imbalanced(dataset, config.imbalance, config.seed)
+    return dataset
+
+
+def keep_model(config: RunConfig, model: CompressedModel, facts: dict[str, Any]) -> None:
+    """Write the compressed file of a run beside its record."""
+    path = model_path(*config.record_place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(path, config.storage, facts)
+
+
+def describe_facts(config: RunConfig, accuracy: float | None) -> dict[str, Any]:
+    """What the header of the run's compressed file tells of it."""
+    return {
+        "run_id": config.run_id,
+        "dataset": config.dataset,
+        "method": config.label,
+        "compression": config.compression,
+        "seed": config.seed,
+        "recipe": config.recipe.name,
+        f"{config.evaluation_split}_accuracy": accuracy,
+    }
+
+
 def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
     """Delete the levels that runs share, once all of ``configs`` that share them are recorded."""
     names: dict[tuple[str, str], set[str]] = {}
     needed: set[tuple[str, str]] = set()
     for config in configs:
         chain = config.results_dir, config.run_id_without_compression
-        record = find_finished(config.results_dir, config.dataset, config.arch, config.run_id)
+        record = find_finished(*config.record_place)
         if record is None:
             needed.add(chain)
             continue
@@ -116,8 +151,9 @@ def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
                 say(f"kept, as another process uses it: {results_dir}/checkpoints/{name}")
 
 
-def _measure(chain: Chain, model: nn.Module, dataset: Dataset, split: str) -> dict[str, Any]:
+def _measure(chain: Chain, model: nn.Module, dataset: Dataset, config: RunConfig) -> dict[str, Any]:
     """What training gave and what it cost: the blocks of a record that hold numbers."""
+    split = config.evaluation_split
     peak_memory = peak_memory_bytes(chain.model.stored.device)
     outcome = chain.outcome
     densities = layer_densities(chain.model)
@@ -127,10 +163,12 @@ def _measure(chain: Chain, model: nn.Module, dataset: Dataset, split: str) -> di
     }
     if len(chain.levels) > 1:
         report |= {"rewind_step": chain.first_step, "levels": chain.describe_levels(split)}
+    metrics = _metrics(chain, split)
+    facts = describe_facts(config, metrics[f"{split}_accuracy"])
     return {
-        "metrics": _metrics(chain, split),
+        "metrics": metrics,
         "history": _history(outcome, split),
-        "size": measure_sizes(chain.model, model),
+        "size": measure_sizes(chain.model, model, facts),
         "cost": {
             "train_seconds": round(outcome.train_seconds, 3),
             "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
@@ -167,9 +205,9 @@ def describe_config(
     config: RunConfig, device: str, precision: str, dataset: Dataset | None
 ) -> dict[str, Any]:
     """The ``config`` block of a record: what was asked for, with everything resolved."""
-    dataset_options: dict[str, Any] = {}
+    dataset_options: dict[str, Any] = {"imbalance": config.imbalance}
     if dataset is not None:
-        dataset_options = {
+        dataset_options |= {
             "num_train": len(dataset.train),
             "num_test": len(dataset.test),
             "is_partial": dataset.is_partial,
@@ -183,6 +221,7 @@ def describe_config(
         "seed": config.seed,
         "recipe": config.recipe.name,
         "evaluation_split": config.evaluation_split,
+        "storage": config.storage,
         "precision": precision,
         "device": device,
         "dataset_options": dataset_options,

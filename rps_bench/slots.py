@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from rps_bench.errors import UserError
+from rps_bench.locks import try_take
 
 POLL_SECONDS = 1.0
 
@@ -48,9 +49,6 @@ def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None)
 def _take_any(locks: list[FileLock]) -> FileLock:
     while True:
         for lock in locks:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            return lock
+            if try_take(lock):
+                return lock
         time.sleep(POLL_SECONDS)

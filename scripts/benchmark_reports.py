@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rps_bench.records import Record, read_records, record_path
+from rps_bench.reports.describe import describe_runs
 from rps_bench.reports.honesty import find_faults
-from rps_bench.reports.statistics import describe_runs, summarise_runs
+from rps_bench.reports.statistics import summarise_runs
 from rps_bench.reports.study import Study
 from rps_bench.reports.summary import save_summary
 from rps_bench.reports.table import build_table, save_table

@@ -38,6 +38,7 @@ def test_golden_ids(words: str) -> None:
         "method.init_std=0.04",
         "method=stable_rps",
         "dataset.validation_images=7",
+        "dataset.imbalance=null",
         "keep_checkpoints=false",
     ],
 )
@@ -58,6 +59,7 @@ def test_what_changes_no_result_changes_no_id(words: str) -> None:
         "recipe=smoke",
         "recipe.max_steps_per_epoch=5",
         "evaluation_split=validation",
+        "dataset.imbalance=100",
         "precision=fp32",
         "dataset=cifar10",
     ],
@@ -92,6 +94,7 @@ def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
         "method.level_fraction=0.5",
         "method.rewind=false",
         "evaluation_split=validation",
+        "dataset.imbalance=100",
     ],
 )
 def test_what_changes_a_training_changes_the_folder(words: str) -> None:

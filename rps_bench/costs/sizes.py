@@ -1,5 +1,6 @@
 """Stored numbers, counted over the live compressed model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -9,11 +10,13 @@ from rps_bench.methods.files import to_bytes
 from rps_bench.methods.layout import count_parameters, flatten_weights, layer_sizes
 
 
-def measure_sizes(compressed: CompressedModel, dense: nn.Module) -> dict[str, Any]:
+def measure_sizes(
+    compressed: CompressedModel, dense: nn.Module, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The ``size`` block of a record.
 
     ``dense_total`` and ``stored_total`` count all parameters, biases and BatchNorm included;
-    ``stored_bytes`` is the length of the compressed file.
+    ``stored_bytes`` is the length of the compressed file with these facts in its header.
     """
     dense_total = count_parameters(dense)
     stored_total = count_parameters(compressed)
@@ -23,7 +26,7 @@ def measure_sizes(compressed: CompressedModel, dense: nn.Module) -> dict[str, An
         "dense_total": dense_total,
         "stored_total": stored_total,
         "true_compression": dense_total / stored_total,
-        "stored_bytes": len(to_bytes(compressed)),
+        "stored_bytes": len(to_bytes(compressed, facts=facts)),
     }
 
 

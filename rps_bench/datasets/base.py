@@ -33,13 +33,15 @@ class Dataset:
     """A dataset in memory (or mapped into it), with its official train and test splits.
 
     ``num_held_out`` is 0, or the number of training images that now stand as ``test`` because a
-    validation split was asked for.
+    validation split was asked for. ``imbalance`` is None, or the ratio of the largest training
+    class to the smallest that was asked for.
     """
 
     info: DatasetInfo
     train: Split
     test: Split
     num_held_out: int = 0
+    imbalance: float | None = None
 
     def to(self, device: torch.device) -> "Dataset":
         """The same dataset with its images and labels on a device."""
@@ -87,7 +89,10 @@ class Dataset:
 
     @property
     def is_partial(self) -> bool:
-        """Whether images of the official set are missing here; held-out images do not count."""
+        """Whether images of the official set are missing here; held-out images do not count.
+
+        A dataset with ``imbalance`` is partial: what it says about the official set is limited.
+        """
         train_is_short = len(self.train) + self.num_held_out < self.num_train_official
         test_is_short = self.num_held_out == 0 and len(self.test) < self.num_test_official
         return train_is_short or test_is_short

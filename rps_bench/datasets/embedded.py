@@ -5,6 +5,7 @@ set (Alpaydin and Kaynak, 1998), carried inside the scikit-learn package.
 """
 
 import hashlib
+from functools import cache
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from rps_bench.datasets.info import DatasetInfo
 _ENLARGEMENT = 4  # 8x8 to 32x32 by repeating pixels: exact, and the same on every library version
 
 
+@cache  # a sweep asks for them at every run
 def load_embedded(info: DatasetInfo) -> Dataset:
     """The digits as 32x32 RGB with the fixed split; rows keep scikit-learn's order."""
     from sklearn.datasets import load_digits  # here: the import takes seconds, other sets need none

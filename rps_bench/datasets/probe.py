@@ -36,7 +36,8 @@ def probe_batch(
     """A class-balanced batch of training images, not augmented, in shuffled order.
 
     Ten images per class follow SNIP, GraSP and SynFlow's harness. Each class draws from a
-    generator of its own and the order from another, all named after the probe.
+    generator of its own and the order from another, all named after the probe. A dataset that was
+    asked to be imbalanced gives all that a class has where these are fewer.
 
     Args:
         dataset: Where the training images are.
@@ -44,17 +45,18 @@ def probe_batch(
         per_class: Images of each class, at least 1.
 
     Returns:
-        Images (per_class * num_classes, 3, H, W) float32 normalised, and labels (B,) int64.
+        Images (B, 3, H, W) float32 normalised, and labels (B,) int64, B at most per_class *
+        num_classes.
 
     Raises:
-        UserError: A class has fewer than ``per_class`` training images.
+        UserError: A class has fewer than ``per_class`` training images, for no such reason.
     """
     if per_class < 1:
         raise UserError(f"probe images per class: expected at least 1, found {per_class}")
     chosen = []
     for label in range(dataset.num_classes):
         rows = torch.nonzero(dataset.train.labels == label).flatten()
-        if len(rows) < per_class:
+        if len(rows) < per_class and dataset.imbalance is None:
             raise UserError(
                 f"{dataset.name}: the probe needs {per_class} training images of each class, "
                 f"class {label} has {len(rows)}"

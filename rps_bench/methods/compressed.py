@@ -1,9 +1,10 @@
 """A network whose convolution and linear weights are recovered from the stored values theta."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +16,9 @@ from rps_bench.methods.layout import (
     split_weights,
 )
 from rps_bench.methods.scaling import gradient_scale
+from rps_bench.methods.storage import round_values
 from rps_bench.methods.weight_map import WeightMap
+from rps_bench.storages import EXACT
 
 
 class CompressedModel(nn.Module):
@@ -70,11 +73,24 @@ class CompressedModel(nn.Module):
             layer.weight = nn.Parameter(piece.clone())
         return dense
 
-    def save(self, path: str | Path) -> None:
-        """Write the real compressed file (see ``rps_bench.methods.files``)."""
+    def save(
+        self, path: str | Path, storage: str = EXACT, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the real compressed file (see ``rps_bench.methods.files``).
+
+        Args:
+            path: A file, replaced only when the new one is whole.
+            storage: exact, fp16, bf16 or int8, for theta.
+            facts: What its header should tell a reader, JSON-ready.
+        """
         from rps_bench.methods.files import save_compressed  # which needs this class
 
-        save_compressed(self, path)
+        save_compressed(self, path, storage, facts)
+
+    @torch.no_grad()
+    def round_stored(self, storage: str) -> None:
+        """Round theta in place to what a file of this storage holds."""
+        self.stored.copy_(round_values(self.stored, storage))
 
     @contextmanager
     def _holding(self, flat: torch.Tensor) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """How a network's compressible weights lie in one flat vector w of n numbers."""
 
 import math
+from itertools import accumulate, pairwise
 
 import torch
 from torch import nn
@@ -50,6 +51,11 @@ def init_stds_of(model: nn.Module) -> tuple[float, ...]:
 def layer_sizes(layout: Layout) -> tuple[int, ...]:
     """Number of weights of each layer, in flat order."""
     return tuple(math.prod(shape) for _, shape in layout)
+
+
+def layer_ranges(layout: Layout) -> tuple[tuple[int, int], ...]:
+    """Where each layer's weights start and stop in the flat vector, in flat order."""
+    return tuple(pairwise(accumulate(layer_sizes(layout), initial=0)))
 
 
 def num_weights(layout: Layout) -> int:

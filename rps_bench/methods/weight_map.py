@@ -14,9 +14,10 @@ from torch import nn
 class WeightMap(nn.Module, ABC):
     """The contract of a linear map A from m stored values to n weights.
 
-    A subclass gives ``slots`` and ``coefficients``; it may replace ``expand`` and ``reduce`` by
-    faster ways to the same numbers. It has no parameters and keeps nothing of size n, unless it
-    is the identity.
+    A subclass gives ``slots_between`` and ``coefficients_between``; it may replace
+    ``expand_range`` and ``reduce`` by faster ways to the same numbers. It has no parameters and
+    keeps nothing of size n, unless it is the identity. A range is of the flat w, at least one
+    weight, 0 <= start < stop <= n; what is computed for it grows with its length, not with n.
     """
 
     anchor: torch.Tensor
@@ -29,12 +30,20 @@ class WeightMap(nn.Module, ABC):
         self.register_buffer("anchor", torch.empty(0), persistent=False)
 
     @abstractmethod
-    def slots(self) -> torch.Tensor:
-        """(n,) int64: the stored value that each weight reads, -1 for a pruned weight."""
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """(stop - start,) int64: the stored value that each weight reads, -1 for a pruned one."""
 
     @abstractmethod
+    def coefficients_between(self, start: int, stop: int) -> torch.Tensor:
+        """(stop - start,) the non-zero of each row of A, 0 for a pruned weight."""
+
+    def slots(self) -> torch.Tensor:
+        """(n,) the slots of all weights."""
+        return self.slots_between(0, self.num_weights)
+
     def coefficients(self) -> torch.Tensor:
-        """(n,) the non-zero of each row of A, 0 for a pruned weight."""
+        """(n,) the coefficients of all weights."""
+        return self.coefficients_between(0, self.num_weights)
 
     def gram(self) -> torch.Tensor:
         """(m,) the diagonal of A'A: the sum of squared coefficients over the weights of a slot."""
@@ -49,7 +58,12 @@ class WeightMap(nn.Module, ABC):
 
     def expand(self, stored: torch.Tensor) -> torch.Tensor:
         """A theta: (m,) stored values -> (n,) weights, without a gradient of its own."""
-        return stored[self.slots().clamp_(min=0)] * self.coefficients()
+        return self.expand_range(stored, 0, self.num_weights)
+
+    def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop of A theta, bit for bit those of ``expand``: (stop - start,)."""
+        slots = self.slots_between(start, stop).clamp_(min=0)
+        return stored[slots] * self.coefficients_between(start, stop)
 
     def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
         """A' g: (n,) gradient of the weights -> (m,) gradient of the stored values."""
@@ -67,17 +81,17 @@ class IdentityMap(WeightMap):
     def __init__(self, num_weights: int) -> None:
         super().__init__(num_weights, num_weights)
 
-    def slots(self) -> torch.Tensor:
-        """(n,) 0, 1, 2, ..."""
-        return torch.arange(self.num_weights, device=self.anchor.device)
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """start, start + 1, ..."""
+        return torch.arange(start, stop, device=self.anchor.device)
 
-    def coefficients(self) -> torch.Tensor:
-        """(n,) ones."""
-        return torch.ones(self.num_weights, dtype=self.anchor.dtype, device=self.anchor.device)
+    def coefficients_between(self, start: int, stop: int) -> torch.Tensor:
+        """Ones."""
+        return torch.ones(stop - start, dtype=self.anchor.dtype, device=self.anchor.device)
 
-    def expand(self, stored: torch.Tensor) -> torch.Tensor:
-        """The stored values themselves."""
-        return stored.view_as(stored)
+    def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """The stored values themselves, a view."""
+        return stored[start:stop]
 
     def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
         """The gradient itself."""
@@ -94,27 +108,38 @@ class SelectionMap(WeightMap):
         super().__init__(num_weights, kept.numel())
         self.register_buffer("kept", kept, persistent=False)
 
-    def slots(self) -> torch.Tensor:
-        """(n,) the rank of a kept weight among the kept ones, -1 for the others."""
-        slots = self.kept.new_full((self.num_weights,), -1)
-        slots[self.kept] = torch.arange(self.num_stored, device=self.kept.device)
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """The rank of a kept weight among the kept ones, -1 for the others."""
+        low, high, places = self._find_kept(start, stop)
+        slots = self.kept.new_full((stop - start,), -1)
+        slots[places] = torch.arange(low, high, device=self.kept.device)
         return slots
 
-    def coefficients(self) -> torch.Tensor:
-        """(n,) the mask: 1 for a kept weight, 0 for the others."""
-        mask = torch.zeros(self.num_weights, dtype=self.anchor.dtype, device=self.anchor.device)
-        mask[self.kept] = 1.0
+    def coefficients_between(self, start: int, stop: int) -> torch.Tensor:
+        """The mask: 1 for a kept weight, 0 for the others."""
+        _, _, places = self._find_kept(start, stop)
+        mask = torch.zeros(stop - start, dtype=self.anchor.dtype, device=self.anchor.device)
+        mask[places] = 1.0
         return mask
 
-    def expand(self, stored: torch.Tensor) -> torch.Tensor:
+    def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """The stored values at their positions, zeros elsewhere."""
-        weights = stored.new_zeros(self.num_weights)
-        weights[self.kept] = stored
+        low, high, places = self._find_kept(start, stop)
+        weights = stored.new_zeros(stop - start)
+        weights[places] = stored[low:high]
         return weights
 
     def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
         """The gradient at the kept positions."""
         return grad_weights[self.kept]
+
+    def _find_kept(self, start: int, stop: int) -> tuple[int, int, torch.Tensor]:
+        """Ranks low to high of the kept weights in a range, and their places in it."""
+        if stop - start == self.num_weights:  # all, without waiting for a GPU's answer
+            return 0, self.num_stored, self.kept
+        bounds = torch.tensor([start, stop], device=self.kept.device)
+        low, high = torch.searchsorted(self.kept, bounds).tolist()
+        return low, high, self.kept[low:high] - start
 
 
 class _Recover(torch.autograd.Function):

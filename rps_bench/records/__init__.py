@@ -12,6 +12,7 @@ from rps_bench.records.schema import (
     Record,
     RecordError,
     check_record,
+    headline_accuracy,
 )
 from rps_bench.records.store import (
     Problem,
@@ -34,6 +35,7 @@ __all__ = [
     "collect_provenance",
     "find_finished",
     "find_record",
+    "headline_accuracy",
     "read_record",
     "read_records",
     "record_path",

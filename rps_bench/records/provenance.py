@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def collect_provenance() -> dict[str, Any]:
     Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
     `platform`, `cpu_model`, `cpu_count`, `num_threads`, `gpu_name`. Unknown is None.
     """
-    commit, is_dirty = describe_checkout(_CHECKOUT)
+    commit, is_dirty = _describe_own_checkout()
     return {
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": commit,
@@ -42,6 +43,12 @@ def collect_provenance() -> dict[str, Any]:
         "num_threads": _count_threads(),
         "gpu_name": _gpu_name(),
     }
+
+
+@cache
+def _describe_own_checkout() -> tuple[str | None, bool | None]:
+    """Describe the code of this process, once: later changes of the files do not reach it."""
+    return describe_checkout(_CHECKOUT)
 
 
 def describe_checkout(folder: Path) -> tuple[str | None, bool | None]:

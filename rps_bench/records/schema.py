@@ -74,6 +74,13 @@ def check_record(record: object) -> None:
     _check_completed(record)
 
 
+def headline_accuracy(record: Record) -> float | None:
+    """Return the accuracy after the last epoch on the record's evaluation split, in percent."""
+    metrics = record["metrics"]
+    accuracy: float | None = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    return accuracy
+
+
 def _check_head(record: Mapping[str, Any]) -> None:
     version = record.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION:

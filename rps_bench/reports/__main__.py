@@ -10,6 +10,7 @@ from rps_bench.reports.honesty import find_faults
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import save_summary
 from rps_bench.reports.table import save_table
+from rps_bench.reports.words import count_of
 
 EXIT_INCOMPLETE = 2
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no records under {place}: run an experiment first, or name the folder that"
               " holds results", file=sys.stderr)  # fmt: skip
         return EXIT_INCOMPLETE
-    print(f"{_count(len(study.table), 'record')} under {study.results_dir / 'records'}")
+    print(f"{count_of(len(study.table), 'record')} under {study.results_dir / 'records'}")
     written = [_write(PARTS[part], study) for part in PARTS if part in options.only]
     return 0 if all(written) else EXIT_INCOMPLETE
 
@@ -99,10 +100,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"write these parts only: {', '.join(PARTS)} (default: all)",
     )
     return parser.parse_args(arguments)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import pandas as pd
 from rps_bench.reports.duplicates import find_counted
 from rps_bench.reports.options import (
     EXPERIMENT_PREFIXES,
+    IMBALANCE,
     METHOD_PREFIXES,
     describe_differences,
     fill_options,
     option_columns,
+    write_value,
 )
 
 EXPERIMENT_KEYS = ["dataset", "arch", "recipe", "evaluation_split", "experiment_options"]
@@ -26,8 +28,9 @@ RUN_KEYS = [*POINT_KEYS, "seed"]
 def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     """Return the runs that count, with the columns that tell experiments and curves apart.
 
-    Adds `experiment_options` (empty where all runs of a dataset, architecture, recipe and split
-    share their options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated
+    Adds `experiment_options` (the imbalance of the classes, and what else tells runs of one
+    dataset, architecture, recipe, split and imbalance apart; empty for balanced runs that share
+    their options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated
     on; null unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method with its
     default options, whatever the precision). `label` becomes different for every two curves of one
     experiment. Costs that older records lack are filled in for one ordinary training.
@@ -44,15 +47,21 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
     runs = runs.assign(**_headline(runs), **_costs(runs))
-    runs = fill_options(runs, within=EXPERIMENT_KEYS[:-1])
-    runs["experiment_options"] = describe_differences(
-        runs,
-        within=EXPERIMENT_KEYS[:-1],
-        columns=option_columns(runs, EXPERIMENT_PREFIXES),
-        null_differs=True,
-    )
+    if IMBALANCE not in runs:
+        runs[IMBALANCE] = float("nan")
+    within = [*EXPERIMENT_KEYS[:-1], IMBALANCE]
+    runs = fill_options(runs, within)
+    runs["experiment_options"] = _name_experiments(runs, within)
     runs["precision"] = _resolve_precision(runs)
     return _label_curves(runs)
+
+
+def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
+    """Return the imbalance of each run, named even where all have it, and what else differs."""
+    columns = option_columns(runs, EXPERIMENT_PREFIXES)
+    differences = describe_differences(runs, within, columns, null_differs=True)
+    ratios = ["" if pd.isna(x) else f"imbalance={write_value(x)}" for x in runs[IMBALANCE]]
+    return [", ".join(filter(None, pair)) for pair in zip(ratios, differences, strict=True)]
 
 
 def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:

@@ -12,6 +12,7 @@ from rps_bench.reports.describe import EXPERIMENT_KEYS, POINT_KEYS, RUN_KEYS, de
 from rps_bench.reports.duplicates import find_counted
 from rps_bench.reports.options import METHOD_PREFIXES, option_columns, write_value
 from rps_bench.reports.study import Study
+from rps_bench.reports.words import count_of
 
 NUM_NAMED = 3  # runs, or values, that a text names; `run_ids` has all runs
 
@@ -84,8 +85,9 @@ def _duplicates(study: Study) -> Iterator[Finding]:
             f"{left_out} (in two files)" if left_out == counts else f"{left_out} ({counts} counts)"
             for left_out, counts in zip(group["run_id"], group["counted"], strict=True)
         ]
-        text = f"{_where(key)}: {_count(len(group), 'record')} of a configuration that is recorded"
-        text += f" more than once, left out of all means: {_name(pairs)}"
+        num_records = count_of(len(group), "record")
+        text = f"{_where(key)}: {num_records} of a configuration that is recorded more than once"
+        text += f", left out of all means: {_name(pairs)}"
         yield Finding("duplicate", text, _unique([*group["run_id"], *group["counted"]]))
 
 
@@ -164,7 +166,7 @@ def _describe_hardware(runs: pd.DataFrame) -> list[str]:
         if isinstance(device, str) and device.startswith("cuda"):
             names.append("unknown GPU" if pd.isna(gpu) else str(gpu))
             continue
-        counts = [_count(number, noun)
+        counts = [count_of(number, noun)
                   for number, noun in ((num_cpus, "CPU"), (num_threads, "thread"))
                   if not pd.isna(number)]  # fmt: skip
         name = "unknown CPU" if pd.isna(cpu) else str(cpu)
@@ -175,7 +177,7 @@ def _describe_hardware(runs: pd.DataFrame) -> list[str]:
 def _make(kind: str, what: str, run_ids: Iterable[str]) -> Finding:
     """Return a finding whose text ends in the number of runs and the first of them."""
     found = _unique(run_ids)
-    return Finding(kind, f"{what}: {_count(len(found), 'run')}: {_name(found)}", found)
+    return Finding(kind, f"{what}: {count_of(len(found), 'run')}: {_name(found)}", found)
 
 
 def _where(key: object) -> str:
@@ -189,7 +191,7 @@ def _where(key: object) -> str:
 def _tally(values: "pd.Series[str]", separator: str) -> str:
     """Write the values with how many runs have each, the commonest first."""
     counts = values.value_counts()
-    parts = [f"{value} ({_count(number, 'run')})" for value, number in counts.items()]
+    parts = [f"{value} ({count_of(number, 'run')})" for value, number in counts.items()]
     return _name(parts, separator)
 
 
@@ -200,7 +202,3 @@ def _name(names: Sequence[str], separator: str = ", ") -> str:
 
 def _unique(run_ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run_ids))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

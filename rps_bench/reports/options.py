@@ -10,6 +10,7 @@ from rps_bench.training.recipe import Recipe
 
 EXPERIMENT_PREFIXES = ("dataset.", "arch.", "recipe.")
 METHOD_PREFIXES = ("method.",)
+IMBALANCE = "dataset.imbalance"  # null: the classes as they are
 
 # A recipe option that came later has a default that changes nothing; older records lack it.
 _KNOWN_DEFAULTS = {

@@ -6,22 +6,7 @@
 import pandas as pd
 from scipy import special
 
-from rps_bench.reports.describe import (
-    CURVE_KEYS,
-    EXPERIMENT_KEYS,
-    POINT_KEYS,
-    describe_runs,
-)
-
-__all__ = [
-    "CURVE_KEYS",
-    "EXPERIMENT_KEYS",
-    "POINT_KEYS",
-    "describe_runs",
-    "interval_margin",
-    "summarise",
-    "summarise_runs",
-]
+from rps_bench.reports.describe import POINT_KEYS, describe_runs
 
 CONFIDENCE = 0.95
 

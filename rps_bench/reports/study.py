@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from rps_bench.records import Problem, Record, read_records
-from rps_bench.reports.statistics import describe_runs, summarise_runs
+from rps_bench.reports.describe import describe_runs
+from rps_bench.reports.statistics import summarise_runs
 from rps_bench.reports.table import build_table
 
 

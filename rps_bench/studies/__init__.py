@@ -8,12 +8,28 @@ from typing import Any
 
 from rps_bench.errors import UserError
 from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.cache_lines import CacheLines
+from rps_bench.studies.continuity import Continuity
+from rps_bench.studies.embeddings import Embeddings
+from rps_bench.studies.imbalance import Imbalance
+from rps_bench.studies.init_std import InitStd
+from rps_bench.studies.inner_products import InnerProducts
+from rps_bench.studies.linear_models import LinearModels
 from rps_bench.studies.load import Load
+from rps_bench.studies.stable_steps import StableSteps
 
 __all__ = ["STUDIES", "build_study"]
 
 STUDIES: dict[str, type[TheoryStudy]] = {
     "load": Load,
+    "stable_steps": StableSteps,
+    "init_std": InitStd,
+    "continuity": Continuity,
+    "inner_products": InnerProducts,
+    "linear_models": LinearModels,
+    "embeddings": Embeddings,
+    "cache_lines": CacheLines,
+    "imbalance": Imbalance,
 }
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rps_bench.errors import UserError
+from rps_bench.reports.describe import EXPERIMENT_KEYS
 from rps_bench.reports.pareto import pareto_frontier
-from rps_bench.reports.statistics import EXPERIMENT_KEYS
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import summary_table
 from rps_bench.tracking.session import Plan, first_line, open_run, settle_environment, wanted_mode

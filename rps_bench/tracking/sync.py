@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import Timeout
-
 from rps_bench.errors import UserError
+from rps_bench.locks import is_held
 from rps_bench.tracking.session import FOLDER, hold_open, is_logged_in, settle_environment
 
 NOT_LOGGED_IN = "not logged in to W&B, so nothing was sent: run `wandb login`, or set WANDB_API_KEY"
@@ -61,7 +60,7 @@ def find_unsent(folder: Path) -> tuple[list[Path], int]:
     """Folders of the offline runs to send, by start time, and the number of open ones."""
     unsent = [run for run in sorted(folder.glob("offline-run-*")) if not _is_sent(run)]
     written = [run for run in unsent if any(run.glob("run-*.wandb"))]
-    whole = [run for run in written if not _is_open(run)]
+    whole = [run for run in written if not is_held(hold_open(run))]
     return whole, len(written) - len(whole)
 
 
@@ -77,13 +76,3 @@ def _send(runs: Sequence[Path]) -> None:
 def _is_sent(run: Path) -> bool:
     """Whether wandb has left its mark: it ends with 0 even if it sent nothing."""
     return any(run.glob("*.wandb.synced"))
-
-
-def _is_open(run: Path) -> bool:
-    lock = hold_open(run)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False

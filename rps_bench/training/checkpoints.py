@@ -153,7 +153,7 @@ class Checkpoints:
     def _remove_if_bare(self) -> None:
         """Delete the folder if it holds nothing but free locks and what killed writes left."""
         paths = [path for path in self.folder.iterdir() if path.suffix != TEMPORARY_SUFFIX]
-        if all(path.suffix == ".lock" and not is_held(path) for path in paths):
+        if all(path.suffix == ".lock" and not is_held(FileLock(path)) for path in paths):
             shutil.rmtree(self.folder)
 
     def _read(self, path: Path, read: Callable[[Path], Content]) -> Content | None:

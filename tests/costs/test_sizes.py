@@ -12,6 +12,7 @@ from rps_bench.costs.sizes import layer_densities, measure_sizes
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters
+from rps_bench.methods.positions import encode_positions
 from rps_bench.methods.weight_map import SelectionMap
 
 COMPRESSING = [name for name in METHODS if name not in ("dense", "small")]
@@ -155,9 +156,13 @@ def test_the_file_holds_little_more_than_the_numbers(
     m = size["stored_weights"]
     # Running mean and variance of 196 channels, and an int64 counter of each of 21 BatchNorms.
     numbers = 4 * (m + REST + 2 * 196) + 8 * 21
-    positions = min(math.ceil(N / 8), 4 * m) if name in PRUNING else 0
+    positions = 0
+    if name in PRUNING:
+        kept = (compressed.weight_map.slots() >= 0).nonzero().view(-1)
+        positions = encode_positions(kept, N)[1].nbytes
+        assert positions <= min(math.ceil(N / 8), 4 * m)
     overhead = size["stored_bytes"] - numbers - positions
-    assert 0 < overhead < 12_000  # names and shapes of some 120 tensors and 22 layers
+    assert 0 < overhead < 1_100  # the header
 
 
 @pytest.mark.parametrize("name", PRUNING)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from rps_bench.reports import Study, build_table, summarise
-from rps_bench.reports.statistics import POINT_KEYS, describe_runs
+from rps_bench.reports.describe import POINT_KEYS, describe_runs
 
 MakeRecord = Callable[..., dict[str, Any]]
 

@@ -19,9 +19,9 @@ class BalancedMap(SharingMap):
 
     kind = "balanced"
 
-    def slots(self) -> torch.Tensor:
-        """(n,) a fresh permutation of the m slots per fold."""
-        positions = self.positions()
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """A fresh permutation of the m slots per fold."""
+        positions = self.positions_between(start, stop)
         folds = positions // self.num_stored
         return permute(positions % self.num_stored, folds, self.num_stored, self.key("slot"))
 

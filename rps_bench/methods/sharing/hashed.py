@@ -11,6 +11,7 @@ class HashedMap(SharingMap):
 
     kind = "hashed"
 
-    def slots(self) -> torch.Tensor:
-        """(n,) hash(i) mod m."""
-        return hash_below(self.key("slot"), self.positions(), self.num_stored)
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """hash(i) mod m."""
+        positions = self.positions_between(start, stop)
+        return hash_below(self.key("slot"), positions, self.num_stored)

@@ -50,17 +50,25 @@ def hash_below(key: int, index: torch.Tensor, bound: int) -> torch.Tensor:
 
 
 def hash_signs(
-    key: int, count: int, dtype: torch.dtype, device: torch.device | str = "cpu"
+    key: int,
+    count: int,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    start: int = 0,
 ) -> torch.Tensor:
-    """(count,) signs +1 or -1; sign i is bit (i mod 64) of the hash of i div 64 (set bit: -1).
+    """(count,) signs +1 or -1 of the indices from ``start`` on.
+
+    Sign i is bit (i mod 64) of the hash of i div 64; a set bit is -1.
 
     One hash serves 64 signs, and a table of 256 rows turns each of its bytes into eight, so that
     signs cost little more than one write of the result.
     """
-    words = torch.arange(-(-count // 64), device=device)
+    first_word, unused = divmod(start, 64)
+    words = torch.arange(first_word, -(-(start + count) // 64), device=device)
     shifts = torch.arange(0, 64, 8, device=device)
     octets = ((hash_bits(key, words)[:, None] >> shifts) & 255).view(-1)
-    return _octet_signs(dtype, torch.device(device)).index_select(0, octets).view(-1)[:count]
+    signs = _octet_signs(dtype, torch.device(device)).index_select(0, octets).view(-1)
+    return signs[unused : unused + count]
 
 
 @cache

@@ -11,27 +11,48 @@ from rps_bench.methods.sharing.sharing_map import SharingMap
 
 
 class RandomFoldMap(SharingMap):
-    """Whole contiguous runs: recovering is one row copy per fold, no index per weight."""
+    """Whole contiguous runs: recovering copies a row per fold, without an index per weight."""
 
     kind = "randomfold"
 
     def rotations(self) -> torch.Tensor:
         """(K,) u(k) of each of the K = ceil(n / m) folds."""
-        folds = torch.arange(-(-self.num_weights // self.num_stored), device=self.anchor.device)
-        return hash_below(self.key("slot"), folds, self.num_stored)
+        return self.rotations_between(0, self.num_weights)
 
-    def slots(self) -> torch.Tensor:
-        """(n,) (u(k) + o) mod m."""
-        offsets = torch.arange(self.num_stored, device=self.anchor.device)
-        slots = (self.rotations()[:, None] + offsets).remainder_(self.num_stored)
-        return slots.view(-1)[: self.num_weights]
+    def rotations_between(self, start: int, stop: int) -> torch.Tensor:
+        """u(k) of each fold that has a weight in a range."""
+        m = self.num_stored
+        folds = torch.arange(start // m, -(-stop // m), device=self.anchor.device)
+        return hash_below(self.key("slot"), folds, m)
 
-    def expand(self, stored: torch.Tensor) -> torch.Tensor:
-        """A theta as row copies: fold k is the window of m at u(k) of theta laid out twice."""
-        windows = torch.cat((stored, stored)).unfold(0, self.num_stored, 1)  # (m + 1, m)
-        folds = windows.index_select(0, self.rotations())  # (K, m)
-        weights = folds.view(-1)[: self.num_weights]
-        return self.scale_layers_(weights.mul_(self.signs()))
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """(u(k) + o) mod m, which is (u(k) + i) mod m."""
+        m, positions = self.num_stored, self.positions_between(start, stop)
+        rotations = self.rotations_between(start, stop)[positions // m - start // m]
+        return rotations.add_(positions).remainder_(m)
+
+    def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Rows of A theta as copies of runs, whole folds at once."""
+        is_short = stop - start < self.num_stored
+        copy = self._copy_runs if is_short else self._copy_folds
+        weights = copy(stored, start, stop).mul_(self.signs_between(start, stop))
+        return self.scale_layers_(weights, start)
+
+    def _copy_folds(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Fold k is the window of m at u(k) of theta laid out twice."""
+        m = self.num_stored
+        windows = torch.cat((stored, stored)).unfold(0, m, 1)  # (m + 1, m)
+        folds = windows.index_select(0, self.rotations_between(start, stop))
+        return folds.view(-1)[start % m :][: stop - start]
+
+    def _copy_runs(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """A range shorter than a fold: up to two folds' parts, each a run that may wrap around."""
+        m, runs = self.num_stored, []
+        for fold, rotation in enumerate(self.rotations_between(start, stop).tolist(), start // m):
+            low, high = max(start, fold * m), min(stop, (fold + 1) * m)
+            slot, length = (rotation + low) % m, high - low
+            runs += [stored[slot : slot + length], stored[: max(0, slot + length - m)]]
+        return torch.cat(runs)
 
     def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
         """A' g as row copies back: each fold laid out twice, read from m - u(k), then summed."""

@@ -1,11 +1,10 @@
 """The map of every parameter-sharing method: a slot by hash, a sign by hash, a scale per layer."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
 
-from rps_bench.methods.layout import Layout, layer_sizes, num_weights
+from rps_bench.methods.layout import Layout, layer_ranges, num_weights
 from rps_bench.methods.sharing.hashing import hash_signs
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.seeds import derive_key
@@ -30,33 +29,33 @@ class SharingMap(WeightMap):
         super().__init__(num_weights(layout), num_stored)
         self.layout, self.scales, self.seed = layout, tuple(scales), seed
 
-    @abstractmethod
-    def slots(self) -> torch.Tensor:
-        """(n,) int64 slot of each weight."""
-
     def key(self, purpose: str) -> int:
         """The hash key of one purpose ("slot", "sign", ...) of this map."""
         return derive_key(self.seed, self.kind, purpose)
 
-    def positions(self) -> torch.Tensor:
-        """(n,) 0, 1, 2, ... on the map's device."""
-        return torch.arange(self.num_weights, device=self.anchor.device)
+    def positions_between(self, start: int, stop: int) -> torch.Tensor:
+        """start, start + 1, ... on the map's device."""
+        return torch.arange(start, stop, device=self.anchor.device)
+
+    def signs_between(self, start: int, stop: int) -> torch.Tensor:
+        """(stop - start,) +1 or -1."""
+        anchor = self.anchor
+        return hash_signs(self.key("sign"), stop - start, anchor.dtype, anchor.device, start)
 
     def signs(self) -> torch.Tensor:
-        """(n,) +1 or -1."""
-        anchor = self.anchor
-        return hash_signs(self.key("sign"), self.num_weights, anchor.dtype, anchor.device)
+        """(n,) the signs of all weights."""
+        return self.signs_between(0, self.num_weights)
 
-    def coefficients(self) -> torch.Tensor:
-        """(n,) lambda_i * g(i)."""
-        return self.scale_layers_(self.signs())
+    def coefficients_between(self, start: int, stop: int) -> torch.Tensor:
+        """lambda_i * g(i)."""
+        return self.scale_layers_(self.signs_between(start, stop), start)
 
-    def scale_layers_(self, flat: torch.Tensor) -> torch.Tensor:
-        """Multiply each layer's part of ``flat`` (n,) by its lambda, in place."""
-        for piece, scale in zip(
-            flat.split_with_sizes(list(layer_sizes(self.layout))), self.scales, strict=True
-        ):
-            piece.mul_(scale)
+    def scale_layers_(self, flat: torch.Tensor, start: int = 0) -> torch.Tensor:
+        """Multiply each layer's part of ``flat``, w from ``start`` on, by its lambda, in place."""
+        for (begin, end), scale in zip(layer_ranges(self.layout), self.scales, strict=True):
+            low, high = max(begin - start, 0), min(end - start, flat.numel())
+            if low < high:
+                flat[low:high].mul_(scale)
         return flat
 
     def description(self) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rps_bench.methods.layout import Layout
+from rps_bench.methods.layout import Layout, layer_ranges
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.sharing_map import SharingMap
 
@@ -29,19 +29,27 @@ class TiledMap(SharingMap):
         """The shared description and the tile's side."""
         return super().description() | {"tile": self.tile}
 
-    def slots(self) -> torch.Tensor:
-        """(n,) start of the weight's tile + its place in the tile."""
+    def slots_between(self, start: int, stop: int) -> torch.Tensor:
+        """Start of the weight's tile + its place in the tile."""
         pieces, first_tile = [], 0
-        for _, shape in self.layout:
-            rows, columns = shape[0], torch.Size(shape[1:]).numel()
-            pieces.append(self._layer_slots(rows, columns, first_tile))
-            first_tile += -(-rows // self.tile) * -(-columns // self.tile)
+        for (_, shape), (begin, end) in zip(self.layout, layer_ranges(self.layout), strict=True):
+            columns = (end - begin) // shape[0]
+            low, high = max(start - begin, 0), min(stop, end) - begin  # of this layer
+            if low < high:
+                first_row = low // columns
+                slots = self._row_slots(first_row, -(-high // columns), columns, first_tile)
+                pieces.append(slots[low - first_row * columns :][: high - low])
+            first_tile += -(-shape[0] // self.tile) * -(-columns // self.tile)
         return torch.cat(pieces)
 
-    def _layer_slots(self, rows: int, columns: int, first_tile: int) -> torch.Tensor:
-        """(rows * columns,) slots of one layer, whose tiles are numbered from ``first_tile``."""
+    def _row_slots(self, first: int, last: int, columns: int, first_tile: int) -> torch.Tensor:
+        """Slots of rows first to last - 1 of a layer whose tiles are numbered from ``first_tile``.
+
+        Returns:
+            ((last - first) * columns,) int64.
+        """
         b, device = self.tile, self.anchor.device
-        row, column = torch.arange(rows, device=device), torch.arange(columns, device=device)
+        row, column = torch.arange(first, last, device=device), torch.arange(columns, device=device)
         tiles_across = -(-columns // b)
         tile = first_tile + (row // b)[:, None] * tiles_across + column // b  # (rows, columns)
         starts = hash_below(self.key("slot"), tile, self.num_stored - b * b + 1)

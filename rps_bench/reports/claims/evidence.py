@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from rps_bench.reports.statistics import CONFIDENCE
+
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.95
 LEVEL = 0.05  # the false discovery rate of all tests together
 
 

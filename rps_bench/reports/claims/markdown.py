@@ -5,12 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.reports.claims.evidence import CONFIDENCE, LEVEL, errors_needed
+from rps_bench.reports.claims.evidence import LEVEL, errors_needed
 from rps_bench.reports.claims.outcomes import GROUP_KEYS
 from rps_bench.reports.claims.summary import COUNTS, summarise_claims
 from rps_bench.reports.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
 from rps_bench.reports.markdown import escape
-from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES, TIMES
+from rps_bench.reports.statistics import CONFIDENCE
+from rps_bench.reports.styles import TIMES
+from rps_bench.reports.words import name_setting
 
 PAPER = "[arXiv 2310.11611](https://arxiv.org/abs/2310.11611)"
 MINUS = "\N{MINUS SIGN}"
@@ -31,7 +33,7 @@ def write_claims(claims: pd.DataFrame, margin: float) -> str:
 
 def title_group(dataset: str, arch: str, recipe: str, split: str, options: str, prec: str) -> str:
     """Return an experiment's name as people write it, from its `GROUP_KEYS`."""
-    names = [DATASET_TITLES.get(dataset, dataset), ARCH_TITLES.get(arch, arch), f"recipe {recipe}"]
+    names = [name_setting(dataset, arch), f"recipe {recipe}"]
     extras = [f"{split} split" if split != "test" else "", options, prec]
     return ", ".join([*names, *(extra for extra in extras if extra)])
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from rps_bench.reports.words import count_of
+
 FAR_APART = 1.1  # true compressions beyond this ratio are named
 
 
@@ -65,27 +67,23 @@ def _note_small(row: Any) -> str:
 def _note_unpaired(row: Any) -> Iterator[str]:
     unpaired = int(row.num_runs + row.num_runs_rival - 2 * row.n)
     if unpaired:
-        yield f"{_count(unpaired)} without a partner of the same seed left out"
+        yield f"{count_of(unpaired, 'run')} without a partner of the same seed left out"
 
 
 def _note_failed(row: Any) -> Iterator[str]:
     for method, num_failed in ((row.method, row.num_failed), (row.rival, row.num_failed_rival)):
         if num_failed:
-            yield f"{_count(num_failed, 'failed ')} of {method} left out"
+            yield f"{count_of(int(num_failed), 'failed run')} of {method} left out"
 
 
 def _note_runs(row: Any) -> Iterator[str]:
     for method, number in ((row.method, row.num_diverged), (row.rival, row.num_diverged_rival)):
         if number:
             level = "0% (chance is not known)" if math.isnan(row.chance) else f"{row.chance:g}%"
-            kind = f"{_count(number, 'diverged ')} of {method}"
+            kind = f"{count_of(int(number), 'diverged run')} of {method}"
             yield f"{kind} counted at {'' if math.isnan(row.chance) else 'chance, '}{level}"
     if not math.isnan(row.partial):
         yield f"partial dataset ({row.partial:,.0f} training images)"
     pair = (row.true_compression, row.true_compression_rival)
     if max(pair) > FAR_APART * min(pair):
         yield f"true compression {pair[0]:.3g}x against {pair[1]:.3g}x"
-
-
-def _count(number: float, kind: str = "") -> str:
-    return f"{number:.0f} {kind}{'run' if number == 1 else 'runs'}"

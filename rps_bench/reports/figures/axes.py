@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from rps_bench.reports.styles import TIMES
+from rps_bench.reports.words import format_bytes, format_count, format_number, format_ratio
 
 SMALLEST_LABEL_GAP = 24.0  # points between two labelled ticks
 LEFT_BY_LABELS = 0.6  # of the axes' width, once the curves' labels stand beside them
@@ -17,33 +17,6 @@ SMALLEST_SPAN = 2.25  # of the axis, its right end over its left
 LARGEST_GRID = 8  # values that may be the ticks themselves
 
 _LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
-
-
-def format_ratio(value: float) -> str:
-    """Write a compression to three digits, whole from a thousand on: 3.16x, 10x, 1000x."""
-    return format_number(value) + TIMES
-
-
-def format_number(value: float) -> str:
-    """Write a number to three digits, whole from a thousand on."""
-    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
-
-
-def format_bytes(value: float) -> str:
-    """Write a file's size with a decimal prefix: 950 B, 34.9 kB, 1.09 MB."""
-    return _with_prefix(value, " ", "B")
-
-
-def format_count(value: float) -> str:
-    """Write a large count with a decimal prefix: 950, 2.5 k, 40.8 M."""
-    return _with_prefix(value, " ", "")
-
-
-def _with_prefix(value: float, gap: str, unit: str) -> str:
-    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= 0.9995 * scale:
-            return f"{value / scale:.3g}{gap}{prefix}{unit}"
-    return f"{value:.3g}{gap if unit else ''}{unit}"
 
 
 class Abscissa(NamedTuple):

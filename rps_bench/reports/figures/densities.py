@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from rps_bench.records import Record
-from rps_bench.reports.figures.axes import format_ratio
 from rps_bench.reports.figures.labels import wrap_label
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.records import find_records
 from rps_bench.reports.figures.small_print import describe_panels
 from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.words import format_ratio
 
 COLOURS = "viridis"
 CELL, LARGEST_CELL = 0.215, 0.45  # inches of a square, and of a wide one where layers are few

@@ -14,7 +14,6 @@ from rps_bench.reports.figures.accuracy import (
 )
 from rps_bench.reports.figures.axes import (
     choose_labelled,
-    format_ratio,
     label_gap,
     set_accuracy_limits,
 )
@@ -29,6 +28,7 @@ from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.small_print import describe_panels
 from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
 LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4

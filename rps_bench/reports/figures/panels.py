@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.statistics import EXPERIMENT_KEYS
+from rps_bench.reports.describe import EXPERIMENT_KEYS
+from rps_bench.reports.options import IMBALANCE
 from rps_bench.reports.study import Study
-from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES
+from rps_bench.reports.words import name_setting
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Panel:
     @property
     def title(self) -> str:
         """Dataset and architecture, as people write them."""
-        dataset = DATASET_TITLES.get(self.dataset, self.dataset)
-        return f"{dataset}, {ARCH_TITLES.get(self.arch, self.arch)}"
+        return name_setting(self.dataset, self.arch)
 
     @property
     def chance(self) -> float | None:
@@ -49,6 +49,7 @@ def split_panels(study: Study) -> list[Panel]:
 
     Failed runs are left out. Experiments that differ in options only (epochs, say) are panels of
     their own: the one with most runs keeps the plain name, the others add their options to it.
+    Imbalanced data always adds its options: its figures are never taken for those of the dataset.
     """
     runs = study.runs[study.runs["has_diverged"] | study.runs["accuracy"].notna()]
     groups = [
@@ -69,7 +70,8 @@ def slug(text: str) -> str:
 def _make_panel(study: Study, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]) -> Panel:
     dataset, arch, recipe, split, options = key
     plain = slug("-".join([dataset, arch, recipe] + ([split] if split != "test" else [])))
-    stem = _free_name(plain, options, taken)
+    reserved = {plain} if runs[IMBALANCE].notna().any() else set()
+    stem = _free_name(plain, options, taken | reserved)
     taken.add(stem)
     points = _select(study.points, key)
     points = points[(points["n"] > 0) | (points["num_diverged"] > 0)]

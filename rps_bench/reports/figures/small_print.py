@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rps_bench.reports.figures.panels import Panel
+from rps_bench.reports.words import count_of, name_hardware
 
 COLUMNS_PER_INCH = 21.5  # characters of the small print, at its size
 
@@ -25,10 +26,10 @@ def describe_panels(
     dates = [date[:10] for date in runs["started_at"].dropna()]
     newest = [f"newest run {max(dates)}"] if dates else []
     num_failed = sum(panel.num_failed for panel in panels)
-    failed = [f"{_count(num_failed, 'failed run')} not drawn"] if num_failed else []
+    failed = [f"{count_of(num_failed, 'failed run')} not drawn"] if num_failed else []
     return [
         f"{setup}; {_count_seeds(panels, spread)}; {precisions}",
-        "; ".join([_name_hardware(runs), *newest, *failed]),
+        "; ".join([_list_hardware(runs), *newest, *failed]),
         *(["; ".join(notes)] if notes else []),
     ]
 
@@ -67,21 +68,10 @@ def _epochs(runs: pd.DataFrame) -> int:
     return int(planned.max()) if len(planned) else int(runs["epochs"].max())
 
 
-def _name_hardware(runs: pd.DataFrame) -> str:
-    """Name what the runs trained on: the GPU where the device was one, else the CPU."""
-    on_gpu = runs["device"].fillna("cpu").str.startswith("cuda")
-    cpus = runs["cpu_model"] + _count_notes(runs["cpu_count"])
-    names = cpus.where(~on_gpu, runs["gpu_name"]).dropna()
-    common = names.value_counts().index.tolist()
+def _list_hardware(runs: pd.DataFrame) -> str:
+    """Name the most frequent hardware that the runs trained on."""
+    common = name_hardware(runs).dropna().value_counts().index.tolist()
     if not common:
         return "Hardware not recorded"
     rest = f" and {len(common) - 2} more" if len(common) > 2 else ""
     return " and ".join(common[:2]) + rest
-
-
-def _count_notes(counts: "pd.Series[int]") -> list[str]:
-    return ["" if pd.isna(count) else f" ({count} CPUs)" for count in counts]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

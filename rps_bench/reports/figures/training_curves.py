@@ -11,7 +11,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from rps_bench.records import Record
 from rps_bench.reports.figures.accuracy import mark_diverged
-from rps_bench.reports.figures.axes import format_ratio
 from rps_bench.reports.figures.labels import (
     SMALL_STYLE,
     CurveLabel,
@@ -24,6 +23,7 @@ from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.records import find_records
 from rps_bench.reports.figures.small_print import describe_panels
 from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.7, 1.95  # inches
 MARGINS = Margins(left=0.5, bottom=0.26, top=0.28)

@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.reports.claims import judge_claims, summarise_claims
-from rps_bench.reports.html.encoding import count_of, escape
+from rps_bench.reports.claims.verdicts import VERDICTS
+from rps_bench.reports.describe import EXPERIMENT_KEYS
+from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import name_experiment
 from rps_bench.reports.html.tables import (
     NOTHING,
@@ -18,10 +20,8 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
-from rps_bench.reports.statistics import EXPERIMENT_KEYS
 from rps_bench.reports.study import Study
-
-VERDICTS = ("supported", "contradicted", "undecided")
+from rps_bench.reports.words import count_of
 
 _INTRODUCTION = """<p>Each claim of the paper (arXiv 2310.11611) is judged on these records alone,
 in pairs of runs with the same seed. The interval is the plain 95% interval of the mean difference

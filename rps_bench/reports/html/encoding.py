@@ -22,11 +22,6 @@ def escape(value: object) -> str:
     return html.escape(str(value).encode("utf-8", "replace").decode(), quote=True)
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return `1 run`, `2 runs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def to_script_json(data: Any) -> str:
     """Return `data` as ASCII JSON that cannot end the script element it stands in.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.statistics import EXPERIMENT_KEYS, POINT_KEYS
+from rps_bench.reports.describe import EXPERIMENT_KEYS, POINT_KEYS
 from rps_bench.reports.study import Study
-from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES
+from rps_bench.reports.words import name_setting
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def split_experiments(study: Study) -> list[Experiment]:
 
 def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: str) -> str:
     """Return an experiment's name in words; the test split, being usual, is left out."""
-    parts = [DATASET_TITLES.get(dataset, dataset), ARCH_TITLES.get(arch, arch), recipe]
+    parts = [name_setting(dataset, arch), recipe]
     parts += [f"{split} split"] if split != "test" else []
     parts += [options] if options else []
     return ", ".join(parts)

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from rps_bench.reports.words import name_hardware
+
 MOST_VALUES_NAMED = 6
 UNKNOWN = "not recorded"
 
@@ -23,7 +25,7 @@ def describe_provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
         ("Seeds", list_seeds(runs)),
         ("Started", span_dates(runs)),
         ("Code", count_values(_name_commits(runs))),
-        ("Hardware", name_hardware(runs)),
+        ("Hardware", count_hardware(runs)),
     ]
     libraries = sorted(column for column in map(str, runs) if column.startswith(_LIBRARY))
     columns = _FACTS | {column: column.removeprefix(_LIBRARY) for column in libraries}
@@ -55,11 +57,9 @@ def span_dates(runs: pd.DataFrame) -> str:
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
-def name_hardware(runs: pd.DataFrame) -> str:
-    """Return what the runs trained on: the GPU where the device was one, else the CPU."""
-    on_gpu = runs["device"].fillna("cpu").str.startswith("cuda")
-    notes = [f" ({n} CPUs)" if pd.notna(n) else "" for n in runs["cpu_count"]]
-    return count_values((runs["cpu_model"] + notes).where(~on_gpu, runs["gpu_name"]))
+def count_hardware(runs: pd.DataFrame) -> str:
+    """Return all hardware that the runs trained on."""
+    return count_values(name_hardware(runs))
 
 
 def count_values(values: "pd.Series[str]") -> str:

@@ -3,16 +3,17 @@
 from importlib import resources
 
 from rps_bench.reports.honesty import find_faults
-from rps_bench.reports.html.encoding import count_of, escape
+from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks, render_link
 from rps_bench.reports.html.provenance import (
     UNKNOWN,
+    count_hardware,
     count_statuses,
     describe_provenance,
-    name_hardware,
 )
 from rps_bench.reports.study import Study
+from rps_bench.reports.words import count_of
 
 MOST_RUNS_LISTED = 50  # per finding
 
@@ -29,7 +30,7 @@ def render_facts(study: Study, experiments: list[Experiment]) -> str:
         "Runs": count_statuses(study.table),
         "Experiments": str(len(experiments)),
         "Newest record": str(max(started))[:10] if len(started) else UNKNOWN,
-        "Hardware": name_hardware(study.table),
+        "Hardware": count_hardware(study.table),
     }
     return f'<dl class="facts">{_render_pairs(list(facts.items()), "div")}</dl>'
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.reports.html.encoding import count_of
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks, render_link
 from rps_bench.reports.html.tables import (
@@ -19,6 +18,7 @@ from rps_bench.reports.html.tables import (
     text_cell,
 )
 from rps_bench.reports.summary import summary_table
+from rps_bench.reports.words import count_of
 
 _COLUMNS = (
     Column("Method"),

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from rps_bench.reports.html.encoding import escape
-from rps_bench.reports.styles import TIMES
+from rps_bench.reports.words import format_ratio
 
 NOTHING = "\N{EN DASH}"
 
@@ -51,7 +51,7 @@ def ratio_cell(value: float) -> Cell:
     """Return a cell with a compression to three digits, whole from a thousand on: 3.16x, 1000x."""
     if pd.isna(value):
         return Cell(NOTHING)
-    return Cell((f"{value:.3g}" if value < 999.5 else f"{value:.0f}") + TIMES, float(value))
+    return Cell(format_ratio(value), float(value))
 
 
 def render_table(

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
-from rps_bench.reports.html.encoding import count_of, escape
+from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks, render_link
 from rps_bench.reports.html.tables import (
@@ -15,6 +15,7 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
+from rps_bench.reports.words import count_of
 
 _COLUMNS = (
     Column("Method"),

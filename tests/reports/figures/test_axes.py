@@ -6,10 +6,8 @@ from rps_bench.reports.figures.axes import (
     SMALLEST_SPAN,
     choose_labelled,
     choose_ticks,
-    format_bytes,
-    format_count,
-    format_ratio,
 )
+from rps_bench.reports.words import format_bytes, format_count, format_ratio
 
 
 def test_ticks_prefer_powers_of_ten() -> None:

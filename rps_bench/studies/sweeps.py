@@ -1,0 +1,44 @@
+"""Trainings of a study: an experiment file run as the ordinary command, its runs as a table."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from rps_bench.errors import UserError
+from rps_bench.reports.describe import describe_runs
+from rps_bench.reports.study import read_study
+from rps_bench.sweep import plan_runs
+
+
+def train(experiment: str, results_dir: Path, overrides: Sequence[str] = ()) -> pd.DataFrame:
+    """Run `python -m rps_bench experiment=<experiment>`; return its runs, a row each.
+
+    Runs that are recorded already are not done again. Records of other runs in `results_dir` (of
+    another number of epochs, say) are left out.
+
+    Args:
+        experiment: A file of conf/experiment.
+        results_dir: Where the records are kept.
+        overrides: `key=value` words that change the experiment.
+
+    Returns:
+        The results table's rows with what `describe_runs` adds, such as `accuracy` in percent (null
+        where `has_diverged`).
+
+    Raises:
+        UserError: A bad word, or a sweep that left runs without a result.
+    """
+    words = [f"experiment={experiment}", f"results_dir='{results_dir}'", *overrides]
+    wanted = {config.run_id for config in plan_runs(words, is_sweep=False).configs}
+    status = subprocess.run([sys.executable, "-m", "rps_bench", *words], check=False).returncode
+    table = read_study(results_dir).table
+    runs = describe_runs(table[table["run_id"].isin(wanted) & (table["status"] != "failed")])
+    if status != 0 or len(runs) < len(wanted):
+        raise UserError(
+            f"experiment {experiment}: {len(runs)} of {len(wanted)} runs have a result in "
+            f"{results_dir} (exit status {status}, reasons above); the same command goes on"
+        )
+    return runs.reset_index(drop=True)
