@@ -151,8 +151,9 @@ class RunConfig:
     def _slug(self, compression: str, identity: Mapping[str, Any]) -> str:
         text = json.dumps(identity, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        storage = f"-{identity['storage']}" if "storage" in identity else ""
         return (
-            f"{self.dataset}-{self.arch}-{self.method}-{compression}-"
+            f"{self.dataset}-{self.arch}-{self.method}-{compression}{storage}-"
             f"{self.recipe.name}-s{self.seed}-{digest}"
         )
 

@@ -69,6 +69,8 @@ CASES = [
     ("method=ltr recipe=smoke method.rewind_steps=6", "must be from 0 to 5, as this training has"),
     ("method=ltr method.level_fraction=1", r"method.level_fraction must be a number in \(0, 1\)"),
     ("method=mag_trained method.rewind=maybe", "method.rewind must be true or false"),
+    ("storage=int4", "storage must be one of exact, fp16, bf16, int8, got int4"),
+    ("keep_model=1", "keep_model must be true or false"),
     ("keep_checkpoints=maybe", "keep_checkpoints must be true or false"),
     ("threads=0", "threads must be a whole number from 1 up"),
     ("gpus=0", r"gpus must be null or a list of GPU numbers such as \[0,1\], got 0"),

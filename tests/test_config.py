@@ -40,6 +40,8 @@ def test_golden_ids(words: str) -> None:
         "dataset.validation_images=7",
         "dataset.imbalance=null",
         "keep_checkpoints=false",
+        "keep_model=true",
+        "storage=exact",
     ],
 )
 def test_what_changes_no_result_changes_no_id(words: str) -> None:
@@ -62,6 +64,7 @@ def test_what_changes_no_result_changes_no_id(words: str) -> None:
         "dataset.imbalance=100",
         "precision=fp32",
         "dataset=cifar10",
+        "storage=int8",
     ],
 )
 def test_what_changes_a_result_changes_the_id(words: str) -> None:
@@ -78,6 +81,7 @@ def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
     assert "-ltr-chain-" in shared
     assert checkpoint_name("compression=100") == shared
     assert checkpoint_name("compression=10 results_dir=x keep_checkpoints=false") == shared
+    assert checkpoint_name("compression=10 storage=int8 keep_model=true") == shared
     own = checkpoint_name("compression=10", is_shared=False)
     assert "-ltr-10x-" in own
     assert checkpoint_name("compression=100", is_shared=False) != own

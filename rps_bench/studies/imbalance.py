@@ -35,7 +35,7 @@ COLUMNS = {
 }  # of the runs: their names here
 
 CELL_WIDTH, LINE_HEIGHT = 3.4, 0.26  # inches
-MARGINS = Margins(left=0.85, right=0.15)
+MARGINS = Margins(left=0.85, right=0.15, bottom=0.24)
 SEED_SIZE, MEAN_SIZE = 7.0, 32.0  # points^2
 
 
@@ -78,7 +78,7 @@ class Imbalance(TheoryStudy):
             [
                 f"filled: balanced training data, {sizes.get(True, 0):,} images; hollow: imbalance"
                 f" {table['imbalance'].max():g}, {sizes.get(False, 0):,} images; large: mean over"
-                " seeds; cross: no accuracy, diverged",
+                " seeds" + ("; cross: diverged" if table["has_diverged"].any() else ""),
                 *small_print,
             ],
             num_columns=len(panels),

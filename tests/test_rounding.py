@@ -1,0 +1,156 @@
+"""Rounded runs: one training, a record for every storage, the model's file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import rps_bench.run
+from rps_bench.datasets import load_dataset
+from rps_bench.methods import load_compressed
+from rps_bench.methods.files import read_facts
+from rps_bench.records import Record, read_records
+from rps_bench.records.models import model_path
+from rps_bench.reports.describe import describe_runs
+from rps_bench.reports.study import read_study
+from rps_bench.training.evaluation import evaluate
+from tests.conftest import Command
+
+TINY = ("recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def records_by_storage(results: Path) -> dict[str, Record]:
+    records, problems = read_records(results)
+    assert problems == ()
+    return {record["config"]["storage"]: record for record in records}
+
+
+def path_of(results: Path, record: Record) -> Path:
+    config = record["config"]
+    return model_path(results, config["dataset"], config["arch"], record["run_id"])
+
+
+def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    trained: list[str] = []
+    run = rps_bench.run.run
+
+    def counted(config: Any, *arguments: Any) -> Record:
+        trained.append(config.run_id)
+        return run(config, *arguments)
+
+    monkeypatch.setattr(rps_bench.run, "run", counted)
+    return trained
+
+
+@pytest.mark.parametrize("method", ["stable_rps", "mag", "dense"])
+def test_a_training_serves_all_storages(
+    method: str, command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = count_trainings(monkeypatch)
+    assert command("-m", *TINY, f"method={method}", "storage=int8,exact,bf16,fp16") == 0
+    records = records_by_storage(results)
+    assert set(records) == {"exact", "fp16", "bf16", "int8"}
+    exact = records["exact"]
+    assert trained == [exact["run_id"]]
+    model = load_compressed(path_of(results, exact))
+    digits = load_dataset("digits")
+    for storage, record in records.items():
+        rounded = load_compressed(path_of(results, exact))
+        rounded.round_stored(storage)
+        result = evaluate(rounded, digits, "fp32")
+        assert record["metrics"]["test_accuracy"] == result.accuracy
+        assert record["metrics"]["test_loss"] == pytest.approx(result.loss, rel=1e-6)
+        assert record["cost"] == exact["cost"]
+        assert record["size"]["stored_weights"] == model.stored.numel()
+        assert f"-{storage}-" in record["run_id"] or storage == "exact"
+    bytes_of = {storage: record["size"]["stored_bytes"] for storage, record in records.items()}
+    assert bytes_of["exact"] == path_of(results, exact).stat().st_size
+    assert bytes_of["exact"] > bytes_of["fp16"] == bytes_of["bf16"] > bytes_of["int8"]
+    names = {path.name for path in (results / "models").rglob("*.safetensors")}
+    assert names == {path_of(results, exact).name}
+
+
+def test_the_same_alone_and_later(command: Command, results: Path, tmp_path: Path) -> None:
+    assert command(*TINY, "keep_model=true") == 0
+    assert command(*TINY, "storage=int8") == 0
+    later = records_by_storage(results)["int8"]
+    other = tmp_path / "other"
+    assert command(*TINY, "storage=int8", f"results_dir={other}") == 0
+    alone = records_by_storage(other)["int8"]
+    for block in ("run_id", "config", "metrics", "size"):
+        assert alone[block] == later[block], block
+
+
+def test_a_recorded_run_without_its_model_is_trained_again(
+    command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = count_trainings(monkeypatch)
+    assert command(*TINY) == 0
+    before = records_by_storage(results)["exact"]
+    assert not (results / "models").exists()
+    assert command(*TINY, "storage=int8") == 0
+    assert trained == [before["run_id"]] * 2
+    after = records_by_storage(results)["exact"]
+    assert after["metrics"] == before["metrics"]
+    assert path_of(results, after).is_file()
+    assert command(*TINY, "storage=int8", "keep_model=true") == 0
+    assert len(trained) == 2
+    rounded = records_by_storage(results)["int8"]
+    size = path_of(results, rounded).stat().st_size
+    assert size == rounded["size"]["stored_bytes"]
+
+
+def test_a_kept_model_tells_what_it_is(command: Command, results: Path) -> None:
+    assert command(*TINY, "method=rpg", "seed=3", "keep_model=true") == 0
+    record = records_by_storage(results)["exact"]
+    assert read_facts(path_of(results, record)) == {
+        "run_id": record["run_id"],
+        "dataset": "digits",
+        "method": "rpg",
+        "compression": 10.0,
+        "seed": 3,
+        "recipe": "smoke",
+        "test_accuracy": record["metrics"]["test_accuracy"],
+    }
+
+
+def test_a_diverged_run_is_diverged_in_every_storage(command: Command, results: Path) -> None:
+    words = ("method=roast", "method.init_std=1e-20", "method.tile=4", "recipe.lr=1e30")
+    assert command("-m", *TINY, *words, "storage=exact,int8") == 0
+    records = records_by_storage(results)
+    assert {record["status"] for record in records.values()} == {"diverged"}
+    assert records["int8"]["reason"] == records["exact"]["reason"]
+    assert records["int8"]["size"]["stored_bytes"] is None
+    assert not (results / "models").exists()
+
+
+def test_a_broken_model_file_is_named(
+    command: Command, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*TINY, "keep_model=true") == 0
+    path = path_of(results, records_by_storage(results)["exact"])
+    path.write_bytes(b"broken")
+    capsys.readouterr()
+    assert command(*TINY, "storage=int8") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert path.name in errors[0]
+    assert set(records_by_storage(results)) == {"exact"}
+
+
+def test_storages_are_curves_of_their_own(command: Command, results: Path) -> None:
+    assert command("-m", *TINY, "method=stable_rps,mag", "storage=exact,int8") == 0
+    runs = describe_runs(read_study(results).table)
+    plain = dict(zip(runs["label"], runs["is_plain"], strict=True))
+    assert plain == {
+        "stable_rps": True, "stable_rps (storage=int8)": False,
+        "mag": True, "mag (storage=int8)": False,
+    }  # fmt: skip
+    assert runs["experiment_options"].eq("").all()
+    assert torch.isfinite(torch.tensor(runs["accuracy"].to_numpy())).all()
