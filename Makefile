@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
+STUDY ?= all
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
-  wandb-sync notebooks bench bench-reports clean
+  wandb-sync studies notebooks bench bench-sweep bench-reports clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,11 +54,17 @@ report: $(STAMP) ## everything: tables, figures, claims and report.html, one fil
 wandb-sync: $(STAMP) ## send all offline W&B runs of results/ (RESULTS=folder for another)
 	$(BIN)/python -m rps_bench.tracking sync $(RESULTS)
 
+studies: $(STAMP) ## check the theory by running it: results/studies (an hour; one: STUDY=load)
+	$(BIN)/python -m rps_bench.studies $(STUDY)
+
 notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 	$(BIN)/python scripts/execute_notebooks.py
 
 bench: $(STAMP) ## time recovering the weights against copying them and against a training step
 	$(BIN)/python scripts/benchmark_recovery.py
+
+bench-sweep: $(STAMP) ## how much of a sweep of 1,000 tiny runs is not training (20 minutes)
+	$(BIN)/python scripts/benchmark_sweep.py
 
 bench-reports: $(STAMP) ## time the tables of 10,000 made-up records
 	$(BIN)/python scripts/benchmark_reports.py

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
-NAMES = ("method_explainer", "pareto_walkthrough")
+NAMES = ("method_explainer", "pareto_walkthrough", "theory")
 EXECUTE = ROOT / "scripts" / "execute_notebooks.py"
 LARGEST_BYTES = 500_000
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -44,6 +44,11 @@ def read_notebook(path: Path) -> dict[str, Any]:
 def cells_of(name: str) -> list[dict[str, Any]]:
     cells: list[dict[str, Any]] = read_notebook(FOLDER / f"{name}.ipynb")["cells"]
     return cells
+
+
+def linked_pictures(name: str) -> list[str]:
+    text = "".join("".join(cell["source"]) for cell in cells_of(name))
+    return re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
 
 
 def code_cells(name: str) -> list[dict[str, Any]]:
@@ -111,7 +116,14 @@ def test_the_notebook_was_executed_in_order_without_error(name: str) -> None:
     kinds = {output["output_type"] for output in outputs}
     assert kinds <= {"stream", "display_data", "execute_result"}
     assert {output.get("name") for output in outputs if "name" in output} <= {"stdout"}
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 4
+    num_drawn = sum("image/png" in output.get("data", {}) for output in outputs)
+    assert num_drawn + len(linked_pictures(name)) >= 4
+
+
+@each_notebook
+def test_linked_pictures_are_there(name: str) -> None:
+    for picture in linked_pictures(name):
+        assert (FOLDER / picture).is_file(), picture
 
 
 @each_notebook

@@ -23,17 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies asked for and print their files; return the exit status."""
     command = _parse(arguments)
     names = list(STUDIES) if command.name == ALL else [command.name]
-    try:
-        if command.name == ALL and command.options:
-            raise UserError("options belong to one study: name it instead of all")
-        for study in [read_options(name, command.options) for name in names]:
+    if command.name == ALL and command.options:
+        print("options belong to one study: name it instead of all", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    status = 0
+    for name in names:
+        try:
+            study = read_options(name, command.options)
             act = draw_study if command.draw_only else run_study
             for path in act(study, command.folder):
                 print(path)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return EXIT_BAD_INPUT
-    return 0
+        except UserError as error:  # for example missing images: the other studies go on
+            print(error, file=sys.stderr)
+            status = EXIT_BAD_INPUT
+    return status
 
 
 def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:

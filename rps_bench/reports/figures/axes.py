@@ -60,6 +60,11 @@ ABSCISSAS = (
         format_number, True, True, True,
     ),
 )  # fmt: skip
+# Beside the others only where times were measured (`rps_bench.reports.latency`).
+LATENCY = Abscissa(
+    "latency_ms", None, "-latency",
+    "Milliseconds for one image (fewer is better, to the right)", format_number, True, True,
+)  # fmt: skip
 
 
 def find_x(points: pd.DataFrame, abscissa: Abscissa) -> "pd.Series[float]":

@@ -1,12 +1,13 @@
 """Which figures a study gives, and their files: `plots/<name>.png`, `.svg` and `.pdf`."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, can_place
+from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, LATENCY, can_place
 from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
@@ -15,6 +16,7 @@ from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
+from rps_bench.reports.latency import Measured, add_latency, describe_latency, read_latency
 from rps_bench.reports.reference import published_for, read_published
 from rps_bench.reports.study import Study, read_study
 
@@ -64,8 +66,10 @@ def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[Plan
     """
     panels = split_panels(study)
     published = read_published(study.results_dir)
+    measured = read_latency(study.results_dir)
     for panel in panels:
         yield from _plan_pareto(panel)
+        yield from _plan_latency(panel, measured)
         known = published_for(published, panel.dataset, panel.arch)
         if len(known) and panel.split == "test" and (overlay_reference or _is_paper_recipe(panel)):
             yield _plan(
@@ -90,6 +94,16 @@ def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
             yield _plan(
                 f"pareto-{panel.stem}{abscissa.suffix}", draw_pareto_figure, panel, abscissa
             )
+
+
+def _plan_latency(panel: Panel, measured: Measured | None) -> Iterator[PlannedFigure]:
+    """Plan accuracy against time, where times of the panel's networks were measured."""
+    if measured is None:
+        return
+    timed = replace(panel, points=add_latency(panel.points, measured))
+    if can_place(timed.points, LATENCY):
+        name, notes = f"pareto-{panel.stem}{LATENCY.suffix}", (describe_latency(measured),)
+        yield _plan(name, draw_pareto_figure, timed, LATENCY, None, notes)
 
 
 def _is_paper_recipe(panel: Panel) -> bool:

@@ -1,5 +1,7 @@
 """One figure: accuracy against compression, size or cost, a curve per method."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,11 +19,15 @@ MARGINS = Margins()
 
 
 def draw_pareto_figure(
-    panel: Panel, abscissa: Abscissa = COMPRESSION, published: pd.DataFrame | None = None
+    panel: Panel,
+    abscissa: Abscissa = COMPRESSION,
+    published: pd.DataFrame | None = None,
+    remarks: Sequence[str] = (),
 ) -> Figure:
     """Return the figure of one panel against one quantity; needs `figure_style` in force.
 
-    `published` curves (`rps_bench.reports.reference`) go with nominal compression only.
+    `published` curves (`rps_bench.reports.reference`) go with nominal compression only; `remarks`
+    are more lines of small print.
     """
     assert published is None or abscissa is COMPRESSION
     curves = find_curves(panel.points, abscissa)
@@ -29,7 +35,7 @@ def draw_pareto_figure(
     if abscissa.is_cost and panel.has_diverged:
         notes.append("diverged runs not drawn: they ended early")
     small_print = describe_panels([panel], notes)
-    small_print += [PUBLISHED_NOTE] if published is not None else []
+    small_print += [*([PUBLISHED_NOTE] if published is not None else []), *remarks]
     names = [curve.label for curve in curves] + ["chance"]
     if published is not None:
         names += [name_published(method) for method in published["method"].unique()]

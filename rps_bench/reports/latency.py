@@ -1,0 +1,94 @@
+"""How long trained networks take at inference: measured times joined with points of accuracy.
+
+`python -m rps_bench.inference` measures; here its table is read and matched. A time belongs to a
+point if it is that of the same network: the architecture and the multiply-adds are equal (which
+tells widths and image sizes apart), and the point's own kind of method was measured at exactly the
+point's compression. Nothing is interpolated.
+"""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from rps_bench.reports.styles import DASHED, DOTTED, SOLID, method_style
+
+INFERENCE_NAME = "inference"
+LATENCY = "latency_ms"
+BATCH, DEVICE = 1, "cpu"  # of the times that stand beside accuracies
+SAME_MACS = 1e-3  # relative: classes of another dataset change the last layer by less
+
+# The way in which a method's kind is run here: sharing recovers its weights once, pruning keeps
+# its zeros. Both run the dense network from then on.
+_WAYS = {SOLID: "recover_once", DASHED: "pruned_dense", DOTTED: "small"}
+_COLUMNS = {"arch", "way", "compression", "macs", "batch", "device", "median_ms", "threads"}
+
+
+class Measured(NamedTuple):
+    """The table of a measurement and where it comes from."""
+
+    table: pd.DataFrame
+    provenance: dict[str, Any]
+
+
+def read_latency(results_dir: Path) -> Measured | None:
+    """Return the measurement of a results folder, None where there is none that can be read."""
+    csv = results_dir / f"{INFERENCE_NAME}.csv"
+    try:
+        table = pd.read_csv(StringIO(csv.read_text()))
+        provenance = json.loads(csv.with_suffix(".json").read_text())["provenance"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not set(table) >= _COLUMNS or not isinstance(provenance, dict):
+        return None
+    return Measured(table, provenance)
+
+
+def add_latency(points: pd.DataFrame, measured: Measured) -> pd.DataFrame:
+    """Return the points with a column `latency_ms`, null where the network was not measured.
+
+    Ways that run the same network share one time, the median over all of them: what is between
+    their times is noise.
+    """
+    table = measured.table
+    shown = (table["batch"] == BATCH) & (table["device"] == DEVICE)
+    own = table[shown & table["way"].isin(["dense", *_WAYS.values()])]
+    return points.assign(**{LATENCY: [_find_time(own, point) for _, point in points.iterrows()]})
+
+
+def _find_time(times: pd.DataFrame, point: "pd.Series[Any]") -> float:
+    """Return the milliseconds of a point's network, null where there are none."""
+    same = times[
+        (times["arch"] == point["arch"])
+        & ((times["macs"] - point["macs"]).abs() <= SAME_MACS * times["macs"])
+    ]
+    method = str(point["method"])
+    way = "dense" if method == "dense" else _WAYS.get(method_style(method).line)
+    is_known = same["way"] == way
+    if way != "small":  # a narrow network is known by its multiply-adds alone
+        is_known &= same["compression"] == point["compression"]
+    return float(same["median_ms"].median()) if is_known.any() else float("nan")
+
+
+def describe_latency(measured: Measured) -> str:
+    """Return the small print of accuracy against time: how it was run, then the hardware."""
+    return (
+        f"time of {BATCH} image in fp32: sharing with weights recovered once and pruning with its"
+        f" zeros run the dense network; measured on {describe_hardware(measured)}"
+    )
+
+
+def describe_hardware(measured: Measured) -> str:
+    """Return what a measurement ran on and when."""
+    origin = measured.provenance
+    threads = sorted(set(measured.table["threads"]))
+    count = " and ".join(f"{n:g} thread{'' if n == 1 else 's'}" for n in threads)
+    parts = [f"{origin.get('cpu_model') or 'an unknown processor'} ({count})"]
+    if (measured.table["device"] != DEVICE).any():
+        parts.append(str(origin.get("gpu_name")))
+    versions = origin.get("versions")
+    if isinstance(versions, dict) and versions.get("torch"):
+        parts.append(f"torch {versions['torch']}")
+    return ", ".join([*parts, str(origin.get("started_at", ""))[:10]])
