@@ -25,7 +25,8 @@ def initialise_kaiming(model: nn.Module, generator: torch.Generator | None) -> N
     for layer in model.modules():
         if isinstance(layer, COMPRESSIBLE_TYPES):
             std = math.sqrt(2.0 / fan_in(layer.weight))
-            nn.init.normal_(layer.weight, 0.0, std, generator=generator)
+            if not layer.weight.is_meta:  # there PyTorch would import 900 modules to draw nothing
+                nn.init.normal_(layer.weight, 0.0, std, generator=generator)
             layer.init_std = std  # type: ignore[assignment]
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
