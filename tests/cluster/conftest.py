@@ -90,7 +90,7 @@ class Sweep:
         return str(wait_for(lambda: self._find_job(method), f"a job of {method}"))
 
     def _find_job(self, method: str) -> str | None:
-        for path in self.folder.glob("results/sweeps/*/.submitit/*/*_log.out"):
+        for path in self.folder.glob("results/.submitit/*/*_log.out"):
             if f"-{method}-" in path.read_text():
                 return path.parent.name
         return None
@@ -98,7 +98,7 @@ class Sweep:
     def epochs(self, method: str) -> list[int]:
         """The epochs that a method's job printed, over all its stays on the node."""
         found = []
-        for path in self.folder.glob("results/sweeps/*/.submitit/*/*_log.out"):
+        for path in self.folder.glob("results/.submitit/*/*_log.out"):
             found += re.findall(rf"-{method}-\S+  epoch (\d+)/", path.read_text())
         return [int(epoch) for epoch in found]
 
