@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, LATENCY, can_place
+from rps_bench.reports.figures.axes import (
+    ABSCISSAS,
+    COMPRESSION,
+    LATENCY,
+    can_place,
+    find_x,
+)
 from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
@@ -97,11 +103,11 @@ def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
 
 
 def _plan_latency(panel: Panel, measured: Measured | None) -> Iterator[PlannedFigure]:
-    """Plan accuracy against time, where times of the panel's networks were measured."""
+    """Plan accuracy against time, where networks of different times were measured."""
     if measured is None:
         return
     timed = replace(panel, points=add_latency(panel.points, measured))
-    if can_place(timed.points, LATENCY):
+    if find_x(timed.points, LATENCY).nunique() > 1:
         name, notes = f"pareto-{panel.stem}{LATENCY.suffix}", (describe_latency(measured),)
         yield _plan(name, draw_pareto_figure, timed, LATENCY, None, notes)
 

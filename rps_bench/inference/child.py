@@ -1,0 +1,138 @@
+"""One compressed file measured in a process of its own, whose memory nobody else uses."""
+
+import ctypes
+import gc
+import statistics
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from rps_bench.costs.latency import limit_threads, measure_latency
+from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
+from rps_bench.inference import preload
+from rps_bench.inference.ways import IMAGE_SIZE, WAYS, check_outputs
+from rps_bench.methods.files import load_compressed
+
+NUM_LOADS = 3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+class Job(NamedTuple):
+    """What one process measures."""
+
+    path: str  # of the compressed file
+    way: str
+    device: str
+    batches: tuple[int, ...]
+    num_threads: int
+    seconds: float
+
+
+def measure_apart(job: Job) -> list[dict[str, Any]]:
+    """Return what `measure_job` does, from a fresh process.
+
+    Where the system can, it is split off a server that has imported everything and done nothing:
+    libraries are neither loaded again nor counted as the network's memory.
+    """
+    context: BaseContext = get_context("spawn")
+    if "forkserver" in get_all_start_methods():
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__, preload.__name__])
+    with ProcessPoolExecutor(1, context) as processes:
+        return processes.submit(measure_job, job).result()
+
+
+def measure_job(job: Job) -> list[dict[str, Any]]:
+    """Time a file's network on every batch; return a row per batch.
+
+    All is done once before it is measured, and the outputs are checked against the dense network.
+    Keys: `batch`, `load_ms` (median time from the file to a network that can run),
+    `peak_memory_bytes` (what the network needs while it runs, beyond what the process had
+    before it was loaded; loading itself only where the system cannot forget a peak), and those
+    of `Latency`.
+    """
+    device = torch.device(job.device)
+    batches = {size: draw_images(size, device) for size in sorted(job.batches)}
+    with limit_threads(job.num_threads):
+        _use_exact_fp32()
+        _keep_memory()
+        _rehearse(job, list(batches.values()))
+        _return_free_memory()
+        reset_peak_memory(device)
+        baseline = peak_memory_bytes(device)
+        model, load_ms = _load(job)
+        return [
+            {"batch": size, "load_ms": load_ms} | _measure_batch(job, model, images, baseline)
+            for size, images in batches.items()  # rising: what a larger batch leaves would count
+        ]
+
+
+def _rehearse(job: Job, batches: Sequence[torch.Tensor]) -> None:
+    """Run and check every batch, so that what libraries load and keep is not measured."""
+    model = _prepare(job)
+    dense = load_compressed(job.path).to(job.device).to_dense()
+    for images in batches:
+        check_outputs(model, dense, images)
+
+
+def _load(job: Job) -> tuple[nn.Module, float]:
+    """The network, ready to run, and the milliseconds that this takes."""
+    times = []
+    for _ in range(NUM_LOADS):
+        started = time.perf_counter()
+        model = _prepare(job)
+        times.append(1e3 * (time.perf_counter() - started))
+    return model, statistics.median(times)
+
+
+def _prepare(job: Job) -> nn.Module:
+    return WAYS[job.way].prepare(load_compressed(job.path).to(job.device))
+
+
+def _measure_batch(
+    job: Job, model: nn.Module, images: torch.Tensor, baseline: int
+) -> dict[str, Any]:
+    formats = WAYS[job.way].memory_formats
+    _return_free_memory()
+    reset_peak_memory(images.device)
+    latency = measure_latency(model, images, job.num_threads, job.seconds, formats)
+    peak = max(0, peak_memory_bytes(images.device) - baseline)
+    return {"peak_memory_bytes": peak} | latency._asdict()
+
+
+def draw_images(batch: int, device: torch.device) -> torch.Tensor:
+    """(batch, 3, 32, 32) noise."""
+    generator = torch.Generator().manual_seed(batch)
+    return torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device)
+
+
+def _use_exact_fp32() -> None:
+    """Keep a GPU from rounding to TF32, so that fp32 is what it says."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _keep_memory() -> None:
+    """Let the C library keep what is freed for the next layer, as a process that serves does.
+
+    Else glibc gives it back and takes it again in every run or not, as the heap happens to lie:
+    times of the same network differ by a factor of three. Elsewhere nothing is changed.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_TRIM_THRESHOLD, 2**30)
+        any(library.mallopt(M_MMAP_THRESHOLD, size) for size in (2**30, 2**25))  # 1: accepted
+
+
+def _return_free_memory() -> None:
+    """Give what loading and earlier batches left behind back, where the C library can (glibc)."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,101 @@
+"""The figure: latency against compression by way, a row per architecture, a column per batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from rps_bench.reports.figures.accuracy import AT_EDGE
+from rps_bench.reports.figures.axes import COMPRESSION, choose_ticks, set_x_axis
+from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
+from rps_bench.reports.figures.layout import Margins, Page
+from rps_bench.reports.styles import ARCH_TITLES, method_style
+from rps_bench.reports.words import count_of, format_number
+
+CELL_WIDTH, CELL_HEIGHT = 4.2, 2.7  # inches
+LINES: dict[str, Any] = {
+    "recover_once": "-", "recover_by_layer": (0, (3, 1)), "pruned_dense": "--",
+    "pruned_csr": (0, (1, 1)), "small": ":",
+}  # fmt: skip
+TITLES = {
+    "recover_once": "recovered once", "recover_by_layer": "recovered by layer",
+    "pruned_dense": "with zeros", "pruned_csr": "sparse (CSR)",
+}  # fmt: skip
+# The dense network under other names: hollow and large, so that all of them can be seen.
+AS_DENSE = {"recover_once": 8.0, "pruned_dense": 5.0}
+
+
+def draw_inference(table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
+    """Return the figure of a table of `measure_inference`; needs `figure_style` in force."""
+    rows = list(dict.fromkeys(zip(table["arch"], table["device"], strict=True)))
+    batches = sorted(table["batch"].unique())
+    page = Page(
+        CELL_WIDTH,
+        [CELL_HEIGHT] * len(rows),
+        [
+            "median of the runs, bars: quartiles; hollow marks: the dense network itself, its"
+            " weights recovered once or partly zero; small: narrowed to stable_rps's file",
+            *small_print,
+        ],
+        num_columns=len(batches),
+        title="Time of a batch at inference, by compression and way of running",
+        margins=Margins(left=0.6),
+    )
+    columns = []
+    for row, (arch, device) in enumerate(rows):
+        for column, batch in enumerate(batches):
+            axes, right = page.add_axes(row, column)
+            shown = (table["arch"] == arch) & (table["device"] == device)
+            own = table[shown & (table["batch"] == batch)]
+            columns.append(LabelColumn(axes, list(_draw_ways(axes, own)), right))
+            where = ", ".join([ARCH_TITLES.get(arch, arch), *([device] if device != "cpu" else [])])
+            axes.set_title(f"{where}, {count_of(batch, 'image')}")
+    draw_labels(columns, SMALL_STYLE)
+    return page.figure
+
+
+def _draw_ways(axes: Axes, own: pd.DataFrame) -> Iterator[CurveLabel]:
+    """Draw a curve per way and method, dense as a level; set the axes; yield the labels."""
+    groups = own.sort_values("compression").groupby(["way", "method"], sort=False)
+    for (way, method), points in groups:
+        colour, last = method_style(str(method)).colour, points.iloc[-1]
+        if way == "dense":
+            axes.axhline(last["median_ms"], color=colour, linewidth=0.9, zorder=1)
+            yield CurveLabel("dense", colour, AT_EDGE, last["median_ms"])
+            continue
+        _draw_way(axes, str(way), str(method), points)
+        name = f"{method}, {TITLES[way]}" if way in TITLES else str(method)
+        yield CurveLabel(name, colour, last["compression"], last["median_ms"])
+    axes.set_yscale("log")
+    low, high = own["low_ms"].min() / 1.25, own["high_ms"].max() * 1.25
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(FixedLocator(choose_ticks(low, high)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("Milliseconds")
+    set_x_axis(axes, own["compression"], COMPRESSION)
+
+
+def _draw_way(axes: Axes, way: str, method: str, points: pd.DataFrame) -> None:
+    style = method_style(method)
+    is_hollow = way in AS_DENSE
+    median = points["median_ms"]
+    axes.errorbar(
+        points["compression"],
+        median,
+        yerr=[median - points["low_ms"], points["high_ms"] - median],
+        color=style.colour,
+        linestyle=LINES[way],
+        linewidth=1.0,
+        elinewidth=0.8,
+        marker=style.marker,
+        markersize=AS_DENSE.get(way, 4.0),
+        markerfacecolor="none" if is_hollow else style.colour,
+        markeredgecolor=style.colour if is_hollow else "white",
+        markeredgewidth=0.9 if is_hollow else 0.4,
+        label=f"{way} {method}",
+    )

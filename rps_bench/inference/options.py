@@ -1,0 +1,81 @@
+"""What to measure: the words of the command line as checked values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rps_bench import checks
+from rps_bench.errors import UserError
+from rps_bench.models import ARCHITECTURES
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which networks, compressions and batches, and how they are timed.
+
+    Attributes:
+        arch: Names of architectures.
+        compression: Compressions of the compressible weights; dense is measured once.
+        batch: Images of a batch.
+        threads: Threads of the CPU.
+        seconds: How long each batch is timed (five runs at least).
+        width: Channels of the first convolution; None for the architecture's own.
+        results_dir: Where `inference.csv`, `inference.json` and `plots/` go.
+    """
+
+    arch: tuple[str, ...] = ("resnet20", "vgg11")
+    compression: tuple[float, ...] = (1.0, 10.0, 100.0)
+    batch: tuple[int, ...] = (1, 128)
+    threads: int = 1
+    seconds: float = 1.0
+    width: int | None = None
+    results_dir: Path = Path("results")
+
+    def __post_init__(self) -> None:
+        checks.each("arch", self.arch, lambda key, name: checks.choice(key, name, ARCHITECTURES))
+        checks.each("compression", self.compression, lambda _, c: checks.compression_ratio(c))
+        checks.each("batch", self.batch, lambda key, size: checks.whole_number(key, size, 1))
+        checks.whole_number("threads", self.threads, 1)
+        checks.positive_number("seconds", self.seconds)
+        if self.width is not None:
+            checks.whole_number("width", self.width, 1)
+
+
+LISTS = ("arch", "compression", "batch")
+
+
+def read_options(words: Sequence[str]) -> Options:
+    """Return the options of `key=value` words; lists are written 1,10,100.
+
+    Raises:
+        UserError: An unknown key, or a value out of its range.
+    """
+    names = [field.name for field in fields(Options)]
+    values: dict[str, Any] = {}
+    for word in words:
+        key, is_pair, text = word.partition("=")
+        if not is_pair or key not in names:
+            allowed = ", ".join(f"{name}=..." for name in names)
+            raise UserError(f"unknown option {word}; allowed: {allowed}")
+        values[key] = _read_value(key, text)
+    return Options(**values)
+
+
+def _read_value(key: str, text: str) -> Any:
+    if key == "results_dir":
+        return Path(checks.text(key, text))
+    if key in LISTS:
+        # Each value once: a cell is measured once.
+        return tuple(dict.fromkeys(_read_number(part.strip()) for part in text.split(",")))
+    return _read_number(text)
+
+
+def _read_number(text: str) -> int | float | str:
+    """Return a number, or the text itself, which the checks refuse by name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
