@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
-  wandb-sync studies notebooks bench bench-sweep bench-reports clean
+  wandb-sync studies inference notebooks bench bench-sweep bench-reports clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ wandb-sync: $(STAMP) ## send all offline W&B runs of results/ (RESULTS=folder fo
 
 studies: $(STAMP) ## check the theory by running it: results/studies (an hour; one: STUDY=load)
 	$(BIN)/python -m rps_bench.studies $(STUDY)
+
+inference: $(STAMP) ## time compressed models at inference: results/inference.csv (minutes, machine at rest)
+	$(BIN)/python -m rps_bench.inference results_dir=$(RESULTS)
 
 notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 	$(BIN)/python scripts/execute_notebooks.py

@@ -13,6 +13,7 @@ from rich.table import Table
 from rps_bench.command_line import parse_words
 from rps_bench.config import RunConfig
 from rps_bench.console import say, show_table
+from rps_bench.done import find_done
 from rps_bench.errors import UserError
 from rps_bench.jobs import show_error
 from rps_bench.locks import find_begun_runs
@@ -20,7 +21,7 @@ from rps_bench.records.schema import FINISHED, Record
 from rps_bench.records.store import find_record, read_records
 from rps_bench.sweep import plan_runs
 
-TO_DO = ("new", "begun", "failed before")
+TO_DO = ("new", "begun", "failed before", "without its file")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -62,18 +63,21 @@ def show_plan(configs: Sequence[RunConfig]) -> None:
 
 
 def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
-    """``completed``, ``diverged``, ``in progress``, ``failed before``, ``begun`` or ``new``.
+    """Return ``completed``, ``diverged``, ``in progress`` or one of `TO_DO`.
 
     Args:
         config: The run.
         begun: Run ids with work that has not ended, and whether a process is at it.
     """
-    record = find_record(*config.record_place)
-    if record is not None and record["status"] in FINISHED:
-        return str(record["status"])
+    done = find_done(config)
+    if done is not None:
+        return str(done["status"])
     if config.run_id in begun:
         return "in progress" if begun[config.run_id] else "begun"
-    return "new" if record is None else "failed before"
+    record = find_record(*config.record_place)
+    if record is None:
+        return "new"
+    return "without its file" if record["status"] in FINISHED else "failed before"
 
 
 def estimate_seconds(config: RunConfig, records: Sequence[Record]) -> float | None:

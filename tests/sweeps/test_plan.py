@@ -76,6 +76,18 @@ def test_a_failed_run_is_to_do_again(planned: Callable[..., str], tmp_path: Path
     assert "4 to do, time unknown: no earlier records to estimate from" in text
 
 
+def test_a_recorded_run_whose_file_is_wanted_is_to_do(
+    planned: Callable[..., str], command: Command
+) -> None:
+    assert command(*ALONE) == 0
+    assert set(states(planned(*ALONE)).values()) == {"completed"}
+    text = planned(*ALONE, "keep_model=true")
+    assert set(states(text).values()) == {"without its file"}
+    assert "1 to do" in text
+    assert command(*ALONE, "keep_model=true") == 0
+    assert set(states(planned(*ALONE, "keep_model=true")).values()) == {"completed"}
+
+
 def fake(method: str, compression: float, seconds: float, epochs: int, **cost: Any) -> Any:
     return {
         "config": {
