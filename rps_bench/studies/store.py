@@ -64,7 +64,9 @@ def read_study_files(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, A
 
 def describe_origin(description: dict[str, Any]) -> Sequence[str]:
     """Return the small print: options, then hardware and date."""
-    options = "; ".join(f"{key} {_list(value)}" for key, value in description["options"].items())
+    options = "; ".join(
+        f"{key} {_list(value)}" for key, value in description["options"].items() if value != []
+    )
     origin = description["provenance"]
     cpu = f"{origin['cpu_model'] or 'unknown processor'} ({origin['num_threads']} threads)"
     return [options, f"{cpu}, torch {origin['versions']['torch']}; {origin['started_at'][:10]}"]
