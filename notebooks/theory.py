@@ -99,11 +99,12 @@ display(table.pivot_table(index=["method", "scaling"], columns="init_std", value
 
 # %% [markdown]
 # **What came.** The rows of gram and squared_mean are flat: stable_rps 35.9 to 36.5% and 36.5 to
-# 37.6%, roast 37.1 to 38.4% and 37.6 to 38.9%, from 0.001 to 1 (0.01 and 0.04 agree bit for bit: their
-# ratio is a power of two). Without scaling 0.001 stays at chance (10%) and 0.01 near it (20 and 17%), as
-# expected. Not as expected, init std 1 is not the good place: it trains slowly (28 and 29%), 0.04 as
-# well as with gram, and 0.1 better than anything scaled (41.5 and 45.1%). In 200 steps the larger step
-# wins as long as it is stable; gram gives the dense model's step, not the largest one. One seed.
+# 37.6%, roast 37.1 to 38.4% and 37.6 to 38.9%, from 0.001 to 1 (0.01 and 0.04 agree bit for bit:
+# their ratio is a power of two). Without scaling 0.001 stays at chance (10%) and 0.01 near it (20
+# and 17%), as expected. Not as expected, init std 1 is not the good place: it trains slowly (28
+# and 29%), 0.04 as well as with gram, and 0.1 better than anything scaled (41.5 and 45.1%). In 200
+# steps the larger step wins as long as it is stable; gram gives the dense model's step, not the
+# largest one. One seed.
 
 # %% [markdown]
 # ## Does a model compressed 1x train as the dense one does? (`continuity`)

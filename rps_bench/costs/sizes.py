@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files import to_bytes
+from rps_bench.methods.files import FORMAT, to_bytes
 from rps_bench.methods.layout import count_parameters, flatten_weights, layer_sizes
 
 
@@ -16,7 +16,8 @@ def measure_sizes(
     """The ``size`` block of a record.
 
     ``dense_total`` and ``stored_total`` count all parameters, biases and BatchNorm included;
-    ``stored_bytes`` is the length of the compressed file with these facts in its header.
+    ``stored_bytes`` is the length of the compressed file with these facts in its header, and
+    ``file_format`` its format: sizes of different ones do not compare.
     """
     dense_total = count_parameters(dense)
     stored_total = count_parameters(compressed)
@@ -27,6 +28,7 @@ def measure_sizes(
         "stored_total": stored_total,
         "true_compression": dense_total / stored_total,
         "stored_bytes": len(to_bytes(compressed, facts=facts)),
+        "file_format": FORMAT,
     }
 
 

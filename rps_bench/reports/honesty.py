@@ -16,6 +16,9 @@ from rps_bench.reports.words import count_of
 
 NUM_NAMED = 3  # runs, or values, that a text names; `run_ids` has all runs
 
+BYTES_DO_NOT_COMPARE = "bytes do not compare, formats of the compressed files differ"
+UNSTATED_FORMAT = "an earlier one"
+
 _CODE = {"git_commit": "commit", "package_version": "rps_bench", "versions.torch": "torch"}
 _COMMIT_LENGTH = 8
 _OTHER_VERSION = "schema_version is"  # how the reason of such a problem starts
@@ -27,7 +30,7 @@ class Finding:
 
     Attributes:
         kind: `broken_file`, `schema_version`, `duplicate`, `mixed_recipes`, `unstated_option`,
-            `partial_dataset`, `dirty_tree`, `mixed_code` or `mixed_hardware`.
+            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_hardware` or `mixed_files`.
         text: One line that says what is wrong, where, in how many runs, and names the first few.
         run_ids: All runs concerned; for a file that could not be read its name without ending.
     """
@@ -54,6 +57,7 @@ def find_faults(study: Study) -> tuple[Finding, ...]:
         *_dirty_trees(outcomes),
         *_mixed_code(outcomes),
         *_mixed_hardware(outcomes),
+        *_mixed_files(outcomes),
     )
 
 
@@ -156,6 +160,21 @@ def _mixed_hardware(runs: pd.DataFrame) -> Iterator[Finding]:
         if group.nunique() > 1:
             text = f"{_where(key)}: times do not compare, hardware differs: {_tally(group, '; ')}"
             yield Finding("mixed_hardware", text, _unique(runs.loc[group.index, "run_id"]))
+
+
+def _mixed_files(runs: pd.DataFrame) -> Iterator[Finding]:
+    for key, group in runs.groupby(EXPERIMENT_KEYS, dropna=False):
+        formats = name_file_formats(group)
+        if formats.nunique() > 1:
+            text = f"{_where(key)}: {BYTES_DO_NOT_COMPARE}: {_tally(formats, '; ')}"
+            yield Finding("mixed_files", text, _unique(group["run_id"]))
+
+
+def name_file_formats(runs: pd.DataFrame) -> "pd.Series[str]":
+    """Return the format of the compressed file whose bytes each run states."""
+    if "file_format" not in runs:
+        return pd.Series(UNSTATED_FORMAT, index=runs.index, dtype="str")
+    return runs["file_format"].fillna(UNSTATED_FORMAT)
 
 
 def _describe_hardware(runs: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ from torch import nn
 from rps_bench.costs.sizes import layer_densities, measure_sizes
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files import FORMAT
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.positions import encode_positions
 from rps_bench.methods.weight_map import SelectionMap
@@ -44,6 +45,7 @@ def test_a_method_stores_floor_n_over_c_numbers_and_the_rest(
         "dense_total": TOTAL,
         "stored_total": m + REST,
         "true_compression": TOTAL / (m + REST),
+        "file_format": FORMAT,
     }
     assert size["true_compression"] <= compression * 1.001 + 1e-9
     assert isinstance(stored_bytes, int)

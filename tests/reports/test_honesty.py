@@ -184,6 +184,25 @@ def test_different_hardware_within_an_experiment(
     assert "Test CPU (2 CPUs) (1 run)" in finding.text
 
 
+def test_different_formats_of_the_compressed_file(find_in: FindIn, make_record: MakeRecord) -> None:
+    records = [make_record(seed=seed) for seed in range(3)]
+    for record in records[1:]:
+        record["size"]["file_format"] = "format-2"
+    (finding,) = find_in(*records)
+    assert (finding.kind, len(finding.run_ids)) == ("mixed_files", 3)
+    assert "bytes do not compare" in finding.text
+    assert "format-2 (2 runs); an earlier one (1 run)" in finding.text
+
+
+def test_one_format_of_the_compressed_file_is_no_fault(
+    find_in: FindIn, make_record: MakeRecord
+) -> None:
+    records = [make_record(seed=seed) for seed in range(2)]
+    for record in records:
+        record["size"]["file_format"] = "format-2"
+    assert not find_in(*records)
+
+
 def test_a_gpu_that_was_not_used_makes_no_difference(
     find_in: FindIn, make_record: MakeRecord
 ) -> None:

@@ -39,16 +39,17 @@ class Abscissa(NamedTuple):
 COMPRESSION = Abscissa(
     "compression", None, "", "Compression of the compressible weights", format_ratio
 )
+BYTES = Abscissa(
+    "stored_bytes", None, "-bytes",
+    "Size of the compressed file (smaller is better, to the right)", format_bytes, True,
+)  # fmt: skip
 ABSCISSAS = (
     COMPRESSION,
     Abscissa(
         "true_compression", "compression", "-true-compression",
         "True compression (all parameters of the dense model / all stored)", format_ratio,
     ),
-    Abscissa(
-        "stored_bytes", None, "-bytes",
-        "Size of the compressed file (smaller is better, to the right)", format_bytes, True,
-    ),
+    BYTES,
     Abscissa(
         "effective_macs", "macs", "-macs",
         "Multiply-adds per image, for pruning of kept weights only"

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 
 from rps_bench.reports.figures.axes import (
     ABSCISSAS,
+    BYTES,
     COMPRESSION,
     LATENCY,
+    Abscissa,
     can_place,
     find_x,
 )
@@ -22,6 +24,7 @@ from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
+from rps_bench.reports.honesty import BYTES_DO_NOT_COMPARE, name_file_formats
 from rps_bench.reports.latency import Measured, add_latency, describe_latency, read_latency
 from rps_bench.reports.reference import published_for, read_published
 from rps_bench.reports.study import Study, read_study
@@ -97,9 +100,15 @@ def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[Plan
 def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
     for abscissa in ABSCISSAS:
         if can_place(panel.points, abscissa):
-            yield _plan(
-                f"pareto-{panel.stem}{abscissa.suffix}", draw_pareto_figure, panel, abscissa
-            )
+            name = f"pareto-{panel.stem}{abscissa.suffix}"
+            yield _plan(name, draw_pareto_figure, panel, abscissa, None, _warn(panel, abscissa))
+
+
+def _warn(panel: Panel, abscissa: Abscissa) -> tuple[str, ...]:
+    """Return what the small print says of places on this axis that do not compare."""
+    if abscissa is BYTES and name_file_formats(panel.runs).nunique() > 1:
+        return (f"careful: {BYTES_DO_NOT_COMPARE}",)
+    return ()
 
 
 def _plan_latency(panel: Panel, measured: Measured | None) -> Iterator[PlannedFigure]:

@@ -8,7 +8,13 @@ import matplotlib as mpl
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports.figures import draw_pareto, plan_figures, rendering, save_figures
+from rps_bench.reports.figures import (
+    draw_pareto,
+    figure_style,
+    plan_figures,
+    rendering,
+    save_figures,
+)
 from rps_bench.reports.reference import REFERENCE_FILE
 from rps_bench.reports.study import Study
 from tests.reports.figures.conftest import make_study
@@ -47,6 +53,20 @@ def test_only_what_the_records_allow(make_record: MakeRecord) -> None:
     assert f"pareto-{STEM}-cost" not in diverged
     assert f"pareto-{STEM}" in diverged
     assert _names(make_study(make_record(status="failed"))) == []
+
+
+@pytest.mark.parametrize("other", ["format-1", "format-2"])
+def test_bytes_of_different_files_carry_a_warning(make_record: MakeRecord, other: str) -> None:
+    records = [make_record(seed=seed) for seed in range(2)]
+    for record, name in zip(records, ("format-2", other), strict=True):
+        record["size"]["file_format"] = name
+    warned = []
+    for name, draw in plan_figures(make_study(*records)):
+        with figure_style():
+            texts = [text.get_text() for text in draw().texts]
+        if any("bytes do not compare" in text for text in texts):
+            warned.append(name)
+    assert warned == ([f"pareto-{STEM}-bytes"] if other == "format-1" else [])
 
 
 @pytest.fixture
