@@ -30,5 +30,5 @@ def available_devices() -> list[str]:
 def free_memory() -> None:
     """Give back what nothing uses any more: a GPU's other processes get what this one kept."""
     gc.collect()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()

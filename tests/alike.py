@@ -5,6 +5,12 @@ from typing import Any
 
 from rps_bench.records import read_records
 
+# Settings of a run that takes a fraction of a second: two steps of 32 images.
+TINY = (
+    "recipe=smoke", "recipe.epochs=1", "recipe.max_steps_per_epoch=2", "recipe.batch_size=32",
+    "arch.width=2", "device=cpu", "precision=fp32",
+)  # fmt: skip
+
 # What no run repeats: when it was, and what the machine did meanwhile.
 NEVER_THE_SAME = {
     "started_at",

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,33 +14,42 @@ from rps_bench.determinism import CUBLAS, repeatable_algorithms
 from rps_bench.methods import METHODS
 from rps_bench.methods.pruning.magnitude import Magnitude
 from rps_bench.records import read_records
-from tests.alike import results_of, without_times
+from rps_bench.reports.__main__ import main as report
+from rps_bench.reports.figures.files import plan_figures
+from rps_bench.reports.figures.rendering import figure_style, save_figure
+from rps_bench.reports.study import read_study
+from tests.alike import TINY, results_of, without_times
 from tests.conftest import Command
 
-TINY = ("recipe=smoke", "recipe.epochs=1", "arch.width=2", "device=cpu", "precision=fp32")
 OTHERS = ",".join(name for name in METHODS if name != "dense")
 EVERY_METHOD = (
     "-m", *TINY, "threads=1", f"method=dense,{OTHERS}", "compression=1,2", "keep_model=true",
     f"exclude=[{{compression: 1, method: [{OTHERS}]}}]",
 )  # fmt: skip
 
-# Runs a module's door with every global generator in a state of its own.
-POISONED = """
-import random, runpy, sys
+# Before anything else, puts every global generator into a state of its own.
+POISON = """
+import random, sys
 import numpy, torch
-number, module = int(sys.argv[1]), sys.argv[2]
+number = int(sys.argv.pop(1))
 random.seed(number), numpy.random.seed(number), torch.manual_seed(number)
-sys.argv[:3] = [module]
-runpy.run_module(module, run_name="__main__")
+"""
+RUN = f"""{POISON}
+from rps_bench.__main__ import main
+main()
+"""
+REPORT = f"""{POISON}
+from tests.test_determinism import write_report
+write_report()
 """
 
 
-def run_poisoned(number: int, folder: Path, module: str, *words: str) -> None:
-    """Run ``python -m MODULE WORDS`` in a folder with other hashes and other random numbers."""
-    environment = {**os.environ, "PYTHONHASHSEED": str(number), "XDG_CACHE_HOME": str(folder)}
+def run_python(number: int, folder: Path, program: str, *words: str) -> None:
+    """Run a program in a folder with hashes and global random numbers of this number."""
+    environment = {**os.environ, "PYTHONHASHSEED": str(number), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
     subprocess.run(
-        [sys.executable, "-c", POISONED, str(number), module, *words],
+        [sys.executable, "-c", program, str(number), *words],
         check=True,
         cwd=folder,
         env=environment,
@@ -53,55 +61,50 @@ def run_poisoned(number: int, folder: Path, module: str, *words: str) -> None:
 def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of every method in a process whose global generators are poisoned."""
     folder = tmp_path_factory.mktemp("poisoned")
-    run_poisoned(1, folder, "rps_bench", *EVERY_METHOD)
+    run_python(1, folder, RUN, *EVERY_METHOD)
     return folder / "results"
 
 
-def test_no_method_knows_global_generators_or_hashes(
-    poisoned: Path, command: Command, tmp_path: Path
-) -> None:
-    torch.manual_seed(2)
-    assert command(*EVERY_METHOD) == 0
-    first, second = results_of(poisoned), results_of(tmp_path / "results")
-    assert len(first) == len(METHODS)
-    assert first.keys() == second.keys()
-    for run_id, (record, model) in first.items():
-        assert record == second[run_id][0], run_id
-        assert model == second[run_id][1], run_id
-
-
-def test_processes_side_by_side_give_the_same(
+def test_no_method_knows_global_generators_hashes_or_neighbours(
     poisoned: Path, command: Command, tmp_path: Path
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
-    words = (*EVERY_METHOD[:-3], "method=stable_rps,snip,ltr", "compression=2", "keep_model=true")
-    processes = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2", "threads=1")
-    assert command("-m", *processes, *words[1:]) == 0
+    processes = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2")
+    assert command(*EVERY_METHOD, *processes) == 0
     alone, beside = results_of(poisoned), results_of(tmp_path / "results")
-    assert len(beside) == 3
-    for run_id, result in beside.items():
-        assert result == alone[run_id], run_id
+    assert len(alone) == len(METHODS)
+    assert alone.keys() == beside.keys()
+    for run_id, (record, model) in alone.items():
+        assert record == beside[run_id][0], run_id
+        assert model == beside[run_id][1], run_id
 
 
-def test_reports_of_the_same_records_are_the_same_files(poisoned: Path, tmp_path: Path) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for number, folder in enumerate(folders, 1):
-        records = folder / "results" / "records"
-        shutil.copytree(poisoned / "records", records)
-        run_poisoned(number, folder, "rps_bench.reports")
+def write_report() -> None:
+    """Write everything about ``results`` but most of the figures, which take long."""
+    assert report(["results", "--only", "table", "claims", "html"]) == 0
+    with figure_style():
+        planned = next(plan_figures(read_study("results")))
+        save_figure(planned.draw(), Path("results"), "drawn")
+
+
+def test_reports_of_the_same_records_are_the_same_files(
+    poisoned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "here", tmp_path / "there"]
+    for folder in folders:
+        shutil.copytree(poisoned / "records", folder / "results" / "records")
+    monkeypatch.chdir(folders[0])
+    write_report()
+    run_python(2, folders[1], REPORT)
     first, second = (
-        {path.relative_to(folder): path.read_bytes() for path in written(folder)}
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
         for folder in folders
     )
-    names = {path.name for path in first}
-    assert {"table.csv", "summary.csv", "claims.csv", "report.html"} <= names
-    assert {path.suffix for path in first} >= {".png", ".svg", ".pdf", ".parquet"}
+    names = {Path(path).name for path in first}
+    assert {"table.csv", "table.parquet", "summary.csv", "claims.csv", "report.html"} <= names
+    assert {"drawn.png", "drawn.svg", "drawn.pdf"} <= names
     assert first.keys() == second.keys()
     assert [path for path in first if first[path] != second[path]] == []
-
-
-def written(folder: Path) -> Iterator[Path]:
-    return (path for path in (folder / "results").rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("before", [None, ":16:8", ":32:1"])

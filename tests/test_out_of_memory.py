@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 
 from rps_bench.records import read_records
-from tests.alike import without_times
+from tests.alike import TINY, without_times
+from tests.conftest import Command
 
-TINY = ["recipe=smoke", "recipe.epochs=1", "arch.width=2", "device=cpu", "precision=fp32"]
-ORDINARY = [*TINY, "method=stable_rps", "results_dir=results"]
-WHOLE_BATCH = [*TINY, "method=mag", "recipe.batch_size=1437", "results_dir=results"]
-DIVERGING = [*TINY, "recipe.lr=1e30", "results_dir=results"]
+ORDINARY = (*TINY, "method=stable_rps")
+DIVERGING = (*ORDINARY, "recipe.lr=1e30")
+WHOLE_BATCH = (*TINY, "method=mag", "recipe.batch_size=1437")
 
 # Does one command after another, each with its limit in MB above what the process has; 0 is none.
 LIMITED = """
@@ -34,7 +35,9 @@ for megabytes, words in json.loads(sys.argv[1]):
 """
 
 
-def run_limited(folder: Path, *commands: tuple[int, list[str]]) -> subprocess.CompletedProcess[str]:
+def run_limited(
+    folder: Path, *commands: tuple[int, tuple[str, ...]]
+) -> subprocess.CompletedProcess[str]:
     """Run commands in one process, each under its limit."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     return subprocess.run(
@@ -47,44 +50,31 @@ def run_limited(folder: Path, *commands: tuple[int, list[str]]) -> subprocess.Co
     )
 
 
-def records_by_method(folder: Path) -> dict[str, dict[str, Any]]:
-    records, _ = read_records(folder)
-    return {record["config"]["method"]: record for record in records}
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The record of an ordinary run in a process that did nothing before."""
-    folder = tmp_path_factory.mktemp("fresh")
-    run_limited(folder, (0, ORDINARY))
-    (record,) = read_records(folder / "results")[0]
-    return record
+def records_by_status(folder: Path) -> dict[str, dict[str, Any]]:
+    records, _ = read_records(folder / "results")
+    return {record["status"]: record for record in records}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_out_of_memory_is_recorded_and_leaves_the_next_run_alone(
-    fresh: dict[str, Any], tmp_path: Path
+def test_out_of_memory_and_divergence_leave_the_next_run_alone(
+    tmp_path: Path, command: Command
 ) -> None:
-    done = run_limited(tmp_path, (100, WHOLE_BATCH), (0, ORDINARY))
-    assert done.stdout.count("status 1") == 1
-    assert done.stdout.count("status 0") == 1
+    done = run_limited(tmp_path, (100, WHOLE_BATCH), (0, DIVERGING), (0, ORDINARY))
+    assert re.findall("status .", done.stdout) == ["status 1", "status 0", "status 0"]
     assert done.stderr == ""
-    records = records_by_method(tmp_path / "results")
-    failed = records["mag"]
-    assert failed["status"] == "failed"
+    first = records_by_status(tmp_path)
+    assert first.keys() == {"failed", "diverged", "completed"}
+    failed = first["failed"]
     assert failed["reason"].startswith("out of memory: ")
     assert failed["reason"].endswith("; a smaller recipe.batch_size than 1437 takes less")
     assert f"failed: {failed['run_id']}  {failed['reason']}" in done.stdout
-    assert without_times(records["stable_rps"]) == without_times(fresh)
 
-    again = run_limited(tmp_path, (0, WHOLE_BATCH))
-    assert "status 0" in again.stdout
-    assert records_by_method(tmp_path / "results")["mag"]["status"] == "completed"
-
-
-def test_a_diverged_run_leaves_the_next_run_alone(fresh: dict[str, Any], tmp_path: Path) -> None:
-    run_limited(tmp_path, (0, DIVERGING), (0, ORDINARY))
+    # The ordinary run without all that, and what failed with all the memory that it wants.
+    assert command(*ORDINARY, "results_dir=alone") == 0
+    assert command(*WHOLE_BATCH) == 0
+    ((alone,), _) = read_records(tmp_path / "alone")
+    assert without_times(first["completed"]) == without_times(alone)
     records, _ = read_records(tmp_path / "results")
-    by_status = {record["status"]: record for record in records}
-    assert by_status.keys() == {"diverged", "completed"}
-    assert without_times(by_status["completed"]) == without_times(fresh)
+    outcomes = {record["run_id"]: record["status"] for record in records}
+    assert len(outcomes) == 3
+    assert outcomes[failed["run_id"]] == "completed"

@@ -51,12 +51,12 @@ def config(words: str = "") -> RunConfig:
 )
 def test_out_of_memory(error: Exception, what: str) -> None:
     assert explain_failure(error, config()) == (
-        f"out of memory: {what}; a smaller recipe.batch_size than 128 takes less"
+        f"out of memory: {what}; a smaller recipe.batch_size than 64 takes less"
     )
 
 
 def test_numpys_own_error_is_known() -> None:
-    with pytest.raises(ExplainedError, match=r"out of memory: [78.]+ EiB more could not be had"):
+    with pytest.raises(ExplainedError, match=r"out of memory: 8[.]00 EiB more could not be had"):
         allocate_with_numpy()
 
 
@@ -69,7 +69,7 @@ def test_several_runs_on_a_gpu_are_a_cause() -> None:
     reason = explain_failure(torch.OutOfMemoryError(CUDA), config("gpus=[0] runs_per_gpu=3"))
     assert reason is not None
     assert reason.endswith(
-        "a smaller recipe.batch_size than 128 or a smaller runs_per_gpu than 3 takes less"
+        "a smaller recipe.batch_size than 64 or a smaller runs_per_gpu than 3 takes less"
     )
 
 

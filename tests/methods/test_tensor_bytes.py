@@ -26,7 +26,3 @@ def test_any_reader_of_the_format_reads_it(tmp_path: Path) -> None:
     path.write_bytes(content)
     with safe_open(path, framework="pt") as file:
         assert file.metadata() == TEXTS
-
-
-def test_no_tensors_and_no_texts() -> None:
-    assert load(to_safetensors({}, {})) == {}

@@ -19,7 +19,7 @@ def keep_highest(scores: torch.Tensor, num_kept: int) -> torch.Tensor:
     assert not torch.isnan(scores).any()
     if num_kept == 0:
         return torch.empty(0, dtype=torch.int64, device=scores.device)
-    # Not kthvalue: on a GPU its positions are not repeatable, so deterministic=true forbids it.
+    # Not kthvalue, which deterministic=true forbids on a GPU in some versions of PyTorch.
     threshold = scores.topk(num_kept, sorted=False).values.min()
     kept = scores > threshold
     ties = (scores == threshold).nonzero().view(-1)
