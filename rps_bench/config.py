@@ -34,6 +34,7 @@ class RunConfig:
         device: auto, cpu, cuda or cuda:N.
         data_root: Folder of the image files, None for the user's cache folder.
         results_dir: Where the record goes.
+        deterministic: Whether only algorithms that give the same bits every time may run.
         threads: Of this process, None for what its launcher leaves it.
         gpus: GPUs to divide runs over, empty: ``device`` alone says where.
         runs_per_gpu: Runs at once on each of ``gpus``.
@@ -63,6 +64,7 @@ class RunConfig:
     storage: str
     keep_model: bool
     keep_checkpoints: bool
+    deterministic: bool
     threads: int | None
     gpus: tuple[int, ...]
     runs_per_gpu: int

@@ -1,4 +1,6 @@
-"""Which device a run uses."""
+"""Which device a run uses, and memory that a run leaves."""
+
+import gc
 
 import torch
 
@@ -23,3 +25,10 @@ def resolve_device(name: str) -> torch.device:
 def available_devices() -> list[str]:
     """Names of the devices of this machine, the CPU first."""
     return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+
+
+def free_memory() -> None:
+    """Give back what nothing uses any more: a GPU's other processes get what this one kept."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -15,9 +15,11 @@ from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
+from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
-from rps_bench.errors import InapplicableError, UserError
+from rps_bench.errors import ExplainedError, InapplicableError, UserError, describe_failure
 from rps_bench.locks import InUseError
+from rps_bench.reasons import explained_failures
 from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
@@ -54,6 +56,11 @@ def work_through(configs: Sequence[RunConfig]) -> None:
 
 def _try(config: RunConfig) -> bool:
     """Do one run unless it is done; False where another process is at it."""
+    with repeatable_algorithms(config.deterministic):
+        return _try_once(config)
+
+
+def _try_once(config: RunConfig) -> bool:
     if find_done(config) is not None:
         return True
     if config.storage != EXACT:
@@ -62,13 +69,13 @@ def _try(config: RunConfig) -> bool:
             return False
         if find_done(trained) is None:  # its reason was shown
             return True
-    from rps_bench.run import record_failure
-
+    failure: str | None = None
     try:
         with (
             _resources(config) as placed,
             RunProgress(placed.run_id, placed.recipe.epochs) as progress,
             build_tracker(**placed.tracking) as tracker,
+            explained_failures(placed),
         ):
             record = _do(placed, progress, tracker)
         say(describe(record))
@@ -77,9 +84,21 @@ def _try(config: RunConfig) -> bool:
     except UserError as error:  # for example missing images: the other runs go on
         show_error(error)
     except Exception as error:
-        traceback.print_exc()
-        record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
+        if not isinstance(error, ExplainedError):
+            traceback.print_exc()
+        failure = describe_failure(error)
+    if failure is not None:  # out here nothing holds on to the run's memory any more
+        _record_failure(config, failure)
     return True
+
+
+def _record_failure(config: RunConfig, reason: str) -> None:
+    from rps_bench.devices import free_memory
+    from rps_bench.run import record_failure
+
+    free_memory()
+    record_failure(config, reason)
+    say(f"failed: {config.run_id}  {reason}")
 
 
 def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:

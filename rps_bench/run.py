@@ -22,6 +22,7 @@ from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
 from rps_bench.models import build_model
+from rps_bench.reasons import explain_divergence
 from rps_bench.records import (
     SCHEMA_VERSION,
     Record,
@@ -85,7 +86,7 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
             "schema_version": SCHEMA_VERSION,
             "run_id": config.run_id,
             "status": "diverged" if chain.divergence else "completed",
-            "reason": chain.divergence,
+            "reason": chain.divergence and explain_divergence(chain.divergence, config),
             "config": described,
             **_measure(chain, model, dataset, config),
             "provenance": provenance,

@@ -41,6 +41,7 @@ def test_golden_ids(words: str) -> None:
         "dataset.imbalance=null",
         "keep_checkpoints=false",
         "keep_model=true",
+        "deterministic=true",
         "storage=exact",
     ],
 )

@@ -8,7 +8,10 @@ import torch
 from rps_bench.methods import METHODS, build_method
 from rps_bench.models import build_model
 from rps_bench.records import read_records
+from tests.alike import results_of, without_times
 from tests.conftest import Command
+
+TINY = ("recipe=smoke", "arch.width=4", "device=cuda", "precision=fp32")
 
 pytestmark = [
     pytest.mark.gpu,
@@ -42,3 +45,35 @@ def test_a_smoke_run(name: str, command: Command, tmp_path: Path) -> None:
     assert record["status"] == "completed"
     assert record["config"]["device"] == "cuda:0"
     assert record["provenance"]["gpu_name"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+def test_deterministic_runs_are_the_same_to_the_last_bit(
+    arch: str, name: str, command: Command, tmp_path: Path
+) -> None:
+    words = (*TINY, f"arch={arch}", f"method={name}", "deterministic=true", "keep_model=true")
+    compression = () if name == "dense" else ("compression=2",)
+    for folder in ("a", "b"):
+        assert command(*words, *compression, f"results_dir={folder}") == 0
+    first, second = (results_of(tmp_path / folder) for folder in ("a", "b"))
+    assert first == second
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_out_of_memory_leaves_the_next_run_alone(command: Command, tmp_path: Path) -> None:
+    ordinary = (*TINY, "method=mag", "deterministic=true")
+    assert command(*ordinary, "results_dir=fresh") == 0
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2e8) / total)
+    try:
+        assert command(*TINY, "method=rand", "arch.width=64", "recipe.batch_size=1437") == 1
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    ((failed,), _) = read_records(tmp_path / "results")
+    assert failed["reason"].startswith("out of memory: ")
+    assert "recipe.batch_size than 1437" in failed["reason"]
+    assert command(*ordinary, "results_dir=after") == 0
+    ((fresh,), _), ((after,), _) = (read_records(tmp_path / name) for name in ("fresh", "after"))
+    assert without_times(fresh) == without_times(after)

@@ -384,7 +384,8 @@ def test_divergence_of_the_first_level_is_recorded_for_every_compression(
         10: N // 10,
     }
     reason = records[1]["reason"]
-    assert reason == "training loss not finite by step 3, epoch 1"
+    cause = "usual cause: the learning rate, recipe.lr=1e+30"
+    assert reason == f"training loss not finite by step 3, epoch 1; {cause}"
     assert records[10]["reason"] == f"level 0 of 4: {reason}"
     assert records[3.16]["reason"] == f"level 0 of 2: {reason}"
     for record in records.values():
@@ -411,7 +412,7 @@ def test_divergence_of_a_later_level_spares_the_compressions_before_it(
         record = records[compression]
         assert record["status"] == "diverged"
         reason = f"level 2 of {last}: training loss not finite by step 3, epoch 1"
-        assert record["reason"] == reason
+        assert record["reason"].startswith(f"{reason}; usual cause: ")
         assert record["size"]["stored_weights"] == N // compression
         assert (record["cost"]["num_levels"], record["cost"]["num_trainings"]) == (2, 3)
         assert [entry["test_accuracy"] is None for entry in record["method_report"]["levels"]] == [

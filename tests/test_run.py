@@ -86,6 +86,7 @@ def test_divergence_is_an_outcome(
     (record,) = records_in(tmp_path / "results")
     assert record["status"] == "diverged"
     assert "not finite" in record["reason"]
+    assert record["reason"].endswith("usual cause: the learning rate, recipe.lr=1e+30")
     assert record["metrics"]["test_accuracy"] is None
     assert "diverged: " in capsys.readouterr().out
     assert command(*TINY, "recipe.lr=1e30") == 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from rps_bench import checks
@@ -28,6 +27,7 @@ from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.methods.sharing.tiles import TiledMap
 from rps_bench.methods.skeleton import pack_skeleton, skeleton_state, unpack_skeleton
 from rps_bench.methods.storage import SCALES, VALUES, decode_values, encode_values
+from rps_bench.methods.tensor_bytes import to_safetensors
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.storages import EXACT

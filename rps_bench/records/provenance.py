@@ -27,7 +27,8 @@ def collect_provenance() -> dict[str, Any]:
     """Return a JSON-ready dict that tells code, versions, hardware and the UTC time of the call.
 
     Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
-    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `gpu_name`. Unknown is None.
+    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `gpu_name`, `deterministic`. Unknown is
+    None.
     """
     commit, is_dirty = _describe_own_checkout()
     return {
@@ -42,6 +43,7 @@ def collect_provenance() -> dict[str, Any]:
         "cpu_count": _count_cpus(),
         "num_threads": _count_threads(),
         "gpu_name": _gpu_name(),
+        "deterministic": _is_deterministic(),
     }
 
 
@@ -122,3 +124,10 @@ def _gpu_name() -> str | None:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _is_deterministic() -> bool:
+    """Return whether PyTorch was held to algorithms that give the same bits every time."""
+    import torch
+
+    return torch.are_deterministic_algorithms_enabled()

@@ -11,7 +11,8 @@ from typing import Any, Self
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_safetensors
-from safetensors.torch import save as to_safetensors
+
+from rps_bench.methods.tensor_bytes import to_safetensors
 
 FORMAT = "rps_bench-state-1"
 MODEL, MOMENTUM = "model/", "momentum/"  # prefixes of the tensors' names in the file

@@ -47,6 +47,7 @@ def test_it_names_no_place() -> None:
     assert set(provenance) == {
         "started_at", "git_commit", "git_dirty", "package_version", "python", "versions",
         "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
+        "deterministic",
     }  # fmt: skip
 
 

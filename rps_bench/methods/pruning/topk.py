@@ -19,8 +19,8 @@ def keep_highest(scores: torch.Tensor, num_kept: int) -> torch.Tensor:
     assert not torch.isnan(scores).any()
     if num_kept == 0:
         return torch.empty(0, dtype=torch.int64, device=scores.device)
-    # The k-th highest is the (n - k + 1)-th lowest.
-    threshold = scores.kthvalue(scores.numel() - num_kept + 1).values
+    # Not kthvalue, which deterministic=true forbids on a GPU in some versions of PyTorch.
+    threshold = scores.topk(num_kept, sorted=False).values.min()
     kept = scores > threshold
     ties = (scores == threshold).nonzero().view(-1)
     kept[ties[: num_kept - int(kept.sum())]] = True

@@ -1,0 +1,43 @@
+"""Algorithms that give the same bits every time, for as long as a run lasts.
+
+On a CPU every run is repeatable with the same number of threads. On a GPU some of PyTorch's
+algorithms add in an order that changes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
+REPEATABLE_WORKSPACES = (":4096:8", ":16:8")  # PyTorch's documentation names these two
+
+
+@contextmanager
+def repeatable_algorithms(is_wanted: bool) -> Iterator[None]:
+    """Let PyTorch use repeatable algorithms only, and whatever it used before afterwards.
+
+    An operation that has none raises a RuntimeError meanwhile. Where they are not wanted,
+    everything stays as it is, and torch is not imported.
+    """
+    if not is_wanted:
+        yield
+        return
+    import torch
+
+    cudnn = torch.backends.cudnn
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    chosen, timed, workspace = cudnn.deterministic, cudnn.benchmark, os.environ.get(CUBLAS)
+    try:
+        torch.use_deterministic_algorithms(True)
+        cudnn.deterministic, cudnn.benchmark = True, False
+        if workspace not in REPEATABLE_WORKSPACES:
+            os.environ[CUBLAS] = REPEATABLE_WORKSPACES[0]
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warns_only)
+        cudnn.deterministic, cudnn.benchmark = chosen, timed
+        if workspace is None:
+            os.environ.pop(CUBLAS, None)
+        else:
+            os.environ[CUBLAS] = workspace

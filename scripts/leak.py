@@ -1,0 +1,80 @@
+"""Whether runs leave memory behind: many tiny runs in one process, also diverged and failed ones.
+
+    python scripts/leak.py [number of runs, default 200]
+
+Prints resident memory as it goes, what it grew by per run after a warm-up (the slope of a straight
+line through all runs after it), and the networks and tensors still alive. Every fifth run diverges
+and every seventh asks for more memory than the process may have.
+"""
+
+import contextlib
+import gc
+import io
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from rps_bench.jobs import work_through
+from rps_bench.methods import METHODS
+from rps_bench.sweep import plan_runs
+
+WARM_UP = 50  # runs: libraries fill caches of their own, one per shape
+SPACE_BYTES = 4 << 30  # of addresses beside those in use: far more than a tiny run takes
+TINY = ["recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32", "compression=null"]
+DIVERGING = ["recipe.lr=1e30"]
+TOO_LARGE = ["arch.width=60000"]  # one of its layers takes 130 GB
+
+
+def main(num_runs: int) -> None:
+    """Do the runs and print what stays."""
+    limit_address_space()
+    memory: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(num_runs):
+            do_run(number, folder)
+            memory.append(resident_megabytes())
+            if number % 20 == 19:
+                alive = f"{count_alive(nn.Module)} networks and layers, {count_alive(torch.Tensor)}"
+                print(f"{number + 1} runs: {memory[-1]:.1f} MB resident, {alive} tensors alive")
+    after = memory[WARM_UP:]
+    if len(after) > 1:
+        slope = np.polyfit(np.arange(len(after)), after, 1)[0]
+        print(f"after {WARM_UP} runs {after[0]:.1f} MB, after {num_runs} {after[-1]:.1f} MB: "
+              f"{1e3 * slope:+.1f} kB per run")  # fmt: skip
+
+
+def do_run(number: int, results_dir: str) -> None:
+    """One run, of a seed that no other has; what it prints is not shown."""
+    method = list(METHODS)[number % len(METHODS)]
+    changes = DIVERGING if number % 5 == 4 else TOO_LARGE if number % 7 == 6 else []
+    words = [*TINY, *changes, f"method={method}", f"seed={number}", f"results_dir={results_dir}"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        work_through(plan_runs(words, is_sweep=False).configs)
+
+
+def limit_address_space() -> None:
+    """Refuse this process what no run here should take, instead of filling the machine."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + SPACE_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def resident_megabytes() -> float:
+    """Main memory that this process holds now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def count_alive(kind: type) -> int:
+    """Objects of a kind that something still refers to."""
+    gc.collect()
+    return sum(issubclass(type(thing), kind) for thing in gc.get_objects())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
