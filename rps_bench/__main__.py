@@ -33,6 +33,9 @@ def main() -> None:
     except UserError as error:
         show_error(error)
         sys.exit(2)
+    except OSError as error:
+        show_error(error)
+        sys.exit(1)
     except KeyboardInterrupt:
         print(
             "rps_bench: interrupted; the same command goes on with what is missing", file=sys.stderr
@@ -45,7 +48,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     plan = plan_runs(overrides, is_sweep)
     for note in plan.notes:
         say(note)
-    pending = []
+    pending, tells_all = [], True
     for run in plan.runs:
         config = run.config
         if find_done(config) is None:
@@ -58,7 +61,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)
-        launch(plan, pending)
+        tells_all = launch(plan, pending)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
         from rps_bench.run import discard_checkpoints
 
@@ -68,7 +71,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     outcomes = find_outcomes(plan.configs)
     if plan.is_sweep:
         show_outcomes(outcomes)
-    return exit_status(outcomes)
+    return exit_status(outcomes, tells_all)
 
 
 def _inform(overrides: list[str]) -> None:

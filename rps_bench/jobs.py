@@ -10,15 +10,17 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import Enum, auto
 
 from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
 from rps_bench.done import find_done
-from rps_bench.errors import InapplicableError, UserError
+from rps_bench.errors import InapplicableError, UserError, describe_crash, explain
 from rps_bench.locks import InUseError
 from rps_bench.records.schema import Record, headline_accuracy
+from rps_bench.records.store import find_finished, find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
@@ -28,20 +30,39 @@ POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
 
 
-def run_composed(composed: DictConfig) -> None:
-    """One job of a launcher plugin, in a process of its own."""
+class Attempt(Enum):
+    """How trying a run ended."""
+
+    OVER = auto()  # recorded, with a failure as well; or its error was the user's to mend
+    PUT_OFF = auto()  # another process is at it
+    LOST = auto()  # it failed, and no record of its own tells so
+
+
+def run_composed(composed: DictConfig) -> bool:
+    """One job of a launcher plugin, in a process of its own; returns what ``work_through`` does."""
     try:
         config = freeze_composed(composed)
     except InapplicableError:
-        return  # the plan said so
-    work_through([config])
+        return True  # the plan said so
+    return work_through([config])
 
 
-def work_through(configs: Sequence[RunConfig]) -> None:
-    """Do all runs that are not recorded yet; returns when every one was tried or is recorded."""
+def work_through(configs: Sequence[RunConfig]) -> bool:
+    """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
+
+    Returns:
+        Whether records tell all failures. On a full disk they may not.
+    """
     pending, pause = list(configs), POLL_SECONDS
+    tells_all = True
     while pending:
-        put_off = [config for config in pending if not _try(config)]
+        attempts = [_try(config) for config in pending]
+        tells_all = tells_all and Attempt.LOST not in attempts
+        put_off = [
+            config
+            for config, attempt in zip(pending, attempts, strict=True)
+            if attempt is Attempt.PUT_OFF
+        ]
         if len(put_off) == len(pending):
             if pause == POLL_SECONDS:
                 say(f"waiting for other processes: {', '.join(c.run_id for c in put_off)}")
@@ -50,20 +71,21 @@ def work_through(configs: Sequence[RunConfig]) -> None:
         else:
             pause = POLL_SECONDS
         pending = put_off
+    return tells_all
 
 
-def _try(config: RunConfig) -> bool:
-    """Do one run unless it is done; False where another process is at it."""
+def _try(config: RunConfig) -> Attempt:
+    """Do one run unless it is done."""
     if find_done(config) is not None:
-        return True
+        return Attempt.OVER
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        if not _try(trained):
-            return False
+        attempt = _try(trained)
+        if attempt is not Attempt.OVER:
+            return attempt
         if find_done(trained) is None:  # its reason was shown
-            return True
-    from rps_bench.run import record_failure
-
+            has_failed = find_record(*trained.record_place) is not None
+            return Attempt.LOST if has_failed else Attempt.OVER
     try:
         with (
             _resources(config) as placed,
@@ -73,13 +95,35 @@ def _try(config: RunConfig) -> bool:
             record = _do(placed, progress, tracker)
         say(describe(record))
     except InUseError:
-        return False
+        return Attempt.PUT_OFF
     except UserError as error:  # for example missing images: the other runs go on
         show_error(error)
     except Exception as error:
+        _show_failure(config, error)
+        return _record_failure(config, error)
+    return Attempt.OVER
+
+
+def _show_failure(config: RunConfig, error: Exception) -> None:
+    """One line on a disk that is full or gone, a traceback for what may be a fault of ours."""
+    if not isinstance(error, OSError) or error.strerror is None:
         traceback.print_exc()
-        record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
-    return True
+        return
+    line = f"{config.run_id}: {explain(error)}; the same command goes on once that is mended"
+    show_error(UserError(line))
+
+
+def _record_failure(config: RunConfig, error: Exception) -> Attempt:
+    """Record why a run failed, unless the disk does not take it; a finished record stays."""
+    from rps_bench.run import record_failure
+
+    if find_finished(*config.record_place) is not None:
+        return Attempt.LOST
+    try:
+        record_failure(config, describe_crash(error))
+    except OSError:  # what went wrong first was shown
+        return Attempt.LOST
+    return Attempt.OVER
 
 
 def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
@@ -117,6 +161,6 @@ def describe(record: Record) -> str:
     )
 
 
-def show_error(error: UserError) -> None:
+def show_error(error: UserError | OSError) -> None:
     """One line on standard error."""
-    print(f"rps_bench: error: {error}", file=sys.stderr, flush=True)
+    print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)

@@ -32,9 +32,9 @@ def main(words: Sequence[str] | None = None) -> int:
         for note in plan.notes:
             say(note)
         show_plan(plan.configs)
-    except UserError as error:
+    except (UserError, OSError) as error:
         show_error(error)
-        return 2
+        return 1 if isinstance(error, OSError) else 2
     return 0
 
 
@@ -98,11 +98,7 @@ def estimate_seconds(config: RunConfig, records: Sequence[Record]) -> float | No
     for key, value in wanted:
         narrower = [record for record in alike if record["config"].get(key) == value]
         alike = narrower or alike
-    rates = [
-        record["cost"].get("total_train_seconds", record["cost"]["train_seconds"])
-        / record["config"]["recipe_options"]["epochs"]
-        for record in alike
-    ]
+    rates = [_seconds(record) / _epochs(record) for record in alike]
     return config.recipe.epochs * median(rates) if rates else None
 
 
@@ -121,10 +117,23 @@ def _timed_records(results_dir: str) -> list[Record]:
     return [
         record
         for record in records
-        if record["status"] == "completed"
-        and record["cost"]["train_seconds"]
-        and record["config"].get("recipe_options", {}).get("epochs")
+        if record["status"] == "completed" and _seconds(record) > 0 and _epochs(record) > 0
     ]
+
+
+def _seconds(record: Record) -> float:
+    """Seconds of all trainings that a record speaks of, 0 where it does not say."""
+    cost = record["cost"]
+    return _number(cost.get("total_train_seconds", cost["train_seconds"]))
+
+
+def _epochs(record: Record) -> float:
+    """Epochs of a record's recipe, 0 where it does not say."""
+    return _number(record["config"].get("recipe_options", {}).get("epochs"))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _sum_up(seconds: Sequence[float | None]) -> str:

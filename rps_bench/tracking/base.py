@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rps_bench.errors import describe_crash
 from rps_bench.records.schema import Record
 
 if TYPE_CHECKING:
@@ -69,5 +70,5 @@ class Tracker(ABC):
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception):
-            self.fail(f"{type(error).__name__}: {error}".splitlines()[0])
+            self.fail(describe_crash(error))
         self.close()
