@@ -9,7 +9,7 @@ import sys
 
 import hydra
 
-from rps_bench.command_line import parse_words
+from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
@@ -17,16 +17,20 @@ from rps_bench.errors import UserError
 from rps_bench.jobs import run_composed, show_error
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
-from rps_bench.sweep import config_folder, hydra_version_base, plan_runs, require_writable
-
-INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
+from rps_bench.sweep import (
+    config_folder,
+    explained,
+    hydra_version_base,
+    plan_runs,
+    require_writable,
+)
 
 
 def main() -> None:
     """Entry point. Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted."""
     try:
         arguments = parse_words(sys.argv[1:])
-        if any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS):
+        if asks_for_information(arguments):
             _inform(arguments.overrides)
             return
         sys.exit(_run_all(arguments.overrides, arguments.multirun))
@@ -78,9 +82,11 @@ def _inform(overrides: list[str]) -> None:
     """Let Hydra answer a flag such as --help; it wants its flags before the overrides."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     sys.argv[1:] = [word for word in sys.argv[1:] if word not in overrides] + overrides
-    hydra.main(config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base())(
-        run_composed
-    )()
+    answer = hydra.main(
+        config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base()
+    )(run_composed)
+    with explained():
+        answer()
 
 
 if __name__ == "__main__":

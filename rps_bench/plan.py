@@ -10,7 +10,7 @@ from statistics import median
 
 from rich.table import Table
 
-from rps_bench.command_line import parse_words
+from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.config import RunConfig
 from rps_bench.console import say, show_table
 from rps_bench.done import find_done
@@ -28,6 +28,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     try:
         arguments = parse_words(list(sys.argv[1:] if words is None else words))
+        if asks_for_information(arguments):
+            say(str(__doc__).strip())
+            return 0
         plan = plan_runs(arguments.overrides, arguments.multirun)
         for note in plan.notes:
             say(note)
