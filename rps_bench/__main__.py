@@ -9,7 +9,7 @@ import sys
 
 import hydra
 
-from rps_bench.command_line import parse_words
+from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
@@ -17,22 +17,29 @@ from rps_bench.errors import UserError
 from rps_bench.jobs import run_composed, show_error
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
-from rps_bench.sweep import config_folder, hydra_version_base, plan_runs, require_writable
-
-INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
+from rps_bench.sweep import (
+    config_folder,
+    explained,
+    hydra_version_base,
+    plan_runs,
+    require_writable,
+)
 
 
 def main() -> None:
     """Entry point. Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted."""
     try:
         arguments = parse_words(sys.argv[1:])
-        if any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS):
+        if asks_for_information(arguments):
             _inform(arguments.overrides)
             return
         sys.exit(_run_all(arguments.overrides, arguments.multirun))
     except UserError as error:
         show_error(error)
         sys.exit(2)
+    except OSError as error:
+        show_error(error)
+        sys.exit(1)
     except KeyboardInterrupt:
         print(
             "rps_bench: interrupted; the same command goes on with what is missing", file=sys.stderr
@@ -45,7 +52,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     plan = plan_runs(overrides, is_sweep)
     for note in plan.notes:
         say(note)
-    pending = []
+    pending, tells_all = [], True
     for run in plan.runs:
         config = run.config
         if find_done(config) is None:
@@ -58,7 +65,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)
-        launch(plan, pending)
+        tells_all = launch(plan, pending)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
         from rps_bench.run import discard_checkpoints
 
@@ -68,16 +75,18 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
     outcomes = find_outcomes(plan.configs)
     if plan.is_sweep:
         show_outcomes(outcomes)
-    return exit_status(outcomes)
+    return exit_status(outcomes, tells_all)
 
 
 def _inform(overrides: list[str]) -> None:
     """Let Hydra answer a flag such as --help; it wants its flags before the overrides."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     sys.argv[1:] = [word for word in sys.argv[1:] if word not in overrides] + overrides
-    hydra.main(config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base())(
-        run_composed
-    )()
+    answer = hydra.main(
+        config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base()
+    )(run_composed)
+    with explained():
+        answer()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Checks of single values a user gave: each returns the value typed, or raises one clear line."""
 
 import math
+import unicodedata
 from collections.abc import Callable, Collection
 from typing import Any
 
 from rps_bench.errors import UserError
+
+_UNFIT = {"Cc", "Cs"}  # of Unicode: control characters, and halves that UTF-8 cannot write
 
 
 def number(
@@ -65,8 +68,12 @@ def truth_value(key: str, value: object) -> bool:
 
 
 def text(key: str, value: object) -> str:
-    """The value as a non-empty text."""
-    if isinstance(value, str) and value.strip() and "\0" not in value:
+    """The value as a non-empty text without control characters and halves of characters."""
+    if (
+        isinstance(value, str)
+        and value.strip()
+        and not _UNFIT.intersection(map(unicodedata.category, value))
+    ):
         return value
     raise UserError(f"{key} must be a non-empty text, got {value!r}")
 

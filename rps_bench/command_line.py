@@ -6,6 +6,11 @@ from hydra._internal.utils import get_args_parser
 
 from rps_bench.errors import UserError
 
+INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
+
+# Of Hydra's flags those that would read another config, or unpickle an earlier one.
+_NOT_TAKEN = ("config_path", "config_name", "config_dir", "experimental_rerun")
+
 
 def parse_words(words: list[str]) -> argparse.Namespace:
     """Hydra's flags and the overrides.
@@ -15,7 +20,16 @@ def parse_words(words: list[str]) -> argparse.Namespace:
     """
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign, assignment]
-    return parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
+    for flag in _NOT_TAKEN:
+        if getattr(arguments, flag, None) is not None:
+            _refuse(f"unrecognized arguments: --{flag.replace('_', '-')}")
+    return arguments
+
+
+def asks_for_information(arguments: argparse.Namespace) -> bool:
+    """Whether a flag such as --help is among the words."""
+    return any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS)
 
 
 def _refuse(message: str) -> None:

@@ -24,6 +24,8 @@ DEFAULT_COMPRESSION = 10.0
 FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
 LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
+LARGEST_THREADS = 1024  # of a process
+LARGEST_RUNS_PER_GPU = 1024
 
 TOP_KEYS = (
     "dataset",
@@ -102,7 +104,9 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         deterministic=checks.truth_value("deterministic", composed["deterministic"]),
         threads=_threads(composed["threads"]),
         gpus=_gpus(composed["gpus"]),
-        runs_per_gpu=checks.whole_number("runs_per_gpu", composed["runs_per_gpu"], 1),
+        runs_per_gpu=checks.whole_number(
+            "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
+        ),
     )
     refuse_excluded(config, composed["exclude"])
     return config
@@ -164,7 +168,7 @@ def _imbalance(value: object, evaluation_split: str) -> float | None:
 
 
 def _threads(value: object) -> int | None:
-    return None if value is None else checks.whole_number("threads", value, 1)
+    return None if value is None else checks.whole_number("threads", value, 1, LARGEST_THREADS)
 
 
 def _gpus(value: object) -> tuple[int, ...]:

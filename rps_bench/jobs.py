@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import Enum, auto
 
 from omegaconf import DictConfig
 
@@ -17,10 +18,17 @@ from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
 from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
-from rps_bench.errors import ExplainedError, InapplicableError, UserError, describe_failure
+from rps_bench.errors import (
+    ExplainedError,
+    InapplicableError,
+    UserError,
+    describe_failure,
+    explain,
+)
 from rps_bench.locks import InUseError
 from rps_bench.reasons import explained_failures
 from rps_bench.records.schema import Record, headline_accuracy
+from rps_bench.records.store import find_finished, find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
@@ -30,20 +38,39 @@ POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
 
 
-def run_composed(composed: DictConfig) -> None:
-    """One job of a launcher plugin, in a process of its own."""
+class Attempt(Enum):
+    """How trying a run ended."""
+
+    OVER = auto()  # recorded, with a failure as well; or its error was the user's to mend
+    PUT_OFF = auto()  # another process is at it
+    LOST = auto()  # it failed, and no record of its own tells so
+
+
+def run_composed(composed: DictConfig) -> bool:
+    """One job of a launcher plugin, in a process of its own; returns what ``work_through`` does."""
     try:
         config = freeze_composed(composed)
     except InapplicableError:
-        return  # the plan said so
-    work_through([config])
+        return True  # the plan said so
+    return work_through([config])
 
 
-def work_through(configs: Sequence[RunConfig]) -> None:
-    """Do all runs that are not recorded yet; returns when every one was tried or is recorded."""
+def work_through(configs: Sequence[RunConfig]) -> bool:
+    """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
+
+    Returns:
+        Whether records tell all failures. On a full disk they may not.
+    """
     pending, pause = list(configs), POLL_SECONDS
+    tells_all = True
     while pending:
-        put_off = [config for config in pending if not _try(config)]
+        attempts = [_try(config) for config in pending]
+        tells_all = tells_all and Attempt.LOST not in attempts
+        put_off = [
+            config
+            for config, attempt in zip(pending, attempts, strict=True)
+            if attempt is Attempt.PUT_OFF
+        ]
         if len(put_off) == len(pending):
             if pause == POLL_SECONDS:
                 say(f"waiting for other processes: {', '.join(c.run_id for c in put_off)}")
@@ -52,26 +79,25 @@ def work_through(configs: Sequence[RunConfig]) -> None:
         else:
             pause = POLL_SECONDS
         pending = put_off
+    return tells_all
 
 
-def _try(config: RunConfig) -> bool:
-    """Do one run unless it is done; False where another process is at it."""
-    with repeatable_algorithms(config.deterministic):
-        return _try_once(config)
-
-
-def _try_once(config: RunConfig) -> bool:
+def _try(config: RunConfig) -> Attempt:
+    """Do one run unless it is done."""
     if find_done(config) is not None:
-        return True
+        return Attempt.OVER
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        if not _try(trained):
-            return False
+        attempt = _try(trained)
+        if attempt is not Attempt.OVER:
+            return attempt
         if find_done(trained) is None:  # its reason was shown
-            return True
+            has_failed = find_record(*trained.record_place) is not None
+            return Attempt.LOST if has_failed else Attempt.OVER
     failure: str | None = None
     try:
         with (
+            repeatable_algorithms(config.deterministic),
             _resources(config) as placed,
             RunProgress(placed.run_id, placed.recipe.epochs) as progress,
             build_tracker(**placed.tracking) as tracker,
@@ -80,25 +106,40 @@ def _try_once(config: RunConfig) -> bool:
             record = _do(placed, progress, tracker)
         say(describe(record))
     except InUseError:
-        return False
+        return Attempt.PUT_OFF
     except UserError as error:  # for example missing images: the other runs go on
         show_error(error)
     except Exception as error:
-        if not isinstance(error, ExplainedError):
-            traceback.print_exc()
+        _show_failure(config, error)
         failure = describe_failure(error)
-    if failure is not None:  # out here nothing holds on to the run's memory any more
-        _record_failure(config, failure)
-    return True
+    # Out here nothing holds on to the run's memory any more.
+    return Attempt.OVER if failure is None else _record_failure(config, failure)
 
 
-def _record_failure(config: RunConfig, reason: str) -> None:
+def _show_failure(config: RunConfig, error: Exception) -> None:
+    """One line on what is known to go wrong, a traceback for what may be a fault of ours."""
+    if isinstance(error, OSError) and error.strerror is not None:  # such as a full disk
+        line = f"{config.run_id}: {explain(error)}; the same command goes on once that is mended"
+        show_error(UserError(line))
+        return
+    if not isinstance(error, ExplainedError):
+        traceback.print_exc()
+    say(f"failed: {config.run_id}  {describe_failure(error)}")
+
+
+def _record_failure(config: RunConfig, reason: str) -> Attempt:
+    """Record why a run failed, unless the disk does not take it; a finished record stays."""
     from rps_bench.devices import free_memory
     from rps_bench.run import record_failure
 
     free_memory()
-    record_failure(config, reason)
-    say(f"failed: {config.run_id}  {reason}")
+    if find_finished(*config.record_place) is not None:
+        return Attempt.LOST
+    try:
+        record_failure(config, reason)
+    except OSError:  # what went wrong first was shown
+        return Attempt.LOST
+    return Attempt.OVER
 
 
 def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
@@ -136,6 +177,6 @@ def describe(record: Record) -> str:
     )
 
 
-def show_error(error: UserError) -> None:
+def show_error(error: UserError | OSError) -> None:
     """One line on standard error."""
-    print(f"rps_bench: error: {error}", file=sys.stderr, flush=True)
+    print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)

@@ -19,15 +19,14 @@ from rps_bench.jobs import run_composed, work_through
 from rps_bench.sweep import THIS_PROCESS, Plan, PlannedRun, config_folder
 
 
-def launch(plan: Plan, runs: Sequence[PlannedRun]) -> None:
-    """Do these runs of the plan; returns when each was tried."""
+def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
+    """Do these runs of the plan; returns when each was tried, as ``work_through`` does."""
     if plan.launcher == THIS_PROCESS:
-        work_through([run.config for run in runs])
-    else:
-        _launch_with_plugin(plan.plain, [list(run.overrides) for run in runs])
+        return work_through([run.config for run in runs])
+    return _launch_with_plugin(plan.plain, [list(run.overrides) for run in runs])
 
 
-def _launch_with_plugin(plain: Sequence[str], jobs: list[list[str]]) -> None:
+def _launch_with_plugin(plain: Sequence[str], jobs: list[list[str]]) -> bool:
     """Let the launcher that the command line names run the jobs in processes of its own."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     GlobalHydra.instance().clear()
@@ -41,7 +40,8 @@ def _launch_with_plugin(plain: Sequence[str], jobs: list[list[str]]) -> None:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=run_composed, config=settings
         )
-        for job in launcher.launch(jobs, initial_job_idx=0):
-            _ = job.return_value  # raises what the job itself did not catch
+        launched = launcher.launch(jobs, initial_job_idx=0)
+        returned = [job.return_value for job in launched]  # raises what a job did not catch
+        return False not in returned  # a launcher may return nothing
     finally:
         GlobalHydra.instance().clear()

@@ -7,6 +7,8 @@ from rich.table import Table
 
 from rps_bench.config import RunConfig
 from rps_bench.console import say, show_table
+from rps_bench.done import find_done
+from rps_bench.errors import one_line
 from rps_bench.records.schema import FINISHED, Record, headline_accuracy
 from rps_bench.records.store import find_record
 
@@ -17,8 +19,8 @@ Outcomes = Sequence[tuple[RunConfig, Record | None]]
 
 
 def find_outcomes(configs: Sequence[RunConfig]) -> Outcomes:
-    """Each run with its record, None where it has none."""
-    return [(config, find_record(*config.record_place)) for config in configs]
+    """Each run with its record, None where it has none, or lacks the file that it was to keep."""
+    return [(config, find_done(config) or _find_failure(config)) for config in configs]
 
 
 def show_outcomes(outcomes: Outcomes) -> None:
@@ -35,12 +37,22 @@ def show_outcomes(outcomes: Outcomes) -> None:
     say(f"{len(outcomes)} runs: {len(outcomes) - num_failed} recorded, {num_failed} failed")
 
 
-def exit_status(outcomes: Outcomes) -> int:
-    """0: all recorded; 1: a run failed; 2: one could not start, for a reason the user can mend."""
+def exit_status(outcomes: Outcomes, tells_all: bool) -> int:
+    """0: all recorded; 1: a run failed; 2: one could not start, for a reason the user can mend.
+
+    Args:
+        outcomes: Of `find_outcomes`.
+        tells_all: Whether records tell all failures, as `work_through` returns.
+    """
     statuses = {_status(record) for _, record in outcomes}
     if MISSING in statuses:
-        return 2  # its one line was shown when it was tried
+        return 2 if tells_all else 1  # its one line was shown when it was tried
     return 0 if statuses <= set(FINISHED) else 1
+
+
+def _find_failure(config: RunConfig) -> Record | None:
+    record = find_record(*config.record_place)
+    return record if record is not None and record["status"] not in FINISHED else None
 
 
 def _cells(record: Record | None) -> tuple[str, str, str, str, str]:
@@ -53,7 +65,7 @@ def _cells(record: Record | None) -> tuple[str, str, str, str, str]:
         "" if accuracy is None else f"{accuracy:.2f}%",
         "" if size["true_compression"] is None else f"{size['true_compression']:.2f}x",
         "" if cost["train_seconds"] is None else f"{cost['train_seconds']:.1f}",
-        str(record["reason"] or ""),
+        one_line(record["reason"] or ""),
     )
 
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from rich.table import Table
 
-from rps_bench.command_line import parse_words
+from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.config import RunConfig
 from rps_bench.console import say, show_table
 from rps_bench.done import find_done
@@ -28,13 +28,16 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     try:
         arguments = parse_words(list(sys.argv[1:] if words is None else words))
+        if asks_for_information(arguments):
+            say(str(__doc__).strip())
+            return 0
         plan = plan_runs(arguments.overrides, arguments.multirun)
         for note in plan.notes:
             say(note)
         show_plan(plan.configs)
-    except UserError as error:
+    except (UserError, OSError) as error:
         show_error(error)
-        return 2
+        return 1 if isinstance(error, OSError) else 2
     return 0
 
 
@@ -98,11 +101,7 @@ def estimate_seconds(config: RunConfig, records: Sequence[Record]) -> float | No
     for key, value in wanted:
         narrower = [record for record in alike if record["config"].get(key) == value]
         alike = narrower or alike
-    rates = [
-        record["cost"].get("total_train_seconds", record["cost"]["train_seconds"])
-        / record["config"]["recipe_options"]["epochs"]
-        for record in alike
-    ]
+    rates = [_seconds(record) / _epochs(record) for record in alike]
     return config.recipe.epochs * median(rates) if rates else None
 
 
@@ -121,10 +120,23 @@ def _timed_records(results_dir: str) -> list[Record]:
     return [
         record
         for record in records
-        if record["status"] == "completed"
-        and record["cost"]["train_seconds"]
-        and record["config"].get("recipe_options", {}).get("epochs")
+        if record["status"] == "completed" and _seconds(record) > 0 and _epochs(record) > 0
     ]
+
+
+def _seconds(record: Record) -> float:
+    """Seconds of all trainings that a record speaks of, 0 where it does not say."""
+    cost = record["cost"]
+    return _number(cost.get("total_train_seconds", cost["train_seconds"]))
+
+
+def _epochs(record: Record) -> float:
+    """Epochs of a record's recipe, 0 where it does not say."""
+    return _number(record["config"].get("recipe_options", {}).get("epochs"))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _sum_up(seconds: Sequence[float | None]) -> str:

@@ -143,8 +143,8 @@ def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
             needed.add(chain)
             continue
         described = record["config"]
-        num_train = described["dataset_options"]["num_train"]
-        name = config.checkpoint_name(True, described["precision"], num_train)
+        num_train = described.get("dataset_options", {}).get("num_train")
+        name = config.checkpoint_name(True, described.get("precision"), num_train)
         names.setdefault(chain, set()).add(name)
     for results_dir, identity in names.keys() - needed:
         for name in names[results_dir, identity]:

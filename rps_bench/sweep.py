@@ -4,11 +4,14 @@ Hydra composes and launches; this page only looks ahead, so that a bad value end
 one line before any data is touched, and finished runs cost nothing.
 """
 
+import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -27,6 +31,7 @@ from rps_bench.errors import InapplicableError, UserError
 from rps_bench.freeze import TOP_KEYS, freeze
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
+LARGEST_SWEEP = 100_000  # runs, which are all composed and checked before the first
 LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
 
 
@@ -84,12 +89,18 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool) -> Plan:
     Raises:
         UserError: Anything wrong in any of them; one line that names what is allowed.
     """
+    with initialize_config_dir(str(config_folder()), job_name="rps_bench", **hydra_version_base()):
+        return _plan(list(overrides), is_sweep)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what Hydra raises into one line. Odd words make it raise nearly anything."""
     try:
-        with initialize_config_dir(
-            str(config_folder()), job_name="rps_bench", **hydra_version_base()
-        ):
-            return _plan(list(overrides), is_sweep)
-    except (HydraException, OmegaConfBaseException) as error:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(_explain(error)) from error
 
 
@@ -114,21 +125,42 @@ def require_writable(folder: str) -> None:
 
 
 def _plan(overrides: list[str], is_sweep: bool) -> Plan:
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    plain = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
-    settings = compose(CONFIG_NAME, plain, return_hydra_config=True).hydra
-    is_sweep = is_sweep or settings.mode == RunMode.MULTIRUN
-    if is_sweep:
-        params = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
-        parsed = OverridesParser.create().parse_overrides([*params, *overrides])
-        jobs = [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
-    else:
-        jobs = [overrides]
-    launcher = str(settings.runtime.choices["hydra/launcher"])
+    with explained():
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        plain = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
+        settings = compose(CONFIG_NAME, plain, return_hydra_config=True).hydra
+        is_sweep = is_sweep or settings.mode == RunMode.MULTIRUN
+        launcher = str(settings.runtime.choices["hydra/launcher"])
+        jobs = _list_jobs(settings, overrides) if is_sweep else [overrides]
     if launcher != THIS_PROCESS and not is_sweep:
         raise UserError(f"hydra/launcher={launcher} launches sweeps: add -m")
     runs, notes = _check(jobs, is_sweep)
     return Plan(runs, is_sweep, tuple(plain), launcher, notes)
+
+
+def _list_jobs(settings: DictConfig, overrides: list[str]) -> list[list[str]]:
+    """The overrides of every run of a sweep."""
+    params = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
+    parsed = OverridesParser.create().parse_overrides([*params, *overrides])
+    _check_size(parsed)
+    return [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
+
+
+def _check_size(parsed: Sequence[Override]) -> None:
+    """Refuse lists that give no run, or more than there can be; before Hydra writes them out."""
+    num_runs = math.prod({o.get_key_element(): _count_values(o) for o in parsed}.values())
+    if not 0 < num_runs <= LARGEST_SWEEP:
+        raise UserError(
+            f"a sweep has 1 to {LARGEST_SWEEP} runs, these lists give {'more' if num_runs else 0}"
+        )
+
+
+def _count_values(override: Override) -> int:
+    """Values of a list on the command line; one more than there can be runs stands for more."""
+    value = override.value() if override.is_sweep_override() else None
+    if isinstance(value, RangeSweep):
+        return sum(1 for _ in islice(value.range(), LARGEST_SWEEP + 1))
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1
 
 
 def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
@@ -138,8 +170,10 @@ def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...
     left_out: Counter[str] = Counter()
     inapplicable: InapplicableError | None = None
     for job in jobs:
+        with explained():
+            composed = composer.compose(job)
         try:
-            config = freeze(composer.compose(job), config_folder())
+            config = freeze(composed, config_folder())
         except InapplicableError as error:
             if not is_sweep:
                 raise
@@ -154,7 +188,10 @@ def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...
 
 
 def _explain(error: Exception) -> str:
-    """A Hydra or OmegaConf error as one line."""
+    """An error of Hydra, OmegaConf or what they stand on, as one line."""
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        reason = (str(error).splitlines() or [""])[0]
+        return f"these words cannot be read ({type(error).__name__}: {reason})"
     if isinstance(error, MissingConfigException):
         extra = LAUNCHER_EXTRAS.get(Path(str(error.missing_cfg_file)).name)
         if extra is not None:

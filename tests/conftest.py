@@ -1,7 +1,9 @@
 """Fixtures that every room's tests may use."""
 
+import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,45 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
         return 0
 
     return call
+
+
+class Disk:
+    """A real disk of one megabyte and few files, to be filled up, made read-only or taken away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "others"
+
+    def fill(self, leave: int = 0) -> None:
+        """Take all space but ``leave`` bytes, in whole pages."""
+        free = os.statvfs(self.folder)
+        with open(self._filler, "ab", buffering=0) as file:
+            file.write(bytes(max(0, free.f_bavail * free.f_frsize - leave)))
+
+    def make_room(self) -> None:
+        """Give all space back."""
+        self._filler.unlink()
+
+    def allow_files(self, number: int) -> None:
+        """Let the disk hold so many files and folders in all."""
+        subprocess.run(["mount", "-o", f"remount,nr_inodes={number}", self.folder], check=True)
+
+    def cover(self) -> None:
+        """Put an empty disk that cannot be written in its place."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", self.folder], check=True)
+
+    def take_away(self) -> None:
+        """Take away what lies in its place: what covers it, or the disk itself."""
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield Disk(disk)
+    while disk.is_mount():
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

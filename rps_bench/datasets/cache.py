@@ -7,6 +7,7 @@ contents stay until someone deletes them.
 """
 
 import json
+import os
 import shutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -83,7 +84,7 @@ def read_cache(
         if content_digest(target, _array_files(target), memory) != manifest["arrays_digest"]:
             return None
         arrays = {path.stem: np.load(path, mmap_mode="c") for path in _array_files(target)}
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         return None
     return arrays if _fit_together(arrays, info) else None
 
@@ -121,14 +122,30 @@ def _decode_split(building: Path, split: str, info: DatasetInfo, source: Source)
     count = source.count(split)
     if count == 0:
         raise UserError(f"{source.folder}: the {split} split holds no image")
+    official = info.num_train if split == "train" else info.num_test
+    if count > official:
+        raise UserError(
+            f"{source.folder}: expected at most {official} images in the {split} split of "
+            f"{info.name}, found {count}"
+        )
     shape = (count, 3, info.image_size, info.image_size)
-    images = np.lib.format.open_memmap(
-        building / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=shape
-    )
+    path = building / f"{split}_images.npy"
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    _reserve(path)
     labels = np.empty(count, dtype=np.int64)
     source.fill(split, images, labels)
     images.flush()
     np.save(building / f"{split}_labels.npy", labels)
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk's space for all bytes of a file that is mapped into memory.
+
+    A full disk is an error here. Later, writing to the memory would end the process.
+    """
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _say(what: str) -> AbstractContextManager[object]:
@@ -147,5 +164,6 @@ def _fit_together(arrays: dict[str, NDArray[np.generic]], info: DatasetInfo) -> 
         and arrays[f"{split}_images"].shape[1:] == image_shape
         and arrays[f"{split}_labels"].dtype == np.int64
         and arrays[f"{split}_labels"].shape == arrays[f"{split}_images"].shape[:1]
+        and bool(np.isin(arrays[f"{split}_labels"], range(info.num_classes)).all())
         for split in SPLITS
     )

@@ -7,10 +7,12 @@ changed file is noticed even when its size and date are kept.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+from rps_bench.atomic import write_text
 
 # Files changed this recently may change again within the clock's granularity: do not remember yet.
 _SETTLE_SECONDS = 2.0
@@ -39,11 +41,12 @@ def content_digest(folder: Path, files: Iterable[Path], memory: Path) -> str:
 
 
 def remember_digest(memory: Path, signature: str, digest: str) -> None:
-    """Note the content digest of the files that have this stat signature."""
-    memory.mkdir(parents=True, exist_ok=True)
-    partial = memory / f"{signature}.{os.getpid()}"
-    partial.write_text(digest)
-    partial.replace(memory / signature)
+    """Note the content digest of the files that have this stat signature.
+
+    Where the note cannot be written, the files are hashed again next time.
+    """
+    with suppress(OSError):
+        write_text(memory / signature, digest)
 
 
 def stat_signature(folder: Path, files: Iterable[Path]) -> str:

@@ -49,7 +49,7 @@ def list_shards(hub: HubCopy, folder: Path, policy: DownloadPolicy) -> list[Shar
             if not names:
                 raise ValueError(f"no {pattern} is listed")
             shards += [Shard(name, _to_expected(entries[name])) for name in names]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DownloadError(f"{url} (expected a list of shards: {error})") from error
     finally:
         answer.unlink()

@@ -5,6 +5,7 @@ threads was measured to be slower than one thread, so there is none.
 """
 
 import io
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,13 @@ from PIL import Image, features
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
 
+# Of Pillow's readers only these: one of the others hands what it reads to another program.
+_FORMATS = ("PNG", "JPEG", "WEBP")
+
 # 16-bit and float modes are left out: turning them into 8 bits would clip silently.
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+
+LARGEST_IMAGE_BYTES = 1 << 20  # encoded; 64 x 64 pixels are 12 kB before they are compressed
 
 
 def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
@@ -33,10 +39,16 @@ def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and not _has_webp():
         raise UserError(f"{where}: this Pillow build lacks WebP; install Pillow's binary wheel")
+    if len(data) > LARGEST_IMAGE_BYTES:
+        raise UserError(
+            f"{where}: expected an image of at most {LARGEST_IMAGE_BYTES} bytes, found {len(data)}"
+        )
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            _check_header(image, size, where)
-            return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check_header(image, size, where)
+                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     except UserError:
         raise
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:

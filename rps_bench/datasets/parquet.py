@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rps_bench.datasets.images import check_labels, decode_image
+from rps_bench.datasets.images import LARGEST_IMAGE_BYTES, check_labels, decode_image
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
 
@@ -91,6 +91,7 @@ def _read_rows(shard: Path) -> Iterator[tuple[int, list[bytes], NDArray[np.int64
         label_column = _choose_column(file, _LABEL_COLUMNS, shard)
         if not pa.types.is_struct(file.schema_arrow.field(image_column).type):
             raise UserError(f"{shard}: expected column {image_column} to hold {{bytes, path}}")
+        _check_size(file.metadata, shard)
         columns = [f"{image_column}.bytes", label_column]
         first = 0
         try:
@@ -101,6 +102,17 @@ def _read_rows(shard: Path) -> Iterator[tuple[int, list[bytes], NDArray[np.int64
                 first += len(encoded)
         except (OSError, pa.ArrowException, KeyError) as error:
             raise _unreadable(shard, error) from error
+
+
+def _check_size(metadata: pq.FileMetaData, shard: Path) -> None:
+    """Refuse a shard that becomes too large when it is unpacked, before it takes the memory."""
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if group.total_byte_size > group.num_rows * LARGEST_IMAGE_BYTES:
+            raise UserError(
+                f"{shard}: expected at most {LARGEST_IMAGE_BYTES} bytes in an image, "
+                f"found {group.num_rows} rows of {group.total_byte_size} bytes"
+            )
 
 
 def _choose_column(file: pq.ParquetFile, allowed: tuple[str, ...], shard: Path) -> str:

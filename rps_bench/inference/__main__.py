@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
 from rps_bench.inference.options import read_options
 
-EXIT_BAD_INPUT = 2
+EXIT_UNWRITTEN, EXIT_BAD_INPUT = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,9 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         for path in run_inference(options):
             print(path)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except (UserError, OSError) as error:
+        print(explain(error), file=sys.stderr)
+        return EXIT_UNWRITTEN if isinstance(error, OSError) else EXIT_BAD_INPUT
     return 0
 
 

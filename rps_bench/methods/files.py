@@ -105,7 +105,14 @@ def load_compressed(path: str | Path, model: nn.Module | None = None) -> Compres
     header, tensors = _read(Path(path))
     try:
         return _rebuild(header, tensors, model)
-    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole compressed model ({reason})") from error
 
@@ -160,7 +167,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                 raise UserError(f"{path}: not a compressed model of the format {FORMAT}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = json.loads(metadata["header"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: not a readable compressed model ({error})") from error

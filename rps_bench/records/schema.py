@@ -5,6 +5,7 @@ that this page does not know are tolerated, so older code reads what newer code 
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -44,7 +45,10 @@ HEADLINE_KEYS = ("test_accuracy", "validation_accuracy")
 
 CONFIG_OPTION_BLOCKS = ("dataset_options", "arch_options", "method_options", "recipe_options")
 
+DEEPEST = 20  # blocks within blocks
+
 _LEAVES = (str, int, type(None))
+_LARGEST = sys.float_info.max
 
 
 class RecordError(UserError):
@@ -129,34 +133,42 @@ def _check_history(history: list[Any]) -> None:
 
 def _is_sound(record: Mapping[str, Any]) -> bool:
     """Tell quickly whether `_check_finite` has nothing to say: most of reading is this check."""
-    pending: list[Any] = [record]
-    while pending:
-        block = pending.pop()
-        if isinstance(block, Mapping):
-            if not all(isinstance(key, str) for key in block):
-                return False
-            block = block.values()
-        for value in block:
-            if isinstance(value, float):
-                if not math.isfinite(value):
+    blocks: list[Any] = [record]
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for block in blocks:
+            if isinstance(block, Mapping):
+                if not all(isinstance(key, str) for key in block):
                     return False
-            elif not isinstance(value, _LEAVES) and isinstance(value, Mapping | list | tuple):
-                pending.append(value)
-    return True
+                block = block.values()
+            for value in block:
+                if isinstance(value, float | int):
+                    if not -_LARGEST <= value <= _LARGEST:  # nor NaN
+                        return False
+                elif not isinstance(value, _LEAVES) and isinstance(value, Mapping | list | tuple):
+                    inner.append(value)
+        if not inner:
+            return True
+        blocks = inner
+    return False
 
 
-def _check_finite(path: str, value: object) -> None:
-    """Refuse NaN and infinity anywhere, with the path to the culprit."""
+def _check_finite(path: str, value: object, depth: int = 0) -> None:
+    """Refuse NaN, infinity and what no float holds anywhere, with the path to the culprit."""
+    if depth > DEEPEST:
+        raise RecordError(f"{path[:80]}... lies deeper than {DEEPEST} blocks")
     if isinstance(value, float) and not math.isfinite(value):
         raise RecordError(f"{path} is {value}, which JSON cannot hold; use null where unknown")
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise RecordError(f"{path} is a number beyond {_LARGEST:g}")
     if isinstance(value, Mapping):
         for key, child in value.items():
             if not isinstance(key, str):
                 raise RecordError(f"{path or 'the record'} has the key {key!r}, must be a string")
-            _check_finite(f"{path}.{key}" if path else key, child)
+            _check_finite(f"{path}.{key}" if path else key, child, depth + 1)
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
-            _check_finite(f"{path}[{index}]", child)
+            _check_finite(f"{path}[{index}]", child, depth + 1)
 
 
 def _check_completed(record: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ never stops at a broken file: it comes back as a `Problem` beside the good recor
 
 import json
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -14,6 +15,7 @@ from rps_bench.atomic import write_text
 from rps_bench.records.schema import FINISHED, Record, RecordError, check_record
 
 RECORDS_FOLDER = "records"
+LARGEST_RECORD_BYTES = 1 << 25  # a hundred thousand epochs take about 20 MB
 
 # A slug starts with a letter or digit and holds no separator, so no path can leave its folder.
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
@@ -58,12 +60,19 @@ def read_record(path: Path) -> Record:
     Raises `RecordError` with a reason that does not repeat the path, `OSError` where the file
     cannot be read.
     """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise RecordError("not a file")
+    if facts.st_size > LARGEST_RECORD_BYTES:
+        raise RecordError(f"{facts.st_size} bytes, a record has at most {LARGEST_RECORD_BYTES}")
     try:
         content = path.read_bytes()
         record = json.loads(content, parse_constant=_refuse_constant)
         if _SURROGATE.search(content):  # half a character is no text: nothing could write it again
             json.dumps(record, ensure_ascii=False).encode()
-    except (json.JSONDecodeError, UnicodeError) as error:
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number may have too many digits to be read
         raise RecordError(f"not valid JSON ({error})") from error
     check_record(record)
     assert isinstance(record, dict)

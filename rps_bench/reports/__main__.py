@@ -5,44 +5,44 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain, one_line
 from rps_bench.reports.honesty import find_faults
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import save_summary
 from rps_bench.reports.table import save_table
 from rps_bench.reports.words import count_of
 
-EXIT_INCOMPLETE = 2
+EXIT_UNWRITTEN, EXIT_INCOMPLETE = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the parts asked for; return the exit status.
 
-    2 where there is no record, or where a part could not be written; the other parts are.
+    2 where there is no record, or where a part needs what is not there; 1 where the disk takes
+    no more. The other parts are written.
     """
     options = _parse(arguments)
     study = read_study(options.results_dir)
     for finding in find_faults(study):
-        print(f"note: {finding.text}", file=sys.stderr)
+        print(one_line(f"note: {finding.text}"), file=sys.stderr)
     if not study.records:
         place = study.results_dir / "records"
         print(f"no records under {place}: run an experiment first, or name the folder that"
               " holds results", file=sys.stderr)  # fmt: skip
         return EXIT_INCOMPLETE
     print(f"{count_of(len(study.table), 'record')} under {study.results_dir / 'records'}")
-    written = [_write(PARTS[part], study) for part in PARTS if part in options.only]
-    return 0 if all(written) else EXIT_INCOMPLETE
+    return max(_write(PARTS[part], study) for part in PARTS if part in options.only)
 
 
-def _write(part: Callable[[Study], list[Path]], study: Study) -> bool:
-    """Write one part and print its files; tell whether that went well."""
+def _write(part: Callable[[Study], list[Path]], study: Study) -> int:
+    """Write one part and print its files; return the exit status."""
     try:
         for path in part(study):
             print(path)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return False
-    return True
+    except (UserError, OSError) as error:
+        print(explain(error), file=sys.stderr)
+        return EXIT_UNWRITTEN if isinstance(error, OSError) else EXIT_INCOMPLETE
+    return 0
 
 
 def _save_tables(study: Study) -> list[Path]:

@@ -9,13 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
 from rps_bench.sweep import config_folder
 
-EXIT_BAD_INPUT = 2
+EXIT_UNWRITTEN, EXIT_BAD_INPUT = 1, 2
 ALL = "all"
 
 
@@ -34,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in act(study, command.folder):
                 print(path)
         except UserError as error:  # for example missing images: the other studies go on
-            print(error, file=sys.stderr)
+            print(explain(error), file=sys.stderr)
             status = EXIT_BAD_INPUT
+        except OSError as error:
+            print(explain(error), file=sys.stderr)
+            status = max(status, EXIT_UNWRITTEN)
     return status
 
 

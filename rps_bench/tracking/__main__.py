@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
 from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
 
 
@@ -17,9 +17,9 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parse(words)
     try:
         status: int = options.action(options)
-    except UserError as error:
-        print(f"rps_bench: error: {error}", file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        print(f"rps_bench: error: {explain(error)}", file=sys.stderr)
+        return 1 if isinstance(error, OSError) else 2
     return status
 
 

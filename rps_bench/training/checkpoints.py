@@ -16,7 +16,7 @@ Nothing is unpickled.
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,14 +24,18 @@ from filelock import FileLock
 from torch import nn
 
 from rps_bench.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
+from rps_bench.errors import one_line
 from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, is_held, run_lock, take
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
-from rps_bench.training.state import Outcome, TrainingState, state_from_bytes, state_to_bytes
+from rps_bench.training.state import Outcome, TrainingState, read_state, state_to_bytes
+
+LARGEST_OUTCOME_BYTES = 1 << 25  # as of a record: a hundred thousand epochs take about 20 MB
 
 Content = TypeVar("Content")
 Say = Callable[[str], None]
+Require = Callable[[TrainingState], None]  # raises a ValueError for a state that does not fit
 
 
 class Checkpoints:
@@ -64,11 +68,13 @@ class Checkpoints:
             yield
             has_ended = True
         finally:
-            with self._gate():
+            # What stays behind on a disk that is full or gone does no harm.
+            with suppress(OSError), self._gate():
                 if has_ended:  # else the file tells that the run was begun
                     _remove(Path(lock.lock_file))
                 lock.release()
                 self._remove_if_bare()
+            lock.release()
 
     @contextmanager
     def at_work_on(self, level: Level) -> Iterator[None]:
@@ -89,9 +95,7 @@ class Checkpoints:
 
     def finished(self, level: Level) -> Outcome | None:
         """What a finished level gave, None if it is not finished."""
-        return self._read(
-            self._path(level, ".json"), lambda path: Outcome.from_description(_json(path))
-        )
+        return self._read(self._path(level, ".json"), _read_outcome)
 
     def finish(self, level: Level, model: CompressedModel, outcome: Outcome) -> None:
         """Keep a finished level in place of its partial state."""
@@ -101,21 +105,26 @@ class Checkpoints:
 
     def model(self, level: Level, dense: nn.Module) -> CompressedModel | None:
         """A finished level's model, None if it is not there. ``dense``: a network of its kind."""
-        path = self._path(level, ".safetensors")
-        return self._read(path, lambda path: load_compressed(path, dense))
 
-    def partial(self, level: Level) -> TrainingState | None:
+        def read(path: Path) -> CompressedModel:
+            model = load_compressed(path, dense)
+            if model.stored.numel() != level.num_kept:
+                raise ValueError(f"it holds {model.stored.numel()} stored values")
+            return model
+
+        return self._read(self._path(level, ".safetensors"), read)
+
+    def partial(self, level: Level, require: Require | None = None) -> TrainingState | None:
         """The state of an unfinished level after its last whole epoch, None if there is none."""
-        path = self._path(level, ".partial.safetensors")
-        return self._read(path, lambda path: state_from_bytes(path.read_bytes()))
+        return self._read_state(self._path(level, ".partial.safetensors"), require)
 
     def keep_partial(self, level: Level, state: TrainingState) -> None:
         """Keep the state of an unfinished level, in place of an older one."""
         write_bytes(self._path(level, ".partial.safetensors"), state_to_bytes(state))
 
-    def rewind_state(self) -> TrainingState | None:
+    def rewind_state(self, require: Require | None = None) -> TrainingState | None:
         """The state at iteration k, None if there is none."""
-        return self._read(self._rewind_path, lambda path: state_from_bytes(path.read_bytes()))
+        return self._read_state(self._rewind_path, require)
 
     def keep_rewind_state(self, state: TrainingState) -> None:
         """Keep the state at iteration k."""
@@ -127,7 +136,7 @@ class Checkpoints:
 
     def count_bytes(self) -> int:
         """Bytes of the folder's files; one that another process deletes meanwhile counts as 0."""
-        return sum(_count_bytes(path) for path in self.folder.iterdir())
+        return sum(_count_bytes(path) for path in self.folder.glob("*"))
 
     def discard_all(self) -> bool:
         """Delete the folder unless a process uses it; returns whether it is gone."""
@@ -156,22 +165,37 @@ class Checkpoints:
         if all(path.suffix == ".lock" and not is_held(FileLock(path)) for path in paths):
             shutil.rmtree(self.folder)
 
+    def _read_state(self, path: Path, require: Require | None) -> TrainingState | None:
+        def read(path: Path) -> TrainingState:
+            state = read_state(path)
+            if require is not None:
+                require(state)
+            return state
+
+        return self._read(path, read)
+
     def _read(self, path: Path, read: Callable[[Path], Content]) -> Content | None:
         """What a file holds; a file that cannot be used counts as missing, with a line."""
         if not path.is_file():
             return None
         try:
             return read(path)
-        except (ValueError, LookupError, TypeError, OSError) as error:
-            self.say(f"{path} cannot be used and is made again ({error})")
+        except (ValueError, LookupError, TypeError, OSError, RecursionError) as error:
+            self.say(one_line(f"{path} cannot be used and is made again ({error})"))
             return None
 
 
-def _json(path: Path) -> dict[str, object]:
+def _read_outcome(path: Path) -> Outcome:
+    """What a finished level gave."""
+    if path.stat().st_size > LARGEST_OUTCOME_BYTES:
+        raise ValueError(f"more than {LARGEST_OUTCOME_BYTES} bytes")
     values = json.loads(path.read_text())
     if not isinstance(values, dict):
         raise ValueError("not a JSON object")
-    return values
+    outcome = Outcome.from_description(values)
+    if not outcome.epochs and outcome.divergence is None:
+        raise ValueError("it holds no epoch")
+    return outcome
 
 
 def _count_bytes(path: Path) -> int:

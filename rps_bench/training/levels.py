@@ -127,7 +127,11 @@ class LevelTrainer:
     def _has_rewind_state(self, outcome: Outcome) -> bool:
         """Whether a finished first level left what the others start from, if they need it."""
         needs_none = not self.restores_weights or outcome.divergence is not None
-        return needs_none or self.files.rewind_state() is not None
+        return needs_none or self._rewind_state() is not None
+
+    def _rewind_state(self) -> TrainingState | None:
+        steps = range(self.first_step, self.first_step + 1)
+        return self.files.rewind_state(lambda state: state.require_fit(self.start, steps))
 
     def _load(self, level: Level) -> CompressedModel | None:
         """A finished level's network, None if its file is gone."""
@@ -138,9 +142,10 @@ class LevelTrainer:
         """Train one level, from where it was left if it was begun before."""
         model, state = (self.start, None) if level.number == 0 else self._prune(level)
         takes_snapshot = level.number == 0 and self.restores_weights
-        unfinished = self.files.partial(level)
+        steps = range(self.training.num_steps)
+        unfinished = self.files.partial(level, lambda state: state.require_fit(model, steps))
         if unfinished is not None and takes_snapshot and unfinished.step > self.first_step:
-            unfinished = unfinished if self.files.rewind_state() is not None else None
+            unfinished = unfinished if self._rewind_state() is not None else None
         self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
         outcome = train(
             model,
@@ -166,9 +171,8 @@ class LevelTrainer:
         if not self.restores_weights:
             tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
             return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu())
-        state = self.files.rewind_state()
+        state = self._rewind_state()
         assert state is not None
-        assert state.step == self.first_step
         kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
         return pruned, state.rewound(kept.cpu())
 

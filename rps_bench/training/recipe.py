@@ -10,6 +10,7 @@ from typing import Any, Self
 from rps_bench import checks
 from rps_bench.errors import UserError
 
+LARGEST_EPOCHS = 100_000  # a record holds every one of them
 SCHEDULES = ("step", "one_cycle")
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -50,7 +51,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         checks.text("recipe.name", self.name)
-        checks.whole_number("recipe.epochs", self.epochs, 1)
+        checks.whole_number("recipe.epochs", self.epochs, 1, LARGEST_EPOCHS)
         checks.whole_number("recipe.batch_size", self.batch_size, 1)
         checks.positive_number("recipe.lr", self.lr)
         checks.number("recipe.momentum", self.momentum, "a number in [0, 1)", lambda x: 0 <= x < 1)

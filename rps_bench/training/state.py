@@ -5,13 +5,16 @@ state is part of it.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as from_safetensors
+from safetensors import SafetensorError, safe_open
+from torch import nn
 
+from rps_bench import checks
 from rps_bench.methods.tensor_bytes import to_safetensors
 
 FORMAT = "rps_bench-state-1"
@@ -28,6 +31,11 @@ class EpochResult:
     test_loss: float
     test_accuracy: float  # percent
     train_seconds: float
+
+    def __post_init__(self) -> None:
+        checks.whole_number("epoch", self.epoch, 1)
+        for key, value in asdict(self).items():
+            checks.number(key, value)
 
 
 @dataclass
@@ -48,9 +56,18 @@ class Outcome:
 
     @classmethod
     def from_description(cls, values: dict[str, Any]) -> Self:
-        """The outcome that ``describe`` described."""
+        """The outcome that ``describe`` described.
+
+        Raises:
+            ValueError, LookupError, TypeError: It described none.
+        """
         epochs = [EpochResult(**epoch) for epoch in values["epochs"]]
-        return cls(**(values | {"epochs": epochs}))
+        outcome = cls(**(values | {"epochs": epochs}))
+        checks.number("train_seconds", outcome.train_seconds)
+        checks.whole_number("num_images", outcome.num_images, 0)
+        if outcome.divergence is not None:
+            checks.text("divergence", outcome.divergence)
+        return outcome
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,17 @@ class TrainingState:
             momentum["stored"] = momentum["stored"][rows]
         return TrainingState(self.step, tensors, momentum)
 
+    def require_fit(self, model: nn.Module, steps: range) -> None:
+        """Raise a ValueError unless a training of this model can be here, at one of these steps."""
+        wanted = _describe(model.state_dict())
+        parameters = _describe(dict(model.named_parameters()))
+        if self.step not in steps:
+            raise ValueError(f"step {self.step} is not one of its training")
+        if _describe(self.tensors) != wanted:
+            raise ValueError("its tensors are not those of the network")
+        if any(parameters.get(name) != own for name, own in _describe(self.momentum).items()):
+            raise ValueError("its momentum is not that of the network")
+
 
 def state_to_bytes(state: TrainingState) -> bytes:
     """A safetensors file's content."""
@@ -91,24 +119,30 @@ def state_to_bytes(state: TrainingState) -> bytes:
     return to_safetensors(whole, {"format": FORMAT, "header": json.dumps(header)})
 
 
-def state_from_bytes(data: bytes) -> TrainingState:
-    """The state in a file's content.
+def read_state(path: Path) -> TrainingState:
+    """The state in a file.
 
     Raises:
         ValueError: Not the whole content of such a file.
+        OSError: It cannot be read.
     """
     try:
-        tensors = from_safetensors(data)
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        with safe_open(path, framework="pt") as file:  # looks at the header before the rest
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"not of the format {FORMAT}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = json.loads(metadata["header"])
-        if metadata["format"] != FORMAT:
-            raise ValueError(f"not of the format {FORMAT}")
         outcome = Outcome.from_description(header["outcome"])
         step = int(header["step"])
-    except (SafetensorError, LookupError, TypeError) as error:
+    except (SafetensorError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"not a whole training state ({error})") from error
     return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome)
+
+
+def _describe(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """What tensors must have in common to stand for each other."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

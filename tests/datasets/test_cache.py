@@ -1,6 +1,7 @@
 """The decoded cache: used when it can be trusted, rebuilt when not, never half written."""
 
 import os
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from rps_bench.datasets import DATASETS, digests, load_dataset
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.parquet import ParquetSource
 from rps_bench.errors import UserError
+from tests.conftest import Disk
 
 
 @pytest.fixture
@@ -209,3 +211,28 @@ def test_two_datasets_share_a_folder(samples: Any, tmp_path: Path) -> None:
     dataset = load_dataset("cifar100", tmp_path)
     assert dataset.train.labels.tolist() == list(range(30))
     assert dataset.info is DATASETS["cifar100"]
+
+
+def test_a_full_disk_is_said_and_later_made_good(samples: Any, small_disk: Disk) -> None:
+    """Images are mapped into memory: without room for them, writing would end the process."""
+    samples.write_parquet(small_disk.folder)
+    before = set(small_disk.folder.rglob("*"))
+    small_disk.fill(leave=16_384)
+    with pytest.raises(UserError, match=r"cannot decode .*No space left on device"):
+        load_dataset("cifar10", small_disk.folder)
+    left = {path.name for path in set(small_disk.folder.rglob("*")) - before}
+    assert left == {"decoded", "cifar10.lock", "others"}
+    small_disk.make_room()
+    assert_right(load_dataset("cifar10", small_disk.folder), samples)
+
+
+def test_a_disk_that_takes_no_note_costs_a_hash_and_no_more(
+    samples: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "_SETTLE_SECONDS", -1.0)
+    samples.write_parquet(tmp_path)
+    load_dataset("cifar10", tmp_path)
+    notes = tmp_path / "decoded" / "digests"
+    shutil.rmtree(notes)
+    notes.write_text("a file where the folder should be")
+    assert_right(load_dataset("cifar10", tmp_path), samples)

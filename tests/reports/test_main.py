@@ -10,6 +10,7 @@ from rps_bench.errors import UserError
 from rps_bench.reports import Study
 from rps_bench.reports import __main__ as command
 from rps_bench.reports.__main__ import main
+from tests.conftest import Disk
 
 TABLES = ("table.csv", "table.parquet", "summary.csv", "summary.md", "summary.tex")
 
@@ -140,3 +141,21 @@ def test_a_folder_with_broken_files_only(
     note, nothing = capsys.readouterr().err.splitlines()
     assert note.startswith("note: records/torn.json is left out: not valid JSON")
     assert nothing.startswith("no records under ")
+
+
+def test_reports_keep_what_they_cannot_replace(
+    small_disk: Disk, study_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(study_folder / "records", small_disk.folder / "records")
+    parts = ("--only", "table", "claims", "html")
+    assert main([str(small_disk.folder), *parts[:-1]]) == 0
+    before = {path: path.read_bytes() for path in small_disk.folder.iterdir() if path.is_file()}
+    capsys.readouterr()
+    small_disk.fill()
+    assert main([str(small_disk.folder), *parts]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "note:" not in line]
+    names = ("table.csv", "claims.csv", "report.html")
+    assert lines == [f"{small_disk.folder / name}: No space left on device" for name in names]
+    small_disk.make_room()
+    after = {path: path.read_bytes() for path in small_disk.folder.iterdir() if path.is_file()}
+    assert after == before

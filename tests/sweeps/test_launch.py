@@ -20,8 +20,9 @@ def test_only_missing_runs_are_launched(
     assert command(*TINY, "compression=4") == 0
     launched: list[float] = []
 
-    def launch(plan: Plan, runs: list[PlannedRun]) -> None:
+    def launch(plan: Plan, runs: list[PlannedRun]) -> bool:
         launched.extend(run.config.compression for run in runs)
+        return True
 
     monkeypatch.setattr(door, "launch", launch)
     assert command("-m", *TINY, "compression=2,4,8") == 2  # nothing ran, so two are not recorded

@@ -3,15 +3,15 @@
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rps_bench.tracking import Tracker, build_tracker, weights_and_biases, worker_process
 from rps_bench.tracking.weights_and_biases import WandbTracker
+from tests.conftest import Disk
 from tests.tracking.conftest import WandbFolder, describe, epoch, make_record
 
 RUN_ID = "digits-resnet20-mag-10x-smoke-s0"
@@ -62,24 +62,11 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capfd: Errors) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["wandb"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def test_a_disk_that_fills_up_during_the_run(small_disk: Path, capfd: Errors) -> None:
-    tracker = begin(small_disk)
-    wait_for(lambda: WandbFolder(small_disk).runs())
-    with open(small_disk / "others", "wb", buffering=0) as file:
-        file.write(bytes(1 << 20))
-    finish(tracker, small_disk)
+def test_a_disk_that_fills_up_during_the_run(small_disk: Disk, capfd: Errors) -> None:
+    tracker = begin(small_disk.folder)
+    wait_for(lambda: WandbFolder(small_disk.folder).runs())
+    small_disk.fill()
+    finish(tracker, small_disk.folder)
     assert "No space left on device" in the_one_line(capfd)
 
 

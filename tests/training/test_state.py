@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from rps_bench.training.state import (
     EpochResult,
     Outcome,
     TrainingState,
-    state_from_bytes,
+    read_state,
     state_to_bytes,
 )
 
@@ -52,6 +53,18 @@ def assert_same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.
         assert torch.equal(tensor, second[name]), name
 
 
+@pytest.fixture
+def reread(tmp_path: Path) -> Callable[[bytes], TrainingState]:
+    """What a file of these bytes holds."""
+
+    def read(data: bytes) -> TrainingState:
+        path = tmp_path / "state.safetensors"
+        path.write_bytes(data)
+        return read_state(path)
+
+    return read
+
+
 def copied(model: CompressedModel) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -83,6 +96,7 @@ def test_a_run_goes_on_after_any_epoch_bit_for_bit(
     spoilt: Callable[[str], CompressedModel],
     make_dataset: Callable[..., Dataset],
     make_recipe: Callable[..., Recipe],
+    reread: Callable[[bytes], TrainingState],
 ) -> None:
     recipe, dataset = make_recipe(epochs=3, **changes), make_dataset(flip=True)
     whole, shelf = compress(name), Shelf()
@@ -92,7 +106,7 @@ def test_a_run_goes_on_after_any_epoch_bit_for_bit(
     for state in shelf.checkpoints:
         assert bool(state.momentum) == (recipe.momentum > 0)
         model, told = spoilt(name), list[EpochResult]()
-        start = state_from_bytes(state_to_bytes(state))
+        start = reread(state_to_bytes(state))
         kept = len(state.outcome.epochs)
         outcome = train(model, dataset, recipe, 0, "fp32", on_epoch=told.append, start=start)
         assert timeless(outcome) == timeless(expected)
@@ -204,9 +218,11 @@ def example(momentum: bool = True) -> TrainingState:
 
 
 @pytest.mark.parametrize("momentum", [True, False])
-def test_bytes_come_back_bit_for_bit(momentum: bool) -> None:
+def test_bytes_come_back_bit_for_bit(
+    momentum: bool, reread: Callable[[bytes], TrainingState]
+) -> None:
     state = example(momentum)
-    again = state_from_bytes(state_to_bytes(state))
+    again = reread(state_to_bytes(state))
     assert again.step == 5
     assert again.outcome == state.outcome
     assert again.momentum.keys() == state.momentum.keys()
@@ -254,11 +270,15 @@ def broken_files() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("what", broken_files())
-def test_a_broken_file_is_a_value_error(what: str) -> None:
+def test_a_broken_file_is_a_value_error(
+    what: str, reread: Callable[[bytes], TrainingState]
+) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        state_from_bytes(broken_files()[what])
+        reread(broken_files()[what])
 
 
-def test_a_compressed_models_file_is_no_state(compress: Callable[..., CompressedModel]) -> None:
+def test_a_compressed_models_file_is_no_state(
+    compress: Callable[..., CompressedModel], reread: Callable[[bytes], TrainingState]
+) -> None:
     with pytest.raises(ValueError, match="not of the format rps_bench-state-1"):
-        state_from_bytes(to_bytes(compress("mag")))
+        reread(to_bytes(compress("mag")))
