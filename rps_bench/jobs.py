@@ -4,11 +4,12 @@ A run that another process is at is put off and looked at again when the rest is
 of processes share out one sweep over one results folder, and what a dead one leaves is taken up.
 """
 
+import multiprocessing
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from omegaconf import DictConfig
@@ -17,12 +18,14 @@ from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say
 from rps_bench.done import find_done
 from rps_bench.errors import InapplicableError, UserError
+from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
 from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
 from rps_bench.tracking import Tracker, build_tracker
+from rps_bench.workers import job_of_a_worker
 
 POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
@@ -34,14 +37,22 @@ def run_composed(composed: DictConfig) -> None:
         config = freeze_composed(composed)
     except InapplicableError:
         return  # the plan said so
-    work_through([config])
+    is_worker = multiprocessing.parent_process() is not None
+    with job_of_a_worker() if is_worker else StopSignals() as signals:
+        if signals is not None:
+            work_through([config], signals.undisturbed)
 
 
-def work_through(configs: Sequence[RunConfig]) -> None:
-    """Do all runs that are not recorded yet; returns when every one was tried or is recorded."""
+def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullcontext) -> None:
+    """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
+
+    Args:
+        configs: The runs.
+        undisturbed: Makes contexts for what no signal may cut.
+    """
     pending, pause = list(configs), POLL_SECONDS
     while pending:
-        put_off = [config for config in pending if not _try(config)]
+        put_off = [config for config in pending if not _try(config, undisturbed)]
         if len(put_off) == len(pending):
             if pause == POLL_SECONDS:
                 say(f"waiting for other processes: {', '.join(c.run_id for c in put_off)}")
@@ -52,13 +63,13 @@ def work_through(configs: Sequence[RunConfig]) -> None:
         pending = put_off
 
 
-def _try(config: RunConfig) -> bool:
+def _try(config: RunConfig, undisturbed: Undisturbed) -> bool:
     """Do one run unless it is done; False where another process is at it."""
     if find_done(config) is not None:
         return True
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        if not _try(trained):
+        if not _try(trained, undisturbed):
             return False
         if find_done(trained) is None:  # its reason was shown
             return True
@@ -70,7 +81,7 @@ def _try(config: RunConfig) -> bool:
             RunProgress(placed.run_id, placed.recipe.epochs) as progress,
             build_tracker(**placed.tracking) as tracker,
         ):
-            record = _do(placed, progress, tracker)
+            record = _do(placed, progress, tracker, undisturbed)
         say(describe(record))
     except InUseError:
         return False
@@ -82,14 +93,16 @@ def _try(config: RunConfig) -> bool:
     return True
 
 
-def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
+def _do(
+    config: RunConfig, progress: RunProgress, tracker: Tracker, undisturbed: Undisturbed
+) -> Record:
     if config.storage != EXACT:
         from rps_bench.rounding import round_run
 
         return round_run(config, tracker)
     from rps_bench.run import run
 
-    return run(config, progress, tracker)
+    return run(config, progress, tracker, undisturbed)
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 share:
 
     rewind.safetensors          state at iteration k of the first level
-    level-03-13869.partial...   state after the last whole epoch of a level in training
+    level-03-13869.partial...   state of a level in training, after an epoch or amid one
     level-03-13869.safetensors  a finished shared level's compressed model
     level-03-13869.json         what its training gave: the level is finished
     level-03-13869.lock         held while a process trains the level
@@ -24,7 +24,7 @@ from filelock import FileLock
 from torch import nn
 
 from rps_bench.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
-from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, is_held, run_lock, take
+from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, gate, is_held, run_lock, take
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
@@ -55,7 +55,7 @@ class Checkpoints:
             InUseError: Another process is at the same run.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with self._gate():  # no folder is deleted between making it and taking its lock
+        with gate(self.root):  # no folder is deleted between making it and taking its lock
             self.folder.mkdir(exist_ok=True)
             lock = run_lock(self.folder, run_id)
             take(lock, run_id)
@@ -64,7 +64,7 @@ class Checkpoints:
             yield
             has_ended = True
         finally:
-            with self._gate():
+            with gate(self.root):
                 if has_ended:  # else the file tells that the run was begun
                     _remove(Path(lock.lock_file))
                 lock.release()
@@ -105,7 +105,7 @@ class Checkpoints:
         return self._read(path, lambda path: load_compressed(path, dense))
 
     def partial(self, level: Level) -> TrainingState | None:
-        """The state of an unfinished level after its last whole epoch, None if there is none."""
+        """The state of an unfinished level, None if there is none."""
         path = self._path(level, ".partial.safetensors")
         return self._read(path, lambda path: state_from_bytes(path.read_bytes()))
 
@@ -133,7 +133,7 @@ class Checkpoints:
         """Delete the folder unless a process uses it; returns whether it is gone."""
         if not self.root.is_dir():
             return True
-        with self._gate():
+        with gate(self.root):
             if find_runs_in_use(self.folder):
                 return False
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -145,10 +145,6 @@ class Checkpoints:
 
     def _path(self, level: Level, suffix: str) -> Path:
         return self.folder / f"level-{level.number:02d}-{level.num_kept}{suffix}"
-
-    def _gate(self) -> FileLock:
-        """Held for moments only, while run locks are taken or folders deleted."""
-        return FileLock(self.root / ".lock")
 
     def _remove_if_bare(self) -> None:
         """Delete the folder if it holds nothing but free locks and what killed writes left."""

@@ -53,6 +53,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class EpochPart:
+    """What the steps of an epoch gave that is not evaluated yet; nothing between two epochs."""
+
+    loss_sum: float = 0.0  # over the images, in float64
+    num_images: int = 0
+    train_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """A training run between two steps.
 
@@ -60,13 +69,15 @@ class TrainingState:
         step: Steps of the schedule done.
         tensors: The compressed model's parameters and BatchNorm buffers by name, on the CPU.
         momentum: The optimizer's, by parameter name; empty before the first step.
-        outcome: What the run gave so far.
+        outcome: What the run gave so far; its images count those of ``part``, its seconds do not.
+        part: What the run gave of the epoch at hand.
     """
 
     step: int
     tensors: dict[str, torch.Tensor]
     momentum: dict[str, torch.Tensor]
     outcome: Outcome = field(default_factory=Outcome)
+    part: EpochPart = EpochPart()
 
     def rewound(self, rows: torch.Tensor) -> "TrainingState":
         """The start of a new run from this state that stores only these rows of theta.
@@ -85,7 +96,11 @@ def state_to_bytes(state: TrainingState) -> bytes:
     """A safetensors file's content."""
     tensors = {MODEL + name: tensor for name, tensor in state.tensors.items()}
     tensors |= {MOMENTUM + name: tensor for name, tensor in state.momentum.items()}
-    header = {"step": state.step, "outcome": state.outcome.describe()}
+    header = {
+        "step": state.step,
+        "outcome": state.outcome.describe(),
+        "part": asdict(state.part),
+    }
     whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     return to_safetensors(whole, {"format": FORMAT, "header": json.dumps(header)})
 
@@ -105,9 +120,10 @@ def state_from_bytes(data: bytes) -> TrainingState:
             raise ValueError(f"not of the format {FORMAT}")
         outcome = Outcome.from_description(header["outcome"])
         step = int(header["step"])
+        part = EpochPart(**header.get("part", {}))  # older files hold states between epochs only
     except (SafetensorError, LookupError, TypeError) as error:
         raise ValueError(f"not a whole training state ({error})") from error
-    return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome)
+    return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome, part)
 
 
 def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
