@@ -5,6 +5,7 @@ imported only when a run really starts.
 """
 
 import os
+import signal
 import sys
 
 import hydra
@@ -14,6 +15,7 @@ from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
 from rps_bench.errors import UserError
+from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.jobs import run_composed, show_error
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
@@ -27,27 +29,32 @@ from rps_bench.sweep import (
 
 
 def main() -> None:
-    """Entry point. Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted."""
-    try:
-        arguments = parse_words(sys.argv[1:])
-        if asks_for_information(arguments):
-            _inform(arguments.overrides)
-            return
-        sys.exit(_run_all(arguments.overrides, arguments.multirun))
-    except UserError as error:
-        show_error(error)
-        sys.exit(2)
-    except OSError as error:
-        show_error(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print(
-            "rps_bench: interrupted; the same command goes on with what is missing", file=sys.stderr
-        )
-        sys.exit(130)
+    """Entry point.
+
+    Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted, 143: terminated.
+    """
+    with StopSignals() as signals:
+        try:
+            arguments = parse_words(sys.argv[1:])
+            if asks_for_information(arguments):
+                _inform(arguments.overrides)
+                return
+            sys.exit(_run_all(arguments.overrides, arguments.multirun, signals))
+        except UserError as error:
+            show_error(error)
+            sys.exit(2)
+        except OSError as error:
+            show_error(error)
+            sys.exit(1)
+        except KeyboardInterrupt as stop:
+            print(
+                "rps_bench: interrupted; the same command goes on with what is missing",
+                file=sys.stderr,
+            )
+            sys.exit(128 + (stop.number if isinstance(stop, StopError) else signal.SIGINT))
 
 
-def _run_all(overrides: list[str], is_sweep: bool) -> int:
+def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
     """Plan, check, launch, sum up; returns the exit status."""
     plan = plan_runs(overrides, is_sweep)
     for note in plan.notes:
@@ -65,7 +72,7 @@ def _run_all(overrides: list[str], is_sweep: bool) -> int:
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)
-        tells_all = launch(plan, pending)
+        tells_all = launch(plan, pending, signals)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
         from rps_bench.run import discard_checkpoints
 

@@ -42,6 +42,7 @@ class RunConfig:
         storage: How theta is rounded before it is evaluated; exact is not at all.
         keep_model: Whether the compressed file stays beside the record.
         keep_checkpoints: Whether levels that other compressions may share outlive the command.
+        checkpoint_seconds: Between states kept amid an epoch, None: after epochs only.
     """
 
     dataset: str
@@ -65,6 +66,7 @@ class RunConfig:
     keep_model: bool
     keep_checkpoints: bool
     deterministic: bool
+    checkpoint_seconds: float | None
     threads: int | None
     gpus: tuple[int, ...]
     runs_per_gpu: int

@@ -44,6 +44,7 @@ TOP_KEYS = (
     "keep_model",
     "keep_checkpoints",
     "deterministic",
+    "checkpoint_seconds",
     "threads",
     "gpus",
     "runs_per_gpu",
@@ -102,6 +103,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         keep_model=checks.truth_value("keep_model", composed["keep_model"]),
         keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
         deterministic=checks.truth_value("deterministic", composed["deterministic"]),
+        checkpoint_seconds=_checkpoint_seconds(composed["checkpoint_seconds"]),
         threads=_threads(composed["threads"]),
         gpus=_gpus(composed["gpus"]),
         runs_per_gpu=checks.whole_number(
@@ -165,6 +167,12 @@ def _imbalance(value: object, evaluation_split: str) -> float | None:
     if evaluation_split != "test":
         raise UserError("dataset.imbalance needs evaluation_split=test: all training images")
     return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
+
+
+def _checkpoint_seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    return checks.number("checkpoint_seconds", value, "null or a number >= 0", lambda x: x >= 0)
 
 
 def _threads(value: object) -> int | None:

@@ -4,11 +4,12 @@ A run that another process is at is put off and looked at again when the rest is
 of processes share out one sweep over one results folder, and what a dead one leaves is taken up.
 """
 
+import multiprocessing
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -25,6 +26,7 @@ from rps_bench.errors import (
     describe_failure,
     explain,
 )
+from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
 from rps_bench.reasons import explained_failures
 from rps_bench.records.schema import Record, headline_accuracy
@@ -33,6 +35,7 @@ from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
 from rps_bench.tracking import Tracker, build_tracker
+from rps_bench.workers import job_of_a_worker
 
 POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
@@ -52,11 +55,20 @@ def run_composed(composed: DictConfig) -> bool:
         config = freeze_composed(composed)
     except InapplicableError:
         return True  # the plan said so
-    return work_through([config])
+    tells_all = True
+    is_worker = multiprocessing.parent_process() is not None
+    with job_of_a_worker() if is_worker else StopSignals() as signals:
+        if signals is not None:
+            tells_all = work_through([config], signals.undisturbed)
+    return tells_all
 
 
-def work_through(configs: Sequence[RunConfig]) -> bool:
+def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullcontext) -> bool:
     """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
+
+    Args:
+        configs: The runs.
+        undisturbed: Makes contexts for what no signal may cut.
 
     Returns:
         Whether records tell all failures. On a full disk they may not.
@@ -64,7 +76,7 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
     pending, pause = list(configs), POLL_SECONDS
     tells_all = True
     while pending:
-        attempts = [_try(config) for config in pending]
+        attempts = [_try(config, undisturbed) for config in pending]
         tells_all = tells_all and Attempt.LOST not in attempts
         put_off = [
             config
@@ -82,13 +94,13 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
     return tells_all
 
 
-def _try(config: RunConfig) -> Attempt:
+def _try(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
     """Do one run unless it is done."""
     if find_done(config) is not None:
         return Attempt.OVER
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        attempt = _try(trained)
+        attempt = _try(trained, undisturbed)
         if attempt is not Attempt.OVER:
             return attempt
         if find_done(trained) is None:  # its reason was shown
@@ -103,7 +115,7 @@ def _try(config: RunConfig) -> Attempt:
             build_tracker(**placed.tracking) as tracker,
             explained_failures(placed),
         ):
-            record = _do(placed, progress, tracker)
+            record = _do(placed, progress, tracker, undisturbed)
         say(describe(record))
     except InUseError:
         return Attempt.PUT_OFF
@@ -142,14 +154,16 @@ def _record_failure(config: RunConfig, reason: str) -> Attempt:
     return Attempt.OVER
 
 
-def _do(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
+def _do(
+    config: RunConfig, progress: RunProgress, tracker: Tracker, undisturbed: Undisturbed
+) -> Record:
     if config.storage != EXACT:
         from rps_bench.rounding import round_run
 
         return round_run(config, tracker)
     from rps_bench.run import run
 
-    return run(config, progress, tracker)
+    return run(config, progress, tracker, undisturbed)
 
 
 @contextmanager

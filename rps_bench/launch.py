@@ -15,15 +15,27 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
 from rps_bench.compose import CONFIG_NAME
+from rps_bench.interrupts import StopSignals
 from rps_bench.jobs import run_composed, work_through
 from rps_bench.sweep import THIS_PROCESS, Plan, PlannedRun, config_folder
+from rps_bench.workers import JobsUntilStopped, stopping_workers
+
+LOCAL_LAUNCHERS = ("processes", "joblib")  # those whose processes are children of this one
 
 
-def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
-    """Do these runs of the plan; returns when each was tried, as ``work_through`` does."""
+def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
+    """Do these runs of the plan; returns when each was tried, as ``work_through`` does.
+
+    Raises:
+        StopError: The command was asked to stop. Runs of this machine's processes are stopped.
+    """
+    jobs = [list(run.overrides) for run in runs]
     if plan.launcher == THIS_PROCESS:
-        return work_through([run.config for run in runs])
-    return _launch_with_plugin(plan.plain, [list(run.overrides) for run in runs])
+        return work_through([run.config for run in runs], signals.undisturbed)
+    if plan.launcher in LOCAL_LAUNCHERS:
+        with stopping_workers(signals):
+            return _launch_with_plugin(plan.plain, JobsUntilStopped(jobs, signals))
+    return _launch_with_plugin(plan.plain, jobs)
 
 
 def _launch_with_plugin(plain: Sequence[str], jobs: list[list[str]]) -> bool:

@@ -21,6 +21,11 @@ def run_lock(folder: Path, run_id: str) -> FileLock:
     return FileLock(folder / f"{PREFIX}{run_id}{SUFFIX}")
 
 
+def gate(root: Path) -> FileLock:
+    """Held for moments only, while run locks below ``root`` are taken, looked at or deleted."""
+    return FileLock(root / ".lock")
+
+
 def try_take(lock: FileLock) -> bool:
     """Take a lock at once; False where another process holds it."""
     try:
@@ -55,8 +60,13 @@ def find_runs_in_use(folder: Path) -> list[Path]:
 
 def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
     """Run ids that were begun and have not ended, and whether a process is at them now."""
-    paths = (Path(results_dir) / CHECKPOINTS_FOLDER).glob(f"*/{PREFIX}*{SUFFIX}")
-    return {
-        path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(FileLock(path))
-        for path in paths
-    }
+    root = Path(results_dir) / CHECKPOINTS_FOLDER
+    paths = list(root.glob(f"*/{PREFIX}*{SUFFIX}"))
+    if not paths:
+        return {}
+    with gate(root):  # a lock that is deleted meanwhile would be made again by looking at it
+        return {
+            path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(FileLock(path))
+            for path in paths
+            if path.is_file()
+        }

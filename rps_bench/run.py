@@ -1,6 +1,7 @@
 """The spine: one RunConfig in, one record out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import resolve_device
 from rps_bench.done import find_done
+from rps_bench.interrupts import Undisturbed
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
@@ -41,10 +43,21 @@ from rps_bench.training.precision import resolve_precision
 from rps_bench.training.state import Outcome
 
 
-def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
+def run(
+    config: RunConfig,
+    progress: RunProgress,
+    tracker: Tracker,
+    undisturbed: Undisturbed = nullcontext,
+) -> Record:
     """Train one compressed model and write its record; the method is a name to look up, no more.
 
     A run that another process has recorded in the meantime is not done again.
+
+    Args:
+        config: The run.
+        progress: Shows it.
+        tracker: Hears of it.
+        undisturbed: Makes contexts for what no signal may cut.
 
     Raises:
         UserError: Data that cannot be had, or a combination that cannot be built.
@@ -81,6 +94,8 @@ def run(config: RunConfig, progress: RunProgress, tracker: Tracker) -> Record:
             training,
             files,
             TrackedProgress(progress, tracker),
+            config.checkpoint_seconds,
+            undisturbed,
         ).run()
         record: Record = {
             "schema_version": SCHEMA_VERSION,

@@ -73,6 +73,8 @@ CASES = [
     ("keep_model=1", "keep_model must be true or false"),
     ("keep_checkpoints=maybe", "keep_checkpoints must be true or false"),
     ("deterministic=yes!", "deterministic must be true or false, got yes!"),
+    ("checkpoint_seconds=-1", "checkpoint_seconds must be null or a number >= 0, got -1"),
+    ("checkpoint_seconds=often", "checkpoint_seconds must be null or a number >= 0"),
     ("threads=0", "threads must be a whole number from 1 to 1024"),
     ("gpus=0", r"gpus must be null or a list of GPU numbers such as \[0,1\], got 0"),
     ("runs_per_gpu=none", "runs_per_gpu must be a whole number from 1 to 1024"),

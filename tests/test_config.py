@@ -40,6 +40,7 @@ def test_golden_ids(words: str) -> None:
         "dataset.validation_images=7",
         "dataset.imbalance=null",
         "keep_checkpoints=false",
+        "checkpoint_seconds=1",
         "keep_model=true",
         "deterministic=true",
         "storage=exact",
@@ -81,7 +82,7 @@ def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
     shared = checkpoint_name("compression=10")
     assert "-ltr-chain-" in shared
     assert checkpoint_name("compression=100") == shared
-    assert checkpoint_name("compression=10 results_dir=x keep_checkpoints=false") == shared
+    assert checkpoint_name("compression=10 results_dir=x checkpoint_seconds=null") == shared
     assert checkpoint_name("compression=10 storage=int8 keep_model=true") == shared
     own = checkpoint_name("compression=10", is_shared=False)
     assert "-ltr-10x-" in own

@@ -94,9 +94,13 @@ class WandbTracker(Tracker):
             self._end(unfinished_values(self._run, "failed", reason), 1, {})
 
     def close(self) -> None:
-        """End a run that is still open as interrupted."""
+        """End a run that is still open as interrupted, without waiting for its worker for long."""
         if self._run is not None:
-            self._end(unfinished_values(self._run, INTERRUPTED, None), 1, {})
+            self._tell_end(unfinished_values(self._run, INTERRUPTED, None), 1, {})
+        if self._worker is not None:
+            for note in self._worker.leave():
+                self._warn(note)
+            self._worker = None
 
     def _plan(self, run: RunDescription) -> dict[str, Any]:
         """What the worker needs to open the run."""
@@ -118,7 +122,7 @@ class WandbTracker(Tracker):
 
     def _end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
         """Send the last message and wait, within bounds, until the worker is done."""
-        self._send({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
+        self._tell_end(summary, exit_code, config)
         if self._worker is None:
             return
         try:
@@ -128,6 +132,9 @@ class WandbTracker(Tracker):
             self._give_up(str(error))
         else:
             self._let_go()
+
+    def _tell_end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
+        self._send({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if self._worker is None:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from rps_bench.tracking.epochs_written import EpochsWritten
@@ -41,12 +41,17 @@ def main() -> NoReturn:
     status = 0
     try:
         for note in serve(json.loads(line) for line in messages):
-            print(note, file=notes, flush=True)
+            _tell(note, notes)
     except Exception as error:  # of wandb, which may raise anything: the run must not care
-        print(first_line(error), file=notes, flush=True)
+        _tell(first_line(error), notes)
         status = 1
     shutil.rmtree(scratch, ignore_errors=True)
     os._exit(status)  # wandb's exit handlers may wait for a service that is gone
+
+
+def _tell(line: str, notes: IO[str]) -> None:
+    with suppress(BrokenPipeError):  # an interrupted command has gone
+        print(line, file=notes, flush=True)
 
 
 def serve(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:

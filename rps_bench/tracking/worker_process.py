@@ -18,6 +18,7 @@ from typing import IO, Any
 
 SEND_SECONDS = 5.0  # a message that is not taken by then: the worker hangs
 END_SECONDS = 60.0  # the worker's own bounds on connecting and sending end before this one
+LEAVE_SECONDS = 3.0  # a command that is interrupted ends soon after
 WORKER_MODULE = "rps_bench.tracking.worker"
 
 
@@ -88,6 +89,18 @@ class WorkerProcess:
         if self._process.returncode != 0:
             raise WorkerError(self._last_words())
         return self._read_lines()
+
+    def leave(self) -> list[str]:
+        """Tell that no more is to come; after ``LEAVE_SECONDS`` the worker goes on by itself.
+
+        Returns what it has to say, if it is done by then.
+        """
+        self._input.close()
+        if not self._wait(LEAVE_SECONDS):
+            return []
+        lines = self._read_lines()
+        self.kill()
+        return lines
 
     def kill(self) -> None:
         """End it now, whatever it does."""

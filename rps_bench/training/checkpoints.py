@@ -4,7 +4,7 @@
 share:
 
     rewind.safetensors          state at iteration k of the first level
-    level-03-13869.partial...   state after the last whole epoch of a level in training
+    level-03-13869.partial...   state of a level in training, after an epoch or amid one
     level-03-13869.safetensors  a finished shared level's compressed model
     level-03-13869.json         what its training gave: the level is finished
     level-03-13869.lock         held while a process trains the level
@@ -25,7 +25,7 @@ from torch import nn
 
 from rps_bench.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
 from rps_bench.errors import one_line
-from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, is_held, run_lock, take
+from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, gate, is_held, run_lock, take
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
@@ -59,7 +59,7 @@ class Checkpoints:
             InUseError: Another process is at the same run.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with self._gate():  # no folder is deleted between making it and taking its lock
+        with gate(self.root):  # no folder is deleted between making it and taking its lock
             self.folder.mkdir(exist_ok=True)
             lock = run_lock(self.folder, run_id)
             take(lock, run_id)
@@ -69,7 +69,7 @@ class Checkpoints:
             has_ended = True
         finally:
             # What stays behind on a disk that is full or gone does no harm.
-            with suppress(OSError), self._gate():
+            with suppress(OSError), gate(self.root):
                 if has_ended:  # else the file tells that the run was begun
                     _remove(Path(lock.lock_file))
                 lock.release()
@@ -115,7 +115,7 @@ class Checkpoints:
         return self._read(self._path(level, ".safetensors"), read)
 
     def partial(self, level: Level, require: Require | None = None) -> TrainingState | None:
-        """The state of an unfinished level after its last whole epoch, None if there is none."""
+        """The state of an unfinished level, None if there is none."""
         return self._read_state(self._path(level, ".partial.safetensors"), require)
 
     def keep_partial(self, level: Level, state: TrainingState) -> None:
@@ -142,7 +142,7 @@ class Checkpoints:
         """Delete the folder unless a process uses it; returns whether it is gone."""
         if not self.root.is_dir():
             return True
-        with self._gate():
+        with gate(self.root):
             if find_runs_in_use(self.folder):
                 return False
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -154,10 +154,6 @@ class Checkpoints:
 
     def _path(self, level: Level, suffix: str) -> Path:
         return self.folder / f"level-{level.number:02d}-{level.num_kept}{suffix}"
-
-    def _gate(self) -> FileLock:
-        """Held for moments only, while run locks are taken or folders deleted."""
-        return FileLock(self.root / ".lock")
 
     def _remove_if_bare(self) -> None:
         """Delete the folder if it holds nothing but free locks and what killed writes left."""

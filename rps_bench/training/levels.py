@@ -1,16 +1,19 @@
 """Rounds of the ordinary loop: train, prune what training gave, rewind, train again.
 
 A method that compresses before training has one level and gets one round. States are kept after
-every epoch and shared levels when they are trained, so that a killed chain goes on and compressions
-share it.
+every epoch and amid long ones, and shared levels when they are trained, so that a killed chain goes
+on and compressions share it.
 """
 
-from dataclasses import dataclass
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import nn
 
 from rps_bench.datasets.base import Dataset
+from rps_bench.interrupts import Undisturbed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level, Rewinding
 from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
@@ -69,6 +72,8 @@ class LevelTrainer:
         training: What to do; the same for every level.
         files: Where finished levels and unfinished states lie.
         progress: Hears how it goes.
+        checkpoint_seconds: Between states that are kept amid an epoch; None: after epochs only.
+        undisturbed: Makes contexts for what no signal may cut.
         trained: The network of the level done last, once it is at hand.
 
     Raises:
@@ -82,7 +87,9 @@ class LevelTrainer:
     training: Training
     files: Checkpoints
     progress: Progress
-    trained: CompressedModel | None = None
+    checkpoint_seconds: float | None = None
+    undisturbed: Undisturbed = nullcontext
+    trained: CompressedModel | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.first_step = 0
@@ -156,7 +163,13 @@ class LevelTrainer:
             self.progress.show_step,
             self.progress.show_epoch,
             unfinished or state,
-            _LevelStates(self.files, level, self.first_step if takes_snapshot else None),
+            _LevelStates(
+                self.files,
+                level,
+                self.first_step if takes_snapshot else None,
+                self.checkpoint_seconds,
+                self.undisturbed,
+            ),
         )
         return model, outcome
 
@@ -183,16 +196,28 @@ class LevelTrainer:
         return prune_stored(self.dense, untrained, rows)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _LevelStates:
     """Keeps a level's states in its files."""
 
     files: Checkpoints
     level: Level
     snapshot_step: int | None
+    checkpoint_seconds: float | None
+    undisturbed: Undisturbed
+
+    def __post_init__(self) -> None:
+        self.kept_at = time.monotonic()
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        if self.checkpoint_seconds is None:
+            return False
+        return time.monotonic() - self.kept_at >= self.checkpoint_seconds
 
     def keep_snapshot(self, state: TrainingState) -> None:
         self.files.keep_rewind_state(state)
 
     def keep_checkpoint(self, state: TrainingState) -> None:
         self.files.keep_partial(self.level, state)
+        self.kept_at = time.monotonic()

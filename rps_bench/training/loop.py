@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -11,13 +12,14 @@ import torch.nn.functional as F
 
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.probe import normalise
+from rps_bench.interrupts import Undisturbed
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.training.augmentation import crop_and_flip, plan_epoch
-from rps_bench.training.evaluation import Evaluation, evaluate
+from rps_bench.training.augmentation import EpochPlan, crop_and_flip, plan_epoch
+from rps_bench.training.evaluation import evaluate
 from rps_bench.training.precision import autocast
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
-from rps_bench.training.state import EpochResult, Outcome, TrainingState
+from rps_bench.training.state import EpochPart, EpochResult, Outcome, TrainingState
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
@@ -34,12 +36,21 @@ class StateKeeper(Protocol):
         """Step before which to take the snapshot, None for no snapshot."""
         ...
 
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether to keep the state now; asked before every step."""
+        ...
+
     def keep_snapshot(self, state: TrainingState) -> None:
         """Called once, before the step of the snapshot."""
         ...
 
     def keep_checkpoint(self, state: TrainingState) -> None:
-        """Called after every epoch but the last."""
+        """Called after every epoch but the last, when one is due, and when training is cut off."""
+        ...
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Entered for what no signal may cut: it is heard when that is left."""
         ...
 
 
@@ -65,38 +76,29 @@ def train(
         on_step: Called with (steps done, all steps) now and then.
         on_epoch: Called after each epoch's evaluation.
         start: Where to go on from, possibly amid an epoch; None: the model as it is, at step 0.
-        keeper: Takes the run's state after epochs.
+        keeper: Takes the run's state after epochs, and amid them.
+
+    Raises:
+        KeyboardInterrupt: The run was asked to stop; the keeper has its state.
     """
     trainer = Trainer(model, dataset, recipe, seed, precision, on_step, keeper)
     if start is not None:
         trainer.restore(start)
-    outcome = trainer.outcome
-    for epoch in range(trainer.step // trainer.steps_per_epoch + 1, recipe.epochs + 1):
-        started = time.perf_counter()
-        try:
-            train_loss = trainer.train_epoch(epoch)
-        except NonFiniteLossError as error:
-            outcome.divergence = str(error)
-        seconds = time.perf_counter() - started
-        outcome.train_seconds += seconds
-        if outcome.divergence:
-            break
-        tested = evaluate(model, dataset, precision)
-        if not math.isfinite(tested.loss):
-            outcome.divergence = f"test loss {tested.loss} after epoch {epoch}"
-            break
-        result = _epoch_result(epoch, trainer.last_rate, train_loss, tested, seconds)
-        outcome.epochs.append(result)
-        on_epoch(result)
-        if keeper is not None and epoch < recipe.epochs:
+    try:
+        for epoch in range(trainer.epoch, recipe.epochs + 1):
+            result = trainer.train_and_evaluate(epoch)
+            if result is None:
+                break
+            with trainer.undisturbed():
+                trainer.close_epoch(result)
+                on_epoch(result)
+            if keeper is not None and epoch < recipe.epochs:
+                keeper.keep_checkpoint(trainer.state())
+    except KeyboardInterrupt:
+        if keeper is not None and trainer.can_go_on:
             keeper.keep_checkpoint(trainer.state())
-    return outcome
-
-
-def _epoch_result(
-    epoch: int, rate: float, train_loss: float, tested: Evaluation, seconds: float
-) -> EpochResult:
-    return EpochResult(epoch, rate, train_loss, tested.loss, tested.accuracy, seconds)
+        raise
+    return trainer.outcome
 
 
 class Trainer:
@@ -116,8 +118,33 @@ class Trainer:
         self.seed, self.precision, self.on_step, self.keeper = seed, precision, on_step, keeper
         self.gradient_scale = model.gradient_scale()
         self.optimizer = build_optimizer(model, recipe)
-        self.outcome, self.step, self.last_rate = Outcome(), 0, recipe.lr
+        self.undisturbed: Undisturbed = nullcontext if keeper is None else keeper.undisturbed
+        self.outcome, self.step, self.is_amid_step = Outcome(), 0, False
         self.steps_per_epoch = recipe.steps_per_epoch(len(dataset.train))
+        self._begin(EpochPart())
+
+    def _begin(self, part: EpochPart) -> None:
+        """Take up an epoch of which the steps before gave ``part``."""
+        device = self.dataset.train.images.device
+        self.loss_sum = torch.tensor(part.loss_sum, dtype=torch.float64, device=device)
+        self.num_images, self.train_seconds = part.num_images, part.train_seconds
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the state is one to go on from: between two steps, and not diverged."""
+        is_finite = self.outcome.divergence is None and bool(self.loss_sum.isfinite())
+        return is_finite and not self.is_amid_step
+
+    @property
+    def last_rate(self) -> float:
+        """The learning rate of the step before this one."""
+        return learning_rate(self.recipe, max(self.step - 1, 0), self.steps_per_epoch)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch at hand, from 1: that of the next step, or one that lacks its evaluation."""
+        step = self.step - 1 if self.num_images > 0 else self.step
+        return step // self.steps_per_epoch + 1
 
     def state(self) -> TrainingState:
         """A copy of the run's state between two steps."""
@@ -127,7 +154,8 @@ class Trainer:
             for name, parameter in self.model.named_parameters()
         }  # None before the first step, and without momentum
         momentum = {k: v.cpu().clone() for k, v in buffers.items() if v is not None}
-        return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome))
+        part = EpochPart(float(self.loss_sum), self.num_images, self.train_seconds)
+        return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome), part)
 
     def restore(self, state: TrainingState) -> None:
         """Go on from a state of a run with the same model, dataset, recipe and seed."""
@@ -137,32 +165,74 @@ class Trainer:
                 buffer = state.momentum[name].to(parameter, copy=True)
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
         self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
+        self._begin(state.part)
 
-    def train_epoch(self, epoch: int) -> float:
-        """One pass over the training images; returns the mean loss over the images seen.
+    def train_and_evaluate(self, epoch: int) -> EpochResult | None:
+        """The rest of an epoch, and how good the model is then; None if the run diverged."""
+        try:
+            self.train_epoch(epoch)
+        except NonFiniteLossError as error:
+            self.outcome.divergence = str(error)
+            self.outcome.train_seconds += self.train_seconds
+            return None
+        tested = evaluate(self.model, self.dataset, self.precision)
+        if not math.isfinite(tested.loss):
+            self.outcome.divergence = f"test loss {tested.loss} after epoch {epoch}"
+            self.outcome.train_seconds += self.train_seconds
+            return None
+        return EpochResult(
+            epoch,
+            self.last_rate,
+            float(self.loss_sum) / self.num_images,
+            tested.loss,
+            tested.accuracy,
+            self.train_seconds,
+        )
 
-        A run that starts amid an epoch leaves out what the steps before it have seen.
+    def close_epoch(self, result: EpochResult) -> None:
+        """Count an evaluated epoch to what the run gave."""
+        self.outcome.epochs.append(result)
+        self.outcome.train_seconds += result.train_seconds
+        self._begin(EpochPart())
+
+    def train_epoch(self, epoch: int) -> None:
+        """The steps of an epoch that are not done yet.
 
         Raises:
             NonFiniteLossError: The loss is not finite any more.
         """
         self.model.train()
         split = self.dataset.train
-        device = split.images.device
-        plan = plan_epoch(len(split), self.dataset.flip, self.seed, epoch, device)
-        loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        first_image = self.outcome.num_images
-        for position in range(self.step % self.steps_per_epoch, self.steps_per_epoch):
-            seen = slice(position * self.recipe.batch_size, (position + 1) * self.recipe.batch_size)
-            if self.keeper is not None and self.step == self.keeper.snapshot_step:
-                self.keeper.keep_snapshot(self.state())
-            images, labels = self._batch(
-                split, plan.order[seen], plan.shifts[seen], plan.flips[seen]
-            )
-            loss_sum += self.train_step(images, labels).detach().double() * len(labels)
-            if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
-                self._check(loss_sum, epoch)
-        return float(loss_sum) / (self.outcome.num_images - first_image)
+        plan = plan_epoch(len(split), self.dataset.flip, self.seed, epoch, split.images.device)
+        started = time.perf_counter() - self.train_seconds
+        num_done = self.step - (epoch - 1) * self.steps_per_epoch
+        try:
+            for position in range(num_done, self.steps_per_epoch):
+                if self.keeper is not None and self.step == self.keeper.snapshot_step:
+                    self.keeper.keep_snapshot(self.state())
+                self._keep_if_due(started)
+                first = position * self.recipe.batch_size
+                self._take_step(split, plan, slice(first, first + self.recipe.batch_size))
+                if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
+                    self._check(epoch)
+            self._keep_if_due(started)
+        finally:
+            self.train_seconds = time.perf_counter() - started
+
+    def _keep_if_due(self, started: float) -> None:
+        """Let the keeper have the state between two steps of an epoch begun at ``started``."""
+        if self.keeper is not None and self.keeper.is_checkpoint_due:
+            self.train_seconds = time.perf_counter() - started
+            self.keeper.keep_checkpoint(self.state())
+
+    def _take_step(self, split: Split, plan: EpochPlan, seen: slice) -> None:
+        """Train on some images of the plan, and count them."""
+        images, labels = self._batch(split, plan.order[seen], plan.shifts[seen], plan.flips[seen])
+        with self.undisturbed():
+            self.is_amid_step = True
+            self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
+            self.num_images += len(labels)
+            self.is_amid_step = False
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Forward, backward, scale, SGD; returns the loss before the update.
@@ -171,9 +241,9 @@ class Trainer:
             images: (B, 3, H, W) normalised and augmented.
             labels: (B,) int64.
         """
-        self.last_rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
+        rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.last_rate
+            group["lr"] = rate
         with autocast(self.precision, images.device):
             logits = self.model(images)
         loss = F.cross_entropy(logits.to(self.gradient_scale.dtype), labels)
@@ -195,8 +265,8 @@ class Trainer:
         images = normalise(cropped, self.dataset.mean, self.dataset.std, dtype)
         return images.contiguous(memory_format=torch.channels_last), split.labels[rows]
 
-    def _check(self, loss_sum: torch.Tensor, epoch: int) -> None:
-        if not bool(loss_sum.isfinite()):
+    def _check(self, epoch: int) -> None:
+        if not bool(self.loss_sum.isfinite()):
             raise NonFiniteLossError(f"training loss not finite by step {self.step}, epoch {epoch}")
         self.on_step(self.step, self.steps_per_epoch * self.recipe.epochs)
 

@@ -71,6 +71,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class EpochPart:
+    """What the steps of an epoch gave that is not evaluated yet; nothing between two epochs."""
+
+    loss_sum: float = 0.0  # over the images, in float64
+    num_images: int = 0
+    train_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """A training run between two steps.
 
@@ -78,13 +87,15 @@ class TrainingState:
         step: Steps of the schedule done.
         tensors: The compressed model's parameters and BatchNorm buffers by name, on the CPU.
         momentum: The optimizer's, by parameter name; empty before the first step.
-        outcome: What the run gave so far.
+        outcome: What the run gave so far; its images count those of ``part``, its seconds do not.
+        part: What the run gave of the epoch at hand.
     """
 
     step: int
     tensors: dict[str, torch.Tensor]
     momentum: dict[str, torch.Tensor]
     outcome: Outcome = field(default_factory=Outcome)
+    part: EpochPart = EpochPart()
 
     def rewound(self, rows: torch.Tensor) -> "TrainingState":
         """The start of a new run from this state that stores only these rows of theta.
@@ -114,7 +125,11 @@ def state_to_bytes(state: TrainingState) -> bytes:
     """A safetensors file's content."""
     tensors = {MODEL + name: tensor for name, tensor in state.tensors.items()}
     tensors |= {MOMENTUM + name: tensor for name, tensor in state.momentum.items()}
-    header = {"step": state.step, "outcome": state.outcome.describe()}
+    header = {
+        "step": state.step,
+        "outcome": state.outcome.describe(),
+        "part": asdict(state.part),
+    }
     whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     return to_safetensors(whole, {"format": FORMAT, "header": json.dumps(header)})
 
@@ -135,9 +150,10 @@ def read_state(path: Path) -> TrainingState:
         header = json.loads(metadata["header"])
         outcome = Outcome.from_description(header["outcome"])
         step = int(header["step"])
+        part = EpochPart(**header.get("part", {}))  # older files hold states between epochs only
     except (SafetensorError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"not a whole training state ({error})") from error
-    return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome)
+    return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome, part)
 
 
 def _describe(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
-from rps_bench.locks import InUseError
+from rps_bench.locks import InUseError, find_begun_runs, gate
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
 from rps_bench.methods.selection import store_everything
+from rps_bench.training import checkpoints
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.state import EpochResult, Outcome, TrainingState
 
@@ -98,6 +100,23 @@ def test_a_run_that_did_not_end_stays_known_as_begun(files: Checkpoints) -> None
     with files.in_use("run-a"):
         pass
     assert in_folder(files) == ["level-03-24.partial.safetensors"]
+
+
+def test_looking_at_a_run_that_ends_meanwhile_begins_it_not_again(
+    files: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.keep_partial(LEVEL, STATE)
+    with pytest.raises(RuntimeError, match="mine"), files.in_use("run-a"):
+        raise RuntimeError("mine")
+    assert find_begun_runs(tmp_path) == {"run-a": False}
+
+    def late_gate(root: Path) -> FileLock:
+        assert files.discard_all()
+        return gate(root)
+
+    monkeypatch.setattr("rps_bench.locks.gate", late_gate)
+    assert find_begun_runs(tmp_path) == {}
+    assert not files.folder.exists()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python from 3.12 on
@@ -281,13 +300,12 @@ def test_a_folder_that_another_process_just_deleted_is_gone(
 ) -> None:
     """Two commands that end at once both delete their chain."""
     files.keep_rewind_state(STATE)
-    gate = files._gate()
 
-    def late_gate(_: Checkpoints) -> object:
+    def late_gate(root: Path) -> FileLock:
         for path in files.folder.iterdir():
             path.unlink()
         files.folder.rmdir()
-        return gate
+        return gate(root)
 
-    monkeypatch.setattr(Checkpoints, "_gate", late_gate)
+    monkeypatch.setattr(checkpoints, "gate", late_gate)
     assert files.discard_all()

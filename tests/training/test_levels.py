@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from rps_bench.errors import UserError
 from rps_bench.methods import files
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters
-from rps_bench.methods.levels import Rewinding, pruning_levels
+from rps_bench.methods.levels import Level, Rewinding, pruning_levels
 from rps_bench.methods.selection import store_everything
 from rps_bench.models import build_model
 from rps_bench.training import checkpoints, levels
@@ -93,6 +94,7 @@ def walk(
         folder: str = "chain",
         recipe: Recipe = recipe,
         heard: Heard | None = None,
+        checkpoint_seconds: float | None = None,
     ) -> Walk:
         heard, said = heard or Heard(), list[str]()
         files = Checkpoints(tmp_path, folder, said.append)
@@ -106,6 +108,7 @@ def walk(
                 Training(make_dataset(), recipe, 0, "fp32"),
                 files,
                 heard,
+                checkpoint_seconds,
             ).run()
         return Walk(chain, heard, said, files)
 
@@ -385,6 +388,65 @@ def test_a_kill_before_a_partial_states_end_leaves_none_for_ever(
             walk(40)
     assert names[-2:] == ["level-00-268.json", "level-00-268.partial.safetensors"]
     assert not list(walk(40).files.folder.glob("level-00-*.partial.safetensors"))
+
+
+@dataclass
+class Clock:
+    """A clock that steps of training move, by a second each; it may stop at one of them."""
+
+    patch: pytest.MonkeyPatch
+    deadly: int | None = None
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        original = Trainer.train_step
+        self.patch.setattr(levels, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+        def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            self.now += 1
+            if self.now == self.deadly:
+                raise KilledError
+            return original(trainer, images, labels)
+
+        self.patch.setattr(Trainer, "train_step", step)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"),
+    [(None, [5]), (5, [5, 5, 10]), (2, [2, 4, 5, 7, 9]), (3, [3, 5, 8]), (0.5, None)],
+)
+def test_states_are_kept_amid_epochs_when_it_is_time(
+    seconds: float | None, steps: list[int] | None, walk: Walker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    def keep(files: Checkpoints, level: Level, state: TrainingState) -> None:
+        kept.append(state.step)
+
+    Clock(monkeypatch)
+    monkeypatch.setattr(Checkpoints, "keep_partial", keep)
+    walk(NUM_WEIGHTS, checkpoint_seconds=seconds)
+    assert kept == (steps or [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10])
+
+
+@pytest.mark.parametrize("rewinding", [REWOUND, KEPT], ids=["rewound", "kept"])
+def test_a_chain_killed_at_any_step_loses_no_more_than_the_seconds_since_its_state(
+    rewinding: Rewinding, walk: Walker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = walk(100, rewinding, "whole")
+    num_steps = 10 + 7 + 7
+    for deadly in range(1, num_steps + 1, 3):
+        folder = f"killed-{deadly}"
+        with monkeypatch.context() as patch:
+            Clock(patch, deadly)
+            with pytest.raises(KilledError):
+                walk(100, rewinding, folder, checkpoint_seconds=2)
+        with monkeypatch.context() as patch:
+            clock = Clock(patch)
+            after = walk(100, rewinding, folder, checkpoint_seconds=2)
+        assert_same_chain(after.chain, whole.chain)
+        assert after.said == []
+        assert clock.now - (num_steps - (deadly - 1)) <= 2
 
 
 def die_at(deadly: int, patch: pytest.MonkeyPatch) -> list[str]:

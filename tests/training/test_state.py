@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from rps_bench.datasets.base import Dataset
+from rps_bench.interrupts import Undisturbed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import to_bytes
-from rps_bench.training.loop import Trainer, train
+from rps_bench.training import loop
+from rps_bench.training.loop import NonFiniteLossError, Trainer, train
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import (
+    EpochPart,
     EpochResult,
     Outcome,
     TrainingState,
@@ -31,8 +36,10 @@ class Shelf:
     """Keeps every state it is given."""
 
     snapshot_step: int | None = None
+    is_checkpoint_due: bool = False
     snapshots: list[TrainingState] = field(default_factory=list)
     checkpoints: list[TrainingState] = field(default_factory=list)
+    undisturbed: Undisturbed = nullcontext
 
     def keep_snapshot(self, state: TrainingState) -> None:
         self.snapshots.append(state)
@@ -116,32 +123,34 @@ def test_a_run_goes_on_after_any_epoch_bit_for_bit(
         assert_same_tensors(model.state_dict(), whole.state_dict())
 
 
-@pytest.mark.parametrize("step", [0, 3, 5, 9])
-@pytest.mark.parametrize("momentum", [0.9, 0.0])
-def test_a_run_goes_on_from_any_step(
-    step: int,
-    momentum: float,
+@pytest.mark.parametrize("changes", [{}, {"momentum": 0.0}, {"max_steps_per_epoch": 3}])
+def test_a_run_goes_on_from_any_step_bit_for_bit(
+    changes: dict[str, Any],
     compress: Callable[..., CompressedModel],
     spoilt: Callable[[str], CompressedModel],
     make_dataset: Callable[..., Dataset],
     make_recipe: Callable[..., Recipe],
+    reread: Callable[[bytes], TrainingState],
 ) -> None:
-    """Amid an epoch the weights are the same; its mean loss leaves out what was seen before."""
-    recipe, dataset, shelf = make_recipe(momentum=momentum), make_dataset(), Shelf(step)
-    whole = compress("mag")
+    """Its epoch's mean loss, too, and without a step again where only the evaluation lacks."""
+    recipe, dataset = make_recipe(**changes), make_dataset()
+    whole, shelf = compress("mag"), Shelf(snapshot_step=2, is_checkpoint_due=True)
     expected = train(whole, dataset, recipe, 0, "fp32", keeper=shelf)
-    (snapshot,) = shelf.snapshots
-    assert snapshot.step == step
-    assert bool(snapshot.momentum) == (momentum > 0 and step > 0)
-    model = spoilt("mag")
-    outcome = train(model, dataset, recipe, 0, "fp32", start=snapshot)
-    assert_same_tensors(model.state_dict(), whole.state_dict())
-    assert outcome.num_images == 74
-    assert outcome.epochs[-1].epoch == 2
-    assert outcome.epochs[-1].test_loss == expected.epochs[-1].test_loss
-    amid = step // 5
-    for epoch, (ours, theirs) in enumerate(zip(outcome.epochs, expected.epochs, strict=True)):
-        assert (ours.train_loss == theirs.train_loss) == (epoch != amid or step % 5 == 0)
+    num = recipe.steps_per_epoch(37)
+    # Before every step, after an epoch's last one, and after its evaluation but for the last epoch.
+    steps = [*range(num), num, num, *range(num, 2 * num), 2 * num]
+    assert [state.step for state in shelf.checkpoints] == steps
+    parts = [state.part.num_images > 0 for state in shelf.checkpoints]
+    assert parts == [False, *[True] * num, False, False, *[True] * num]
+    for state in (*shelf.checkpoints, *shelf.snapshots):
+        assert bool(state.momentum) == (recipe.momentum > 0 and state.step > 0)
+        model, again = spoilt("mag"), Shelf(is_checkpoint_due=True)
+        start = reread(state_to_bytes(state))
+        outcome = train(model, dataset, recipe, 0, "fp32", start=start, keeper=again)
+        assert timeless(outcome) == timeless(expected)
+        assert_same_tensors(model.state_dict(), whole.state_dict())
+        assert again.checkpoints[0].step == state.step
+        assert again.checkpoints[0].part.loss_sum == state.part.loss_sum
 
 
 def test_a_new_run_from_amid_an_epoch_counts_from_there(
@@ -162,8 +171,9 @@ def test_a_new_run_from_amid_an_epoch_counts_from_there(
 
     monkeypatch.setattr(Trainer, "train_step", step)
     rows = torch.arange(0, 500, 5)
+    assert shelf.snapshots[0].part.num_images == 24
     start = shelf.snapshots[0].rewound(rows)
-    assert start.outcome == Outcome()
+    assert (start.outcome, start.part) == (Outcome(), EpochPart())
     assert start.step == 3
     assert torch.equal(start.tensors["stored"], shelf.snapshots[0].tensors["stored"][rows])
     assert torch.equal(start.momentum["stored"], shelf.snapshots[0].momentum["stored"][rows])
@@ -179,6 +189,72 @@ def test_a_new_run_from_amid_an_epoch_counts_from_there(
         mean = sum(loss * size for loss, size in seen) / count
         assert outcome.epochs[epoch].train_loss == pytest.approx(mean, rel=1e-6)
     assert [epoch.epoch for epoch in outcome.epochs] == [1, 2]
+
+
+def stop(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("amid", ["evaluation", "step", "a step", "divergence"])
+def test_a_run_that_is_stopped_leaves_a_state_to_go_on_from(
+    amid: str,
+    compress: Callable[..., CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None where weights and counts do not belong together: amid a step, or after divergence."""
+    original, count = Trainer.train_step, 0
+
+    def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        if amid == "a step" and count == 8:
+            raise KeyboardInterrupt
+        loss = original(trainer, images, labels)
+        return loss * float("nan") if amid == "divergence" and count == 10 else loss
+
+    shelf, model, whole = Shelf(), compress("mag"), compress("mag")
+    expected = train(whole, make_dataset(), make_recipe(), 0, "fp32")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", step)
+        if amid == "evaluation":
+            patch.setattr(loop, "evaluate", stop)
+        if amid == "divergence":
+            patch.setattr(NonFiniteLossError, "__str__", stop)
+        on_step = stop if amid == "step" else lambda *_: None
+        with pytest.raises(KeyboardInterrupt):
+            train(model, make_dataset(), make_recipe(), 0, "fp32", on_step, keeper=shelf)
+    assert [state.step for state in shelf.checkpoints] == [5]
+    state = shelf.checkpoints[0]
+    assert state.part.num_images == (37 if amid in ("evaluation", "step") else 0)
+    count = 0
+    again = train(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", start=state)
+    assert timeless(again) == timeless(expected)
+
+
+def test_seconds_go_on_where_they_were(
+    compress: Callable[..., CompressedModel],
+    make_dataset: Callable[..., Dataset],
+    make_recipe: Callable[..., Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    original = Trainer.train_step
+
+    def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        clock.now += 1.0
+        return original(trainer, images, labels)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    shelf = Shelf(is_checkpoint_due=True)
+    train(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", keeper=shelf)
+    for state in shelf.checkpoints:
+        clock.now += 1000.0
+        again = train(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", start=state)
+        assert [epoch.train_seconds for epoch in again.epochs] == [5.0, 5.0]
+        assert again.train_seconds == 10.0
 
 
 def test_a_state_without_momentum_is_rewound_without() -> None:
@@ -214,7 +290,8 @@ def example(momentum: bool = True) -> TrainingState:
         "skeleton.bn.weight": torch.ones(2, 3).t(),  # not contiguous
     }
     outcome = Outcome([RESULT], "training loss not finite", 0.1 + 0.2, 37)
-    return TrainingState(5, tensors, {"stored": torch.arange(3.0)} if momentum else {}, outcome)
+    stored = {"stored": torch.arange(3.0)} if momentum else {}
+    return TrainingState(5, tensors, stored, outcome, EpochPart(1 / 3, 24, 0.7))
 
 
 @pytest.mark.parametrize("momentum", [True, False])
@@ -224,7 +301,7 @@ def test_bytes_come_back_bit_for_bit(
     state = example(momentum)
     again = reread(state_to_bytes(state))
     assert again.step == 5
-    assert again.outcome == state.outcome
+    assert (again.outcome, again.part) == (state.outcome, state.part)
     assert again.momentum.keys() == state.momentum.keys()
     assert again.tensors.keys() == state.tensors.keys()
     for name, tensor in (state.tensors | state.momentum).items():
@@ -233,6 +310,15 @@ def test_bytes_come_back_bit_for_bit(
         assert torch.equal(other.isnan(), tensor.isnan())
         assert torch.equal(other.nan_to_num(), tensor.nan_to_num())
     assert torch.signbit(again.tensors["stored"][2])
+
+
+def test_a_file_from_before_there_were_parts_is_between_two_epochs(
+    reread: Callable[[bytes], TrainingState],
+) -> None:
+    header = json.dumps({"step": 5, "outcome": Outcome().describe()})
+    metadata = {"format": "rps_bench-state-1", "header": header}
+    state = reread(to_safetensors({"model/stored": torch.ones(2)}, metadata))
+    assert (state.step, state.part) == (5, EpochPart())
 
 
 def test_an_outcome_is_plain_values() -> None:
@@ -263,6 +349,9 @@ def broken_files() -> dict[str, bytes]:
         "no step": other(header=json.dumps({"outcome": described})),
         "a step that is none": other(header=json.dumps({"outcome": described, "step": None})),
         "no outcome": other(header='{"step": 1}'),
+        "a part that is none": other(
+            header=json.dumps({"outcome": described, "step": 1, "part": {"x": 1}})
+        ),
         "an outcome that is none": other(header='{"step": 1, "outcome": []}'),
         "an epoch that is none": other(header='{"step": 1, "outcome": {"epochs": [{}]}}'),
         "another format": whole.replace(b"rps_bench-state-1", b"rps_bench-state-2"),
