@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +29,7 @@ from rps_bench.compose import CONFIG_NAME, Composer
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.freeze import TOP_KEYS, freeze
+from rps_bench.storages import EXACT
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
 LARGEST_SWEEP = 100_000  # runs, which are all composed and checked before the first
@@ -184,7 +185,18 @@ def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...
     if not runs and inapplicable is not None:
         raise inapplicable
     notes = [f"skipped{f' {n} times' if n > 1 else ''}: {note}" for note, n in left_out.items()]
-    return tuple(runs.values()), tuple(notes)
+    return tuple(_keep_what_is_rounded(runs)), tuple(notes)
+
+
+def _keep_what_is_rounded(runs: Mapping[str, PlannedRun]) -> Iterator[PlannedRun]:
+    """Let a run keep its model's file where others of the sweep round it: one training for all."""
+    rounded = {
+        run.config.with_exact_storage.run_id for run in runs.values() if run.config.storage != EXACT
+    }
+    for run_id, run in runs.items():
+        if run_id in rounded:
+            run = PlannedRun(run.config.with_exact_storage, (*run.overrides, "keep_model=true"))
+        yield run
 
 
 def _explain(error: Exception) -> str:

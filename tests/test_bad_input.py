@@ -72,7 +72,7 @@ CASES = [
     ("storage=int4", "storage must be one of exact, fp16, bf16, int8, got int4"),
     ("keep_model=1", "keep_model must be true or false"),
     ("keep_checkpoints=maybe", "keep_checkpoints must be true or false"),
-    ("deterministic=yes!", "deterministic must be true or false, got yes!"),
+    ("deterministic=yess", "deterministic must be true or false, got yess"),
     ("checkpoint_seconds=-1", "checkpoint_seconds must be null or a number >= 0, got -1"),
     ("checkpoint_seconds=often", "checkpoint_seconds must be null or a number >= 0"),
     ("threads=0", "threads must be a whole number from 1 to 1024"),

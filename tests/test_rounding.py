@@ -14,6 +14,7 @@ from rps_bench.records import Record, read_records
 from rps_bench.records.models import model_path
 from rps_bench.reports.describe import describe_runs
 from rps_bench.reports.study import read_study
+from rps_bench.sweep import plan_runs
 from rps_bench.training.evaluation import evaluate
 from tests.conftest import Command
 
@@ -48,12 +49,19 @@ def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return trained
 
 
-@pytest.mark.parametrize("method", ["stable_rps", "mag", "dense"])
+@pytest.mark.parametrize(
+    ("method", "storages"),
+    [
+        ("stable_rps", "exact,fp16,bf16,int8"),
+        ("mag", "int8,exact,bf16,fp16"),
+        ("dense", "fp16,bf16,int8,exact"),
+    ],
+)
 def test_a_training_serves_all_storages(
-    method: str, command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, storages: str, command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = count_trainings(monkeypatch)
-    assert command("-m", *TINY, f"method={method}", "storage=int8,exact,bf16,fp16") == 0
+    assert command("-m", *TINY, f"method={method}", f"storage={storages}") == 0
     records = records_by_storage(results)
     assert set(records) == {"exact", "fp16", "bf16", "int8"}
     exact = records["exact"]
@@ -74,6 +82,17 @@ def test_a_training_serves_all_storages(
     assert bytes_of["exact"] > bytes_of["fp16"] == bytes_of["bf16"] > bytes_of["int8"]
     names = {path.name for path in (results / "models").rglob("*.safetensors")}
     assert names == {path_of(results, exact).name}
+
+
+def test_jobs_of_a_launcher_keep_the_file_that_others_read() -> None:
+    plan = plan_runs([*TINY, "compression=2,4", "storage=exact,int8"], is_sweep=True)
+    assert [run.config.storage for run in plan.runs] == ["exact", "int8"] * 2
+    assert [run.config.keep_model for run in plan.runs] == [True, False] * 2
+    for run in plan.runs:
+        (again,) = plan_runs(run.overrides, is_sweep=False).configs
+        assert again == run.config
+    (alone,) = plan_runs([*TINY, "storage=exact"], is_sweep=True).configs
+    assert not alone.keep_model
 
 
 def test_the_same_alone_and_later(command: Command, results: Path, tmp_path: Path) -> None:
