@@ -4,7 +4,7 @@ Runs that differ in compression and seed only share one composition, into which 
 are put, unless some value is computed from them.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from hydra import compose
@@ -53,7 +53,7 @@ def _resolve(composed: Any) -> dict[str, Any]:
     return dict(table)
 
 
-@cache
+@lru_cache(1024)  # bounded: a notebook may plan without end
 def _parse(override: str) -> Override:
     """One ``key=value``, typed as Hydra types it."""
     return OverridesParser.create().parse_overrides([override])[0]

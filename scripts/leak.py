@@ -25,7 +25,10 @@ from rps_bench.sweep import plan_runs
 
 WARM_UP = 50  # runs: libraries fill caches of their own, one per shape
 SPACE_BYTES = 4 << 30  # of addresses beside those in use: far more than a tiny run takes
-TINY = ["recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32", "compression=null"]
+TINY = [
+    "recipe=smoke", "recipe.epochs=1", "recipe.max_steps_per_epoch=2", "recipe.batch_size=32",
+    "arch.width=2", "device=cpu", "precision=fp32",
+]  # fmt: skip
 DIVERGING = ["recipe.lr=1e30"]
 TOO_LARGE = ["arch.width=60000"]  # one of its layers takes 130 GB
 
@@ -52,7 +55,9 @@ def do_run(number: int, results_dir: str) -> None:
     """One run, of a seed that no other has; what it prints is not shown."""
     method = list(METHODS)[number % len(METHODS)]
     changes = DIVERGING if number % 5 == 4 else TOO_LARGE if number % 7 == 6 else []
-    words = [*TINY, *changes, f"method={method}", f"seed={number}", f"results_dir={results_dir}"]
+    compression = "null" if method == "dense" else "2"
+    words = [*TINY, f"method={method}", f"compression={compression}", *changes]
+    words += [f"seed={number}", f"results_dir={results_dir}"]
     with contextlib.redirect_stdout(io.StringIO()):
         work_through(plan_runs(words, is_sweep=False).configs)
 

@@ -88,7 +88,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return result.stdout.strip()
 
 
+@cache
 def _version(distribution: str) -> str | None:
+    """Look a version up, once: looking keeps a list of the folders every time one has changed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
