@@ -76,6 +76,8 @@ def check_record(record: object) -> None:
         _check_numbers(block, record[block], keys)
     _check_history(record["history"])
     _check_report(record.get("method_report") or {})
+    if not isinstance(record["provenance"].get("started_at"), str | None):
+        raise RecordError("provenance.started_at must be a string or null")
     if not _is_sound(record):
         _check_finite("", record)
     _check_completed(record)

@@ -42,28 +42,31 @@ GOOD = {
 }  # fmt: skip
 
 ODD_KEYS = (
-    *TOP_KEYS, *(f"recipe.{key}" for key in RECIPE_KEYS), "method.name", "arch.name", "dataset.name",
-    "method.tile", "method.score_mode", "dataset.validation_images", "tracking.mode",
-    "tracking.project", "tracking.tags", "tracking.dir", "tracking.group", "hydra.run.dir",
-    "hydra.sweep.dir", "hydra.job.chdir", "hydra.output_subdir", "hydra.verbose", "hydra.searchpath",
-    "hydra.callbacks", "hydra.launcher", "hydra/sweeper", "hydra/job_logging", "hydra", "defaults",
-    "dataset@arch", "recipe@method", "_target_", "method.method.method", "seed.seed", "..", ".", "",
+    *TOP_KEYS, *(f"recipe.{key}" for key in RECIPE_KEYS), "method.name", "arch.name",
+    "dataset.name", "method.tile", "method.score_mode", "dataset.validation_images",
+    "tracking.mode", "tracking.project", "tracking.tags", "tracking.dir", "tracking.group",
+    "hydra.run.dir", "hydra.sweep.dir", "hydra.job.chdir", "hydra.output_subdir", "hydra.verbose",
+    "hydra.searchpath", "hydra.callbacks", "hydra.launcher", "hydra/sweeper", "hydra/job_logging",
+    "hydra", "defaults", "dataset@arch", "recipe@method", "_target_", "method.method.method",
+    "seed.seed", "..", ".", "",
 )  # fmt: skip
 
 ODD_VALUES = (
-    "", "''", '""', " ", "null", "true", "1", "0", "-1", "1.0", "nan", "-nan", "inf", "-inf", ".nan",
-    "1e999", "1_000", "0x10", "١٢", "9" * 400, "9" * 5000, "1e-400", "-0.0", "[", "]", "{", "}", "[]",
-    "{}", "[1,[2,[3,{a:[4]}]]]", "{a:{b:{c:[]}}}", "{1:2}", "{true:1,null:2}", "{1:2,a:3}", "[" * 40,
-    "[" * 2000, "{a:" * 200, "${seed}", "${compression}", "${oc.env:HOME}", "${oc.env:NOTHING}",
-    "${oc.env:NOTHING,1}", "${oc.decode:'[1,2]'}", "${oc.create:{a:1}}", "${now:%Y}", "${hydra:job}",
-    "${nothing}", "${.}", "${..seed}", "${seed", "$", "${", "\\${seed}", "${oc.dict.keys:method}",
-    "${oc.select:seed,5}", "${method}", "${${seed}}", "${recipe.epochs}", "a\nb", "a\tb", "\x1b[31mred",
-    "a'b", 'a"b', "a\\", "a=b", "=", "==", "#", "%s", "{}{}", "../../x", "x" * 300, "x/" * 200,
-    "/dev/null/x", "/proc/self/x", "<script>", "é", "\u202e", "\U0001f600", "\udcff", "a,b", ",", "1,,2",
-    "range(3)", "range(0,0)", "range(1,5,0)", "range(0,1,1e-12)", "range(0,1000000000)", "choice(1,2)",
-    "choice()", "shuffle(range(1000000000))", "sort(3,1,2)", "tag(a,1)", "interval(0,1)", "glob(*)",
+    "", "''", '""', " ", "null", "true", "1", "0", "-1", "1.0", "nan", "-nan", "inf", "-inf",
+    ".nan", "1e999", "1_000", "0x10", "١٢", "9" * 400, "9" * 5000, "1e-400", "-0.0", "[", "]", "{",
+    "}", "[]", "{}", "[1,[2,[3,{a:[4]}]]]", "{a:{b:{c:[]}}}", "{1:2}", "{true:1,null:2}",
+    "{1:2,a:3}", "[" * 40, "[" * 2000, "{a:" * 200, "${seed}", "${compression}", "${oc.env:HOME}",
+    "${oc.env:NOTHING}", "${oc.env:NOTHING,1}", "${oc.decode:'[1,2]'}", "${oc.create:{a:1}}",
+    "${now:%Y}", "${hydra:job}", "${nothing}", "${.}", "${..seed}", "${seed", "$", "${",
+    "\\${seed}", "${oc.dict.keys:method}", "${oc.select:seed,5}", "${method}", "${${seed}}",
+    "${recipe.epochs}", "a\nb", "a\tb", "\x1b[31mred", "a'b", 'a"b', "a\\", "a=b", "=", "==", "#",
+    "%s", "{}{}", "../../x", "x" * 300, "x/" * 200, "/dev/null/x", "/proc/self/x", "<script>", "é",
+    "\u202e", "\U0001f600", "\udcff", "a,b", ",", "1,,2", "range(3)", "range(0,0)", "range(1,5,0)",
+    "range(0,1,1e-12)", "range(0,1000000000)", "choice(1,2)", "choice()",
+    "shuffle(range(1000000000))", "sort(3,1,2)", "tag(a,1)", "interval(0,1)", "glob(*)",
     "glob([a*],exclude=b)", "int(3.7)", "str([1,2])", "float(x)", "bool(maybe)", "extend_list(1)",
-    "cast(1)", "json_str(1)", "f(", "f()", "-m", "!!python/object:os.system", "*a", "&a", "? a", "a: b",
+    "cast(1)", "json_str(1)", "f(", "f()", "-m", "!!python/object:os.system", "*a", "&a", "? a",
+    "a: b",
 )  # fmt: skip
 
 FLAGS = (
