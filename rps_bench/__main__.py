@@ -88,7 +88,8 @@ def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
 def _inform(overrides: list[str]) -> None:
     """Let Hydra answer a flag such as --help; it wants its flags before the overrides."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    sys.argv[1:] = [word for word in sys.argv[1:] if word not in overrides] + overrides
+    flags = [word for word in sys.argv[1:] if word not in overrides and word != "--"]
+    sys.argv[1:] = [*flags, "--", *overrides]
     answer = hydra.main(
         config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base()
     )(run_composed)

@@ -130,6 +130,9 @@ def _table(
     table = composed[group]
     if not isinstance(table, Mapping) or "name" not in table:
         raise UserError(f"{group} must be chosen by name, got {table}")
+    for key in table:
+        if not isinstance(key, str):
+            raise UserError(f"unknown key {group}.{key}: a key is a text")
     if keys is not None:
         _check_keys(f"{group}.", table, keys)
     return table

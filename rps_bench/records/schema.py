@@ -45,6 +45,8 @@ HEADLINE_KEYS = ("test_accuracy", "validation_accuracy")
 
 CONFIG_OPTION_BLOCKS = ("dataset_options", "arch_options", "method_options", "recipe_options")
 
+_MEASURED = ("_accuracy", "_loss", "lr", "_seconds")  # how an epoch's numbers end
+
 DEEPEST = 20  # blocks within blocks
 
 _LEAVES = (str, int, type(None))
@@ -73,6 +75,9 @@ def check_record(record: object) -> None:
     for block, keys in NUMBER_BLOCKS.items():
         _check_numbers(block, record[block], keys)
     _check_history(record["history"])
+    _check_report(record.get("method_report") or {})
+    if not isinstance(record["provenance"].get("started_at"), str | None):
+        raise RecordError("provenance.started_at must be a string or null")
     if not _is_sound(record):
         _check_finite("", record)
     _check_completed(record)
@@ -129,6 +134,19 @@ def _check_history(history: list[Any]) -> None:
         epoch = entry.get("epoch")
         if not isinstance(epoch, int) or isinstance(epoch, bool):
             raise RecordError(f"history[{index}].epoch is {epoch!r}, must be an integer")
+        for key, value in entry.items():
+            if key.endswith(_MEASURED) and not _is_number_or_null(value):
+                raise RecordError(f"history[{index}].{key} is {value!r}, must be a number or null")
+
+
+def _check_report(report: object) -> None:
+    """Check what figures draw of a method's report; all of it may be missing."""
+    densities = report.get("layer_densities", {}) if isinstance(report, dict) else None
+    if not isinstance(densities, dict):
+        raise RecordError("method_report must be a JSON object, its layer_densities another")
+    for name, density in densities.items():
+        if not _is_number(density) or not 0 <= density <= 1:
+            raise RecordError(f"method_report.layer_densities.{name} is {density!r}, not in [0, 1]")
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:

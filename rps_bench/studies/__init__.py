@@ -33,7 +33,7 @@ STUDIES: dict[str, type[TheoryStudy]] = {
 }
 
 
-def build_study(name: str, **options: Any) -> TheoryStudy:
+def build_study(name: str, /, **options: Any) -> TheoryStudy:
     """Return a study with all its options given; lists become tuples.
 
     Raises:

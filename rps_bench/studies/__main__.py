@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rps_bench.errors import UserError, explain
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
-from rps_bench.sweep import config_folder
+from rps_bench.sweep import config_folder, explained
 
 EXIT_UNWRITTEN, EXIT_BAD_INPUT = 1, 2
 ALL = "all"
@@ -50,14 +49,12 @@ def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:
     """
     path = config_folder() / "study" / f"{name}.yaml"
     values = OmegaConf.load(path) if name in STUDIES else OmegaConf.create()
-    try:
-        for word in overrides:
-            if "=" not in word:
-                raise UserError(f"an option is written key=value, got {word}")
+    for word in overrides:
+        if "=" not in word:
+            raise UserError(f"an option is written key=value, got {word}")
+    with explained():
         values = OmegaConf.merge(values, OmegaConf.from_dotlist(list(overrides)))
         options: Any = OmegaConf.to_container(values, resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
     return build_study(name, **options)
 
 

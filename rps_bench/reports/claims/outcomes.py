@@ -53,7 +53,7 @@ def _numbers(runs: pd.DataFrame, column: str) -> "pd.Series[float]":
     """Return a column of numbers, null where older records lack it."""
     if column not in runs:
         return pd.Series(float("nan"), index=runs.index)
-    return pd.to_numeric(runs[column]).astype("float64")
+    return pd.to_numeric(runs[column], errors="coerce").astype("float64")
 
 
 def _is_partial(runs: pd.DataFrame) -> "pd.Series[bool]":

@@ -55,7 +55,9 @@ def _select_varied(outcomes: pd.DataFrame, claim: Stability) -> pd.DataFrame:
     """Return the outcomes of both methods with a column `value`, other options at defaults."""
     column = f"method.{claim.option}"
     values = outcomes[column] if column in outcomes else float("nan")
-    runs = outcomes.assign(value=pd.to_numeric(pd.Series(values, index=outcomes.index)))
+    runs = outcomes.assign(
+        value=pd.to_numeric(pd.Series(values, index=outcomes.index), errors="coerce")
+    )
     is_meant = runs["method"].isin([claim.method, claim.rival]) & ~runs["has_failed"]
     runs = runs[is_meant & runs["value"].notna()]
     is_alone = [

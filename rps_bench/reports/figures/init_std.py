@@ -61,7 +61,7 @@ def find_init_std(panel: Panel) -> pd.DataFrame:
     varied = runs.groupby("compression")["method.init_std"].transform("nunique") > 1
     if not varied.any():
         return pd.DataFrame()
-    runs = runs[varied].assign(init_std=runs["method.init_std"].astype(float))
+    runs = runs[varied].assign(init_std=pd.to_numeric(runs["method.init_std"], errors="coerce"))
     runs = runs.assign(series=_name_series(runs), scaling=_text(runs, "method.scaling"))
     keys = ["compression", "method", "series", "scaling", "init_std"]
     return runs.groupby(keys, as_index=False).agg(
