@@ -99,7 +99,7 @@ def test_a_spoilt_state() -> None:
     GENTLY(given(changed_header(whole))(read))()
 
 
-@settings(GENTLY, max_examples=25, phases=[Phase.generate])
+@settings(GENTLY, max_examples=15, phases=[Phase.generate])
 @given(record=changed(RECORD))
 def test_a_changed_record_breaks_no_report(record: object) -> None:
     """Reports name it and leave it out, or show it; so does a plan."""
