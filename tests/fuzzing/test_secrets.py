@@ -40,9 +40,8 @@ def test_nothing_is_written_elsewhere_and_no_secret_is_told(
     own = (f"{home}/results", f"{tempfile.gettempdir()}/torchinductor_")  # PyTorch makes the last
     elsewhere = [path for path in written if not path.startswith(own)]
     assert elsewhere == []
-    secrets = [TOKEN, str(home), "somebody-by-name", platform.node()]
-    if len(getpass.getuser()) > 4:  # root is a word, too
-        secrets.append(getpass.getuser())
+    names = (platform.node(), getpass.getuser())
+    secrets = [TOKEN, str(home), "somebody-by-name", *(name for name in names if len(name) > 5)]
     files = [path for path in results.rglob("*") if path.is_file()]
     assert len(files) > 8
     for path in files:
