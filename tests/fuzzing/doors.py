@@ -184,9 +184,10 @@ def _note_writes(event: str, arguments: tuple[Any, ...]) -> None:
         return
     path = arguments[0]
     is_write = event != "open" or bool(arguments[2] & _WRITING)
-    if is_write and isinstance(path, str | bytes | os.PathLike):
+    is_of_a_tree = event in ("os.remove", "os.rmdir") and arguments[-1] != -1  # shutil.rmtree's
+    if is_write and not is_of_a_tree and isinstance(path, str | bytes | os.PathLike):
         place = os.path.abspath(os.fsdecode(path))
-        if not place.startswith("/dev/") and "__pycache__" not in place:
+        if not place.startswith(("/dev/", "/proc/")) and "__pycache__" not in place:
             _watched.append(place)
 
 

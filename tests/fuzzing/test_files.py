@@ -2,6 +2,7 @@
 
 import json
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -32,6 +33,7 @@ from rps_bench.training.state import (
     read_state,
     state_to_bytes,
 )
+from tests.conftest import Command
 from tests.fuzzing.files import changed, changed_header, spoilt
 
 GENTLY = settings(
@@ -99,7 +101,7 @@ def test_a_spoilt_state() -> None:
     GENTLY(given(changed_header(whole))(read))()
 
 
-@settings(GENTLY, max_examples=25, phases=[Phase.generate])
+@settings(GENTLY, max_examples=15, phases=[Phase.generate])
 @given(record=changed(RECORD))
 def test_a_changed_record_breaks_no_report(record: object) -> None:
     """Reports name it and leave it out, or show it; so does a plan."""
@@ -123,3 +125,33 @@ def test_a_changed_record_breaks_no_report(record: object) -> None:
             assert any("changed.json" in line for line in notes)
         assert "<script>" not in page
         assert "<img" not in page
+
+
+CHECKPOINTED = ("method=mag", "recipe=smoke", "recipe.max_steps_per_epoch=2", "device=cpu")
+
+
+@pytest.mark.parametrize("what", ["another network", "a step beyond", "other momentum", "noise"])
+def test_a_checkpoint_that_does_not_fit_is_made_again(
+    what: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*CHECKPOINTED, "arch.width=2", "precision=fp32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rps_bench.run.write_record", interrupt)
+        assert command(*words) == 130
+    (path,) = (tmp_path / "results" / "checkpoints").rglob("*.partial.safetensors")
+    state = read_state(path)
+    spoil = {
+        "another network": lambda: replace(state, tensors={"stored": torch.zeros(3)}),
+        "a step beyond": lambda: replace(state, step=99),
+        "other momentum": lambda: replace(state, momentum={"other": torch.zeros(1)}),
+        "noise": None,
+    }[what]
+    path.write_bytes(b"\xff" * 100 if spoil is None else state_to_bytes(spoil()))
+    assert command(*words) == 0
+    out, err = capsys.readouterr()
+    assert f"{path.relative_to(tmp_path)} cannot be used and is made again (" in out
+    assert "Traceback" not in err
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
