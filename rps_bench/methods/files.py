@@ -65,7 +65,17 @@ def to_bytes(
     tensors = values | pack_skeleton(compressed.skeleton.state_dict()) | positions
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, separators=(",", ":"))
-    return to_safetensors(whole, {"format": FORMAT, "header": text})
+    return _order_metadata(to_safetensors(whole, {"format": FORMAT, "header": text}))
+
+
+def _order_metadata(data: bytes) -> bytes:
+    """The same file with its metadata by name: safetensors orders them anew in every process."""
+    start, end = 8, 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[start:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    assert len(text) <= end - start, "the same words in another order"
+    return data[:start] + text.ljust(end - start) + data[end:]
 
 
 def save_compressed(
