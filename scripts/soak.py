@@ -448,15 +448,14 @@ def soak(minutes: float = 10, seed: int = 0, writers: int = 8, folder: str | Non
     rounds = Soak(path, seed, writers)
     print(f"{len(rounds.run_ids)} runs, undisturbed in {rounds.seconds:.1f} s; {path}", flush=True)
     deadline = time.monotonic() + 60 * minutes
+    kinds = (rounds.kill_one, rounds.kill_some_of_many, rounds.kill_one, rounds.kill_one)
     while time.monotonic() < deadline:
-        for _ in range(3):
-            rounds.kill_one()
-        rounds.kill_some_of_many()
-        print(f"{rounds.counts.kills.total()} kills, {len(rounds.counts.mismatches)} mismatches",
-              flush=True)  # fmt: skip
+        kinds[rounds.counts.rounds.total() % len(kinds)]()
+        counts = rounds.counts
+        print(f"{counts.kills.total()} kills, {len(counts.mismatches)} mismatches", flush=True)
     rounds.counts.show()
     if not rounds.counts.mismatches and folder is None:
-        shutil.rmtree(path)  # else only the rounds that differed are there
+        shutil.rmtree(path)
     return int(bool(rounds.counts.mismatches))
 
 
