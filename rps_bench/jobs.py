@@ -85,9 +85,12 @@ def _try(config: RunConfig, undisturbed: Undisturbed) -> bool:
         say(describe(record))
     except InUseError:
         return False
-    except UserError as error:  # for example missing images: the other runs go on
-        show_error(error)
     except Exception as error:
+        with undisturbed():  # which raises if it was a signal that made a library fail
+            pass
+        if isinstance(error, UserError):  # for example missing images: the other runs go on
+            show_error(error)
+            return True
         traceback.print_exc()
         record_failure(config, f"{type(error).__name__}: {error}".splitlines()[0])
     return True

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rps_bench import interrupts
+from rps_bench.errors import UserError
 from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.records import read_records
 from rps_bench.workers import JobsUntilStopped
@@ -34,6 +35,34 @@ def send(number: int = signal.SIGTERM) -> None:
     time.sleep(0)
 
 
+@pytest.mark.parametrize(
+    "place", ["rps_bench.__main__.plan_runs", "rps_bench.run.run", "rps_bench.run.load_dataset"]
+)
+@pytest.mark.parametrize("error", [UnboundLocalError, UserError])
+def test_a_library_that_a_signal_makes_fail_has_not_failed(
+    place: str,
+    error: type[Exception],
+    command: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """OmegaConf leaves a variable unset then, and raises for that."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        try:
+            send()
+        except StopError:
+            raise error("of its own") from None
+
+    monkeypatch.setattr(place, fail)
+    assert command(*TINY, "method=mag") == 143
+    assert capsys.readouterr().err.splitlines() == [
+        "rps_bench: interrupted; the same command goes on with what is missing"
+    ]
+    assert read_records(tmp_path / "results") == ((), ())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_process_where_it_is(number: int) -> None:
     before = signal.getsignal(number)
@@ -46,7 +75,7 @@ def test_a_signal_stops_the_process_where_it_is(number: int) -> None:
 
 
 def test_what_is_undisturbed_is_done_first() -> None:
-    done = []
+    done: list[int | None] = []
 
     def work(number: int | None) -> None:
         with signals.undisturbed():
@@ -71,7 +100,7 @@ def test_the_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPa
     ends: list[int] = []
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(interrupts, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(interrupts.os, "_exit", ends.append)
+    monkeypatch.setattr("rps_bench.interrupts.os._exit", ends.append)
     with StopSignals() as signals:
         with pytest.raises(StopError):
             send(signal.SIGINT)
