@@ -40,18 +40,19 @@ def main() -> None:
                 _inform(arguments.overrides)
                 return
             sys.exit(_run_all(arguments.overrides, arguments.multirun, signals))
-        except UserError as error:
-            show_error(error)
-            sys.exit(2)
-        except OSError as error:
-            show_error(error)
-            sys.exit(1)
-        except KeyboardInterrupt as stop:
+        except (Exception, KeyboardInterrupt) as error:
+            # A library that a signal cuts may raise an error of its own.
+            if signals.asked is None and not isinstance(error, KeyboardInterrupt):
+                if not isinstance(error, UserError | OSError):
+                    raise
+                show_error(error)
+                sys.exit(2 if isinstance(error, UserError) else 1)
             print(
                 "rps_bench: interrupted; the same command goes on with what is missing",
                 file=sys.stderr,
             )
-            sys.exit(128 + (stop.number if isinstance(stop, StopError) else signal.SIGINT))
+            asked = error.number if isinstance(error, StopError) else signals.asked
+            sys.exit(128 + (asked or signal.SIGINT))
 
 
 def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:

@@ -119,17 +119,21 @@ def _try(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
         say(describe(record))
     except InUseError:
         return Attempt.PUT_OFF
-    except UserError as error:  # for example missing images: the other runs go on
-        show_error(error)
     except Exception as error:
+        with undisturbed():  # which raises if it was a signal that made a library fail
+            pass
         _show_failure(config, error)
-        failure = describe_failure(error)
+        if not isinstance(error, UserError):
+            failure = describe_failure(error)
     # Out here nothing holds on to the run's memory any more.
     return Attempt.OVER if failure is None else _record_failure(config, failure)
 
 
 def _show_failure(config: RunConfig, error: Exception) -> None:
     """One line on what is known to go wrong, a traceback for what may be a fault of ours."""
+    if isinstance(error, UserError):  # for example missing images: the other runs go on
+        show_error(error)
+        return
     if isinstance(error, OSError) and error.strerror is not None:  # such as a full disk
         line = f"{config.run_id}: {explain(error)}; the same command goes on once that is mended"
         show_error(UserError(line))

@@ -5,6 +5,7 @@ signal that a process without a handler ignores. It is sent again and again, as 
 still be starting. Each keeps its run's state and does no other job.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -71,6 +72,7 @@ def job_of_a_worker() -> Iterator[StopSignals | None]:
         finally:
             if signals.asked is not None:
                 stopped.set()
+                atexit.register(os._exit, 0)  # taking torch apart would take a second
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.errors import UserError, describe_crash, explain, one_line
+from rps_bench.errors import UserError, describe_failure, explain, one_line
 
 
 def test_a_system_error_names_path_and_cause() -> None:
@@ -23,8 +23,8 @@ def test_a_line_obeys_no_terminal() -> None:
 def test_a_record_keeps_no_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     full = OSError(errno.ENOSPC, "No space left", "/home/somebody/results/x")
-    assert describe_crash(full) == "OSError: No space left"
+    assert describe_failure(full) == "OSError: No space left"
     crash = RuntimeError("cannot read /home/somebody/data\nsecond line")
-    assert describe_crash(crash) == "RuntimeError: cannot read ~/data"
+    assert describe_failure(crash) == "RuntimeError: cannot read ~/data"
     monkeypatch.setenv("HOME", "/")
-    assert describe_crash(ValueError("1/2")) == "ValueError: 1/2"
+    assert describe_failure(ValueError("1/2")) == "ValueError: 1/2"

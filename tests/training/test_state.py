@@ -216,13 +216,13 @@ def test_a_run_that_is_stopped_leaves_a_state_to_go_on_from(
 
     shelf, model, whole = Shelf(), compress("mag"), compress("mag")
     expected = train(whole, make_dataset(), make_recipe(), 0, "fp32")
+    on_step = stop if amid == "step" else lambda *_: None
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", step)
         if amid == "evaluation":
             patch.setattr(loop, "evaluate", stop)
         if amid == "divergence":
             patch.setattr(NonFiniteLossError, "__str__", stop)
-        on_step = stop if amid == "step" else lambda *_: None
         with pytest.raises(KeyboardInterrupt):
             train(model, make_dataset(), make_recipe(), 0, "fp32", on_step, keeper=shelf)
     assert [state.step for state in shelf.checkpoints] == [5]
