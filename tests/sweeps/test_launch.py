@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rps_bench import __main__ as door
+from rps_bench.interrupts import StopSignals
 from rps_bench.records import read_records
 from rps_bench.sweep import Plan, PlannedRun
 from tests.conftest import Command
@@ -20,7 +21,7 @@ def test_only_missing_runs_are_launched(
     assert command(*TINY, "compression=4") == 0
     launched: list[float] = []
 
-    def launch(plan: Plan, runs: list[PlannedRun]) -> bool:
+    def launch(plan: Plan, runs: list[PlannedRun], signals: StopSignals) -> bool:
         launched.extend(run.config.compression for run in runs)
         return True
 
