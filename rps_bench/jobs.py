@@ -96,6 +96,11 @@ def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullco
 
 def _try(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
     """Do one run unless it is done."""
+    with repeatable_algorithms(config.deterministic):
+        return _try_now(config, undisturbed)
+
+
+def _try_now(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
     if find_done(config) is not None:
         return Attempt.OVER
     if config.storage != EXACT:
@@ -109,7 +114,6 @@ def _try(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
     failure: str | None = None
     try:
         with (
-            repeatable_algorithms(config.deterministic),
             _resources(config) as placed,
             RunProgress(placed.run_id, placed.recipe.epochs) as progress,
             build_tracker(**placed.tracking) as tracker,

@@ -26,6 +26,7 @@ import rps_bench.inference.store
 import rps_bench.plan
 import rps_bench.reports.__main__
 import rps_bench.studies.__main__
+from rps_bench.interrupts import StopSignals
 from rps_bench.sweep import Plan, PlannedRun
 
 LONGEST_SECONDS = 60  # of one command line; it takes a tenth of one, so more is a hang
@@ -47,7 +48,7 @@ class Begun(BaseException):
 def ask_run(words: Sequence[str]) -> str:
     """``python -m rps_bench WORDS``, up to the first run."""
 
-    def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
+    def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
         raise Begun(*(config.results_dir for config in plan.configs))
 
     def main() -> None:

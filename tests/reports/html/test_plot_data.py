@@ -81,7 +81,7 @@ def test_numbers_keep_what_matters(write_study: WriteStudy, make_record: MakeRec
 
 def test_a_history_holds_numbers_only(write_study: WriteStudy, make_record: MakeRecord) -> None:
     record = make_record()
-    record["history"] = [{"epoch": 1, "train_loss": "<b>", "test_accuracy": True}]
+    record["history"] = [{"epoch": 1, "train_loss": None, "note": "<b>"}]
     assert collect(write_study([record]))["histories"] == [[[1], [None], [None]]]
 
 
