@@ -24,7 +24,7 @@ Command = Callable[..., int]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
     """``python -m rps_bench WORDS`` in this process and an empty folder; returns the status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RPS_BENCH_DATA", raising=False)
@@ -41,7 +41,13 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
             GlobalHydra.instance().clear()
         return 0
 
-    return call
+    yield call
+    if (
+        "joblib.externals.loky" in sys.modules
+    ):  # its processes stay in the folder of their first job
+        sys.modules["joblib.externals.loky"].get_reusable_executor(reuse=True).shutdown(
+            kill_workers=True
+        )
 
 
 class Disk:
