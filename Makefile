@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
-  wandb-sync studies inference notebooks bench bench-sweep bench-reports clean
+  wandb-sync studies inference notebooks bench bench-sweep bench-reports soak fuzz leak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,15 @@ notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 
 bench: $(STAMP) ## time recovering the weights against copying them and against a training step
 	$(BIN)/python scripts/benchmark_recovery.py
+
+soak: $(STAMP) ## kill and interrupt a small sweep again and again: is anything lost? (10 minutes)
+	$(BIN)/python scripts/soak.py
+
+fuzz: $(STAMP) ## thousands of made-up command lines: a traceback, a hang, a write elsewhere? (10 minutes)
+	$(BIN)/python scripts/fuzz.py 4000
+
+leak: $(STAMP) ## whether 200 tiny runs in one process leave memory behind (3 minutes)
+	$(BIN)/python scripts/leak.py
 
 bench-sweep: $(STAMP) ## how much of a sweep of 1,000 tiny runs is not training (20 minutes)
 	$(BIN)/python scripts/benchmark_sweep.py
