@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -339,7 +340,8 @@ class Soak:
         for child in children:
             if not child.wait(STUCK_SECONDS):
                 self._fault(folder, f"process {child.log.name} is stuck")
-                os.kill(child.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
                 child.wait(STUCK_SECONDS)
         for child in children[self.num_writers // 2 :]:
             if child.status != 0:
@@ -383,7 +385,8 @@ class Soak:
         elif not child.wait(self.random.uniform(0, longest)):
             number, place = self.random.choice(signals), child.place()
             started = time.monotonic()
-            os.kill(child.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(child.pid, number)
             child.wait(STUCK_SECONDS)
             if child.status != 0:
                 self._count(number, place)
