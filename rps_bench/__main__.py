@@ -68,8 +68,8 @@ def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
         else:
             say(f"already recorded, skipped: {config.run_id}")
     if pending:
-        from rps_bench.preflight import check_buildable
-
+        with signals.undisturbed():  # C++ that a signal would end is imported
+            from rps_bench.preflight import check_buildable
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)

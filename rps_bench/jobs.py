@@ -165,12 +165,11 @@ def _record_failure(config: RunConfig, reason: str) -> Attempt:
 def _do(
     config: RunConfig, progress: RunProgress, tracker: Tracker, undisturbed: Undisturbed
 ) -> Record:
-    if config.storage != EXACT:
+    with undisturbed():  # C++ that a signal would end is imported
         from rps_bench.rounding import round_run
-
+        from rps_bench.run import run
+    if config.storage != EXACT:
         return round_run(config, tracker)
-    from rps_bench.run import run
-
     return run(config, progress, tracker, undisturbed)
 
 

@@ -117,8 +117,11 @@ class Trainer:
         self.model, self.dataset, self.recipe = model, dataset, recipe
         self.seed, self.precision, self.on_step, self.keeper = seed, precision, on_step, keeper
         self.gradient_scale = model.gradient_scale()
-        self.optimizer = build_optimizer(model, recipe)
         self.undisturbed: Undisturbed = nullcontext if keeper is None else keeper.undisturbed
+        with (
+            self.undisturbed()
+        ):  # torch imports much for the first one, C++ that a signal would end
+            self.optimizer = build_optimizer(model, recipe)
         self.outcome, self.step, self.is_amid_step = Outcome(), 0, False
         self.steps_per_epoch = recipe.steps_per_epoch(len(dataset.train))
         self._begin(EpochPart())
