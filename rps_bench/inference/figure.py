@@ -6,14 +6,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from rps_bench.reports.figures.accuracy import AT_EDGE
-from rps_bench.reports.figures.axes import COMPRESSION, choose_ticks, set_x_axis
+from rps_bench.reports.figures.axes import COMPRESSION, choose_ticks, set_log_y, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import ARCH_TITLES, method_style
-from rps_bench.reports.words import count_of, format_number
+from rps_bench.reports.words import count_of
 
 CELL_WIDTH, CELL_HEIGHT = 4.2, 2.7  # inches
 LINES: dict[str, Any] = {
@@ -69,13 +68,9 @@ def _draw_ways(axes: Axes, own: pd.DataFrame) -> Iterator[CurveLabel]:
         _draw_way(axes, str(way), str(method), points)
         name = f"{method}, {TITLES[way]}" if way in TITLES else str(method)
         yield CurveLabel(name, colour, last["compression"], last["median_ms"])
-    axes.set_yscale("log")
     low, high = own["low_ms"].min() / 1.25, own["high_ms"].max() * 1.25
+    set_log_y(axes, choose_ticks(low, high))
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(FixedLocator(choose_ticks(low, high)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("Milliseconds")
     set_x_axis(axes, own["compression"], COMPRESSION)
 

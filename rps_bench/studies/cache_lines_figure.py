@@ -5,13 +5,18 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from rps_bench.reports.figures.axes import COMPRESSION, Abscissa, choose_ticks, set_x_axis
+from rps_bench.reports.figures.axes import (
+    COMPRESSION,
+    Abscissa,
+    choose_ticks,
+    set_log_y,
+    set_x_axis,
+)
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import QUIET, Margins, Page
 from rps_bench.reports.styles import ARCH_TITLES, method_style
-from rps_bench.reports.words import format_bytes, format_number
+from rps_bench.reports.words import format_bytes
 
 LINES, NETWORKS, SIZES = "lines", "networks", "sizes"  # the parts of the table
 
@@ -90,7 +95,7 @@ def _draw_times(
 
 def _draw_lines(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
     labels = _draw_methods(axes, own, COMPRESSION, "relative_lines")
-    _set_log_y(axes, TICKS)
+    set_log_y(axes, TICKS)
     return labels
 
 
@@ -106,7 +111,7 @@ def _draw_curves(axes: Axes, own: pd.DataFrame, abscissa: Abscissa) -> list[Curv
             linewidth=0.8,
         )
     axes.set_ylabel("ns per weight")
-    _set_log_y(axes, choose_ticks(own["ns_low"].min() / 1.1, own["ns_high"].max() * 1.1))
+    set_log_y(axes, choose_ticks(own["ns_low"].min() / 1.1, own["ns_high"].max() * 1.1))
     return labels
 
 
@@ -136,11 +141,3 @@ def _draw_methods(axes: Axes, own: pd.DataFrame, abscissa: Abscissa, y: str) -> 
         labels.append(CurveLabel(str(method), style.colour, x, last[y]))
     set_x_axis(axes, own[abscissa.column], abscissa)
     return labels
-
-
-def _set_log_y(axes: Axes, ticks: Sequence[float]) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())

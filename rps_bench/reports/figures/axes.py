@@ -1,12 +1,12 @@
 """The axes of an accuracy figure: what stands on x, which ticks, which limits."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from rps_bench.reports.words import format_bytes, format_count, format_number, format_ratio
 
@@ -107,6 +107,15 @@ def set_x_axis(
     axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: abscissa.format(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def set_log_y(axes: Axes, ticks: Sequence[float]) -> None:
+    """Make y logarithmic with these ticks, written as plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def label_gap(axes: Axes) -> float:
