@@ -12,11 +12,11 @@ import hydra
 
 from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.compose import CONFIG_NAME
-from rps_bench.console import say
+from rps_bench.console import say, show_error
 from rps_bench.done import find_done
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, status_of
 from rps_bench.interrupts import StopError, StopSignals
-from rps_bench.jobs import run_composed, show_error
+from rps_bench.jobs import run_composed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.sweep import (
@@ -46,7 +46,7 @@ def main() -> None:
                 if not isinstance(error, UserError | OSError):
                     raise
                 show_error(error)
-                sys.exit(2 if isinstance(error, UserError) else 1)
+                sys.exit(status_of(error))
             print(
                 "rps_bench: interrupted; the same command goes on with what is missing",
                 file=sys.stderr,

@@ -23,6 +23,11 @@ def explain(error: UserError | OSError) -> str:
     return one_line(f"{place}{error.strerror}")
 
 
+def status_of(error: UserError | OSError) -> int:
+    """The exit status of a command that ends so: 1 where the disk took no more, 2 for bad input."""
+    return 1 if isinstance(error, OSError) else 2
+
+
 def describe_failure(error: Exception) -> str:
     """Why a run failed, as the line that a record keeps.
 

@@ -18,10 +18,9 @@ from torch import nn
 
 from rps_bench import checks
 from rps_bench.atomic import write_bytes
-from rps_bench.console import say
+from rps_bench.console import say, show_error
 from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import UserError
-from rps_bench.jobs import show_error
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import read_facts, to_bytes

@@ -5,7 +5,6 @@ of processes share out one sweep over one results folder, and what a dead one le
 """
 
 import multiprocessing
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from enum import Enum, auto
 from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
-from rps_bench.console import RunProgress, say
+from rps_bench.console import RunProgress, say, show_error
 from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
 from rps_bench.errors import (
@@ -196,8 +195,3 @@ def describe(record: Record) -> str:
         f"{record['status']}: {record['run_id']}  {result}  "
         f"true compression {size['true_compression']:.2f}x"
     )
-
-
-def show_error(error: UserError | OSError) -> None:
-    """One line on standard error."""
-    print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)

@@ -12,10 +12,9 @@ from rich.table import Table
 
 from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.config import RunConfig
-from rps_bench.console import say, show_table
+from rps_bench.console import say, show_error, show_table
 from rps_bench.done import find_done
-from rps_bench.errors import UserError
-from rps_bench.jobs import show_error
+from rps_bench.errors import UserError, status_of
 from rps_bench.locks import find_begun_runs
 from rps_bench.records.schema import FINISHED, Record
 from rps_bench.records.store import find_record, read_records
@@ -37,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
         show_plan(plan.configs)
     except (UserError, OSError) as error:
         show_error(error)
-        return 1 if isinstance(error, OSError) else 2
+        return status_of(error)
     return 0
 
 

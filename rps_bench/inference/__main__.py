@@ -4,10 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rps_bench.errors import UserError, explain
+from rps_bench.errors import UserError, explain, status_of
 from rps_bench.inference.options import read_options
-
-EXIT_UNWRITTEN, EXIT_BAD_INPUT = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(path)
     except (UserError, OSError) as error:
         print(explain(error), file=sys.stderr)
-        return EXIT_UNWRITTEN if isinstance(error, OSError) else EXIT_BAD_INPUT
+        return status_of(error)
     return 0
 
 

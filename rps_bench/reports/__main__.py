@@ -5,14 +5,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rps_bench.errors import UserError, explain, one_line
+from rps_bench.errors import UserError, explain, one_line, status_of
 from rps_bench.reports.honesty import find_faults
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import save_summary
 from rps_bench.reports.table import save_table
 from rps_bench.reports.words import count_of
 
-EXIT_UNWRITTEN, EXIT_INCOMPLETE = 1, 2
+EXIT_INCOMPLETE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def _write(part: Callable[[Study], list[Path]], study: Study) -> int:
             print(path)
     except (UserError, OSError) as error:
         print(explain(error), file=sys.stderr)
-        return EXIT_UNWRITTEN if isinstance(error, OSError) else EXIT_INCOMPLETE
+        return status_of(error)
     return 0
 
 

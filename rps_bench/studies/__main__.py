@@ -8,13 +8,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from rps_bench.errors import UserError, explain
+from rps_bench.errors import UserError, explain, status_of
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
 from rps_bench.sweep import config_folder, explained
 
-EXIT_UNWRITTEN, EXIT_BAD_INPUT = 1, 2
+EXIT_BAD_INPUT = 2
 ALL = "all"
 
 
@@ -32,12 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             act = draw_study if command.draw_only else run_study
             for path in act(study, command.folder):
                 print(path)
-        except UserError as error:  # for example missing images: the other studies go on
+        except (UserError, OSError) as error:  # such as missing images: the other studies go on
             print(explain(error), file=sys.stderr)
-            status = EXIT_BAD_INPUT
-        except OSError as error:
-            print(explain(error), file=sys.stderr)
-            status = max(status, EXIT_UNWRITTEN)
+            status = max(status, status_of(error))
     return status
 
 

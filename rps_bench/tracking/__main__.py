@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rps_bench.errors import UserError, explain
+from rps_bench.console import show_error
+from rps_bench.errors import UserError, status_of
 from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
 
 
@@ -18,8 +19,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         status: int = options.action(options)
     except (UserError, OSError) as error:
-        print(f"rps_bench: error: {explain(error)}", file=sys.stderr)
-        return 1 if isinstance(error, OSError) else 2
+        show_error(error)
+        return status_of(error)
     return status
 
 
