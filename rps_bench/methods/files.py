@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 
 from rps_bench import checks
@@ -27,7 +27,11 @@ from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.methods.sharing.tiles import TiledMap
 from rps_bench.methods.skeleton import pack_skeleton, skeleton_state, unpack_skeleton
 from rps_bench.methods.storage import SCALES, VALUES, decode_values, encode_values
-from rps_bench.methods.tensor_bytes import to_safetensors
+from rps_bench.methods.tensor_bytes import (
+    OtherFormatError,
+    read_safetensors,
+    to_safetensors,
+)
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.storages import EXACT
@@ -161,15 +165,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UserError(f"{path}: not a compressed model of the format {FORMAT}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = json.loads(metadata["header"])
+        header, tensors = read_safetensors(path, FORMAT)
+    except OtherFormatError as error:
+        raise UserError(f"{path}: not a compressed model of the format {FORMAT}") from error
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path}: not a readable compressed model ({error})") from error
     if not isinstance(header, dict):
         raise UserError(f"{path}: its header is not a table")

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 NUM_LENGTH_BYTES = 8  # of the header's length, which the file starts with
 TEXTS = "__metadata__"
+
+
+class OtherFormatError(ValueError):
+    """A safetensors file that does not say that it is of the format asked for."""
 
 
 def to_safetensors(tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> bytes:
@@ -27,3 +34,19 @@ def to_safetensors(tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]
     packed = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     assert len(packed) <= stop - start
     return content[:start] + packed.ljust(stop - start) + content[stop:]
+
+
+def read_safetensors(path: Path, file_format: str) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The header that a file's texts hold as JSON, and its tensors, on the CPU.
+
+    Raises:
+        OtherFormatError: Its texts name another format, or none.
+        SafetensorError, LookupError, ValueError, RecursionError: Not a whole file with a header.
+        OSError: It cannot be read.
+    """
+    with safe_open(path, framework="pt") as file:  # looks at the header before the rest
+        texts = file.metadata() or {}
+        if texts.get("format") != file_format:
+            raise OtherFormatError(f"not of the format {file_format}")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return json.loads(texts["header"]), tensors

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 
 from rps_bench import checks
-from rps_bench.methods.tensor_bytes import to_safetensors
+from rps_bench.methods.tensor_bytes import read_safetensors, to_safetensors
 
 FORMAT = "rps_bench-state-1"
 MODEL, MOMENTUM = "model/", "momentum/"  # prefixes of the tensors' names in the file
@@ -142,12 +142,7 @@ def read_state(path: Path) -> TrainingState:
         OSError: It cannot be read.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # looks at the header before the rest
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"not of the format {FORMAT}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = json.loads(metadata["header"])
+        header, tensors = read_safetensors(path, FORMAT)
         outcome = Outcome.from_description(header["outcome"])
         step = int(header["step"])
         part = EpochPart(**header.get("part", {}))  # older files hold states between epochs only
