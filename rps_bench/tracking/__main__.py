@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rps_bench.console import show_error
-from rps_bench.errors import UserError, status_of
+from rps_bench.errors import UserError, explain, status_of
 from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
 
 
@@ -19,7 +18,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         status: int = options.action(options)
     except (UserError, OSError) as error:
-        show_error(error)
+        print(f"rps_bench: error: {explain(error)}", file=sys.stderr)
         return status_of(error)
     return status
 
