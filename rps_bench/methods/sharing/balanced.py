@@ -21,12 +21,15 @@ class BalancedMap(SharingMap):
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """A fresh permutation of the m slots per fold."""
-        positions = self.positions_between(start, stop)
-        folds = positions // self.num_stored
-        return permute(positions % self.num_stored, folds, self.num_stored, self.key("slot"))
+        m = self.num_stored
+        folds = torch.arange(start // m, -(-stop // m), device=self.anchor.device)
+        places = torch.arange(start % m, start % m + stop - start, device=self.anchor.device)
+        return permute(places % m, places // m, folds, m, self.key("slot"))
 
 
-def permute(offsets: torch.Tensor, folds: torch.Tensor, size: int, key: int) -> torch.Tensor:
+def permute(
+    offsets: torch.Tensor, rows: torch.Tensor, folds: torch.Tensor, size: int, key: int
+) -> torch.Tensor:
     """For each fold a permutation of 0 .. size - 1, applied to the offsets.
 
     The Feistel network permutes the next power of two; a value that falls outside is sent through
@@ -34,7 +37,8 @@ def permute(offsets: torch.Tensor, folds: torch.Tensor, size: int, key: int) -> 
 
     Args:
         offsets: (N,) int64 in [0, size).
-        folds: (N,) int64, which permutation applies.
+        rows: (N,) int64, which of the folds' permutations applies.
+        folds: (F,) int64, their numbers.
         size: Number of slots.
         key: 64-bit hash key.
 
@@ -42,21 +46,45 @@ def permute(offsets: torch.Tensor, folds: torch.Tensor, size: int, key: int) -> 
         (N,) int64 in [0, size).
     """
     num_bits = max(2, (size - 1).bit_length())
-    fold_keys = hash_bits(key, folds)
-    values = _feistel(offsets, fold_keys, num_bits)
+    tables = _round_tables(hash_bits(key, folds), num_bits)
+    values = _feistel(offsets, rows, tables, num_bits)
     outside = (values >= size).nonzero().view(-1)
     while outside.numel():
-        again = _feistel(values[outside], fold_keys[outside], num_bits)
+        again = _feistel(values[outside], rows[outside], tables, num_bits)
         values[outside] = again
         outside = outside[again >= size]
     return values
 
 
-def _feistel(values: torch.Tensor, keys: torch.Tensor, num_bits: int) -> torch.Tensor:
+def _round_tables(fold_keys: torch.Tensor, num_bits: int) -> list[torch.Tensor]:
+    """What each round xors one half with, for each fold and value of the other half.
+
+    A half has few values, so hashing each of them once costs less than hashing each offset.
+
+    Returns:
+        For each round (F * values,) int64: fold by fold, value by value.
+    """
+    low_bits = num_bits // 2
+    tables = []
+    for round_number in range(NUM_ROUNDS):
+        is_low = round_number % 2 == 0  # this round changes the low half by a hash of the high one
+        changed, other = low_bits, num_bits - low_bits
+        changed, other = (changed, other) if is_low else (other, changed)
+        halves = torch.arange(1 << other, device=fold_keys.device)
+        bits = hash_bits((fold_keys + round_number)[:, None], halves)
+        tables.append(bits.bitwise_and_((1 << changed) - 1).view(-1))
+    return tables
+
+
+def _feistel(
+    values: torch.Tensor, rows: torch.Tensor, tables: list[torch.Tensor], num_bits: int
+) -> torch.Tensor:
     """A keyed permutation of [0, 2^num_bits): halves take turns being xored with a hash."""
     low_bits = num_bits // 2
+    high_bits = num_bits - low_bits
     low, high = values & ((1 << low_bits) - 1), values >> low_bits
+    low_rows, high_rows = rows << low_bits, rows << high_bits  # where a fold's tables begin
     for round_number in range(0, NUM_ROUNDS, 2):
-        low = low ^ (hash_bits(keys + round_number, high) & ((1 << low_bits) - 1))
-        high = high ^ (hash_bits(keys + round_number + 1, low) & ((1 << (num_bits - low_bits)) - 1))
+        low = low ^ tables[round_number].index_select(0, high_rows + high)
+        high = high ^ tables[round_number + 1].index_select(0, low_rows + low)
     return (high << low_bits) | low

@@ -59,16 +59,37 @@ def hash_signs(
     """(count,) signs +1 or -1 of the indices from ``start`` on.
 
     Sign i is bit (i mod 64) of the hash of i div 64; a set bit is -1.
+    """
+    octets = hash_sign_octets(key, start, start + count, device)
+    return signs_of_octets(octets, start, count, dtype)
+
+
+def hash_sign_octets(key: int, start: int, stop: int, device: torch.device | str) -> torch.Tensor:
+    """The sign bits of the indices start to stop, eight to an int32.
+
+    Returns:
+        (k,) from the octet of index ``start`` // 64 * 64 to that of the last 64, which may go on
+        beyond ``stop``.
+    """
+    words = torch.arange(start // 64, -(-stop // 64), device=device)
+    return hash_bits(key, words).view(torch.uint8).int()  # lowest byte first wherever torch runs
+
+
+def signs_of_octets(
+    octets: torch.Tensor, start: int, count: int, dtype: torch.dtype, scale: float = 1.0
+) -> torch.Tensor:
+    """(count,) the signs of indices from ``start`` on, times ``scale``.
 
     One hash serves 64 signs, and a table of 256 rows turns each of its bytes into eight, so that
     signs cost little more than one write of the result.
+
+    Args:
+        octets: Of ``hash_sign_octets``, the first that of index ``start`` // 64 * 64.
     """
-    first_word, unused = divmod(start, 64)
-    words = torch.arange(first_word, -(-(start + count) // 64), device=device)
-    shifts = torch.arange(0, 64, 8, device=device)
-    octets = ((hash_bits(key, words)[:, None] >> shifts) & 255).view(-1)
-    signs = _octet_signs(dtype, torch.device(device)).index_select(0, octets).view(-1)
-    return signs[unused : unused + count]
+    table = _octet_signs(dtype, octets.device)
+    first, last = start % 64 // 8, -(-(start % 64 + count) // 8)
+    rows = (table if scale == 1 else table * scale).index_select(0, octets[first:last])
+    return rows.view(-1)[start % 8 :][:count]
 
 
 @cache

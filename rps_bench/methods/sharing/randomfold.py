@@ -4,10 +4,15 @@ Desai and Shrivastava 2024 (arXiv 2310.11611), section 4: with fold k = floor(i 
 o = i mod m, slot = (u(k) + o) mod m. Every slot serves floor(n/m) or ceil(n/m) weights.
 """
 
+from collections.abc import Iterator, Mapping
+
 import torch
 
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.sharing_map import SharingMap
+
+LONG_RUN = 1 << 15  # slots from which on runs are copied one by one, not many at once
+Run = tuple[int, int, int]  # weights from, to, and the slot of the first
 
 
 class RandomFoldMap(SharingMap):
@@ -32,34 +37,82 @@ class RandomFoldMap(SharingMap):
         return rotations.add_(positions).remainder_(m)
 
     def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Rows of A theta as copies of runs, whole folds at once."""
-        is_short = stop - start < self.num_stored
-        copy = self._copy_runs if is_short else self._copy_folds
-        weights = copy(stored, start, stop).mul_(self.signs_between(start, stop))
-        return self.scale_layers_(weights, start)
+        """Rows of A theta as copies of runs, each times its coefficients."""
+        expand = self._expand_runs if self._goes_by_run(stop - start) else self._expand_folds
+        return expand(stored.detach(), start, stop)
 
-    def _copy_folds(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Fold k is the window of m at u(k) of theta laid out twice."""
+    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        """A' g as sums of runs, each slot's in a fixed order of the folds."""
+        by_run = self._goes_by_run(self.num_weights)
+        return self._reduce_runs(grad_weights) if by_run else self._reduce_folds(grad_weights)
+
+    def _goes_by_run(self, num_weights: int) -> bool:
+        """Whether a range's runs are few and long; not on a GPU, whose host would have to wait."""
+        has_few = self.num_stored >= LONG_RUN or num_weights < self.num_stored
+        return has_few and self.anchor.device.type == "cpu"
+
+    def _runs(self, start: int, stop: int, rotations: Mapping[int, int]) -> Iterator[Run]:
+        """The runs of a range, in order: weights begin to end read theta from slot on.
+
+        Args:
+            start, stop: The range.
+            rotations: u(k) of its folds, by k.
+        """
+        m = self.num_stored
+        for fold in range(start // m, -(-stop // m)):
+            begin, end = max(start, fold * m), min(stop, (fold + 1) * m)
+            slot = (rotations[fold] + begin) % m
+            wrap = min(end, begin + m - slot)  # where theta ends and the run goes on at its start
+            yield begin, wrap, slot
+            if wrap < end:
+                yield wrap, end, 0
+
+    def _expand_runs(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Run by run, for folds that are long or few."""
+        weights, rotations = stored.new_empty(stop - start), self._rotations_from(start, stop)
+        for low, high, coefficients in self.blocks(start, stop):
+            for begin, end, slot in self._runs(low, high, rotations):
+                torch.mul(
+                    stored[slot : slot + end - begin],
+                    coefficients[begin - low : end - low],
+                    out=weights[begin - start : end - start],
+                )
+        return weights
+
+    def _reduce_runs(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        sums = grad_weights.new_zeros(self.num_stored)
+        rotations = self._rotations_from(0, self.num_weights)
+        for low, high, coefficients in self.blocks(0, self.num_weights):
+            products = coefficients.mul_(grad_weights[low:high])
+            for begin, end, slot in self._runs(low, high, rotations):
+                sums[slot : slot + end - begin].add_(products[begin - low : end - low])
+        return sums
+
+    def _rotations_from(self, start: int, stop: int) -> dict[int, int]:
+        """u(k) by k, of the folds of a range."""
+        rotations = self.rotations_between(start, stop).tolist()
+        return dict(enumerate(rotations, start // self.num_stored))
+
+    def _expand_folds(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """All folds at once: fold k is the window of m at u(k) of theta laid out twice."""
         m = self.num_stored
         windows = torch.cat((stored, stored)).unfold(0, m, 1)  # (m + 1, m)
         folds = windows.index_select(0, self.rotations_between(start, stop))
-        return folds.view(-1)[start % m :][: stop - start]
+        weights = folds.view(-1)[start % m :][: stop - start]
+        for low, high, coefficients in self.blocks(start, stop):
+            weights[low - start : high - start].mul_(coefficients)
+        return weights
 
-    def _copy_runs(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """A range shorter than a fold: up to two folds' parts, each a run that may wrap around."""
-        m, runs = self.num_stored, []
-        for fold, rotation in enumerate(self.rotations_between(start, stop).tolist(), start // m):
-            low, high = max(start, fold * m), min(stop, (fold + 1) * m)
-            slot, length = (rotation + low) % m, high - low
-            runs += [stored[slot : slot + length], stored[: max(0, slot + length - m)]]
-        return torch.cat(runs)
-
-    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
-        """A' g as row copies back: each fold laid out twice, read from m - u(k), then summed."""
-        m, rotations = self.num_stored, self.rotations()
-        signed = self.scale_layers_(grad_weights * self.signs())
-        padding = rotations.numel() * m - self.num_weights
-        folds = torch.nn.functional.pad(signed, (0, padding)).view(-1, m)  # (K, m)
-        starts = torch.arange(rotations.numel(), device=rotations.device) * (2 * m) + m - rotations
-        windows = torch.cat((folds, folds), dim=1).view(-1).unfold(0, m, 1)
-        return windows.index_select(0, starts).sum(0)
+    def _reduce_folds(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        """Many folds at once: each laid out twice and read from m - u(k), then all summed."""
+        m, starts = self.num_stored, self.num_stored - self.rotations()
+        sums = grad_weights.new_zeros(m)
+        for low, high, coefficients in self.blocks(0, self.num_weights, m):
+            turned_back = starts[low // m : -(-high // m)]
+            products = coefficients.mul_(grad_weights[low:high])
+            missing = len(turned_back) * m - len(products)  # of the last fold
+            folds = torch.nn.functional.pad(products, (0, missing)) if missing else products
+            windows = folds.view(-1, 1, m).repeat(1, 2, 1).view(-1).unfold(0, m, 1)
+            first = torch.arange(len(turned_back), device=starts.device).mul_(2 * m)
+            sums += windows.index_select(0, first.add_(turned_back)).sum(0)
+        return sums

@@ -1,13 +1,16 @@
 """The map of every parameter-sharing method: a slot by hash, a sign by hash, a scale per layer."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
-from rps_bench.methods.sharing.hashing import hash_signs
+from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.seeds import derive_key
+
+BLOCK = 1 << 18  # weights: what is computed for so many stays in the caches of CPU cores
 
 
 class SharingMap(WeightMap):
@@ -28,6 +31,7 @@ class SharingMap(WeightMap):
     def __init__(self, layout: Layout, scales: Sequence[float], num_stored: int, seed: int) -> None:
         super().__init__(num_weights(layout), num_stored)
         self.layout, self.scales, self.seed = layout, tuple(scales), seed
+        self.ranges = layer_ranges(layout)
 
     def key(self, purpose: str) -> int:
         """The hash key of one purpose ("slot", "sign", ...) of this map."""
@@ -37,26 +41,72 @@ class SharingMap(WeightMap):
         """start, start + 1, ... on the map's device."""
         return torch.arange(start, stop, device=self.anchor.device)
 
-    def signs_between(self, start: int, stop: int) -> torch.Tensor:
-        """(stop - start,) +1 or -1."""
-        anchor = self.anchor
-        return hash_signs(self.key("sign"), stop - start, anchor.dtype, anchor.device, start)
-
     def signs(self) -> torch.Tensor:
         """(n,) the signs of all weights."""
-        return self.signs_between(0, self.num_weights)
+        anchor = self.anchor
+        return hash_signs(self.key("sign"), self.num_weights, anchor.dtype, anchor.device)
 
     def coefficients_between(self, start: int, stop: int) -> torch.Tensor:
         """lambda_i * g(i)."""
-        return self.scale_layers_(self.signs_between(start, stop), start)
+        return self._coefficients(start, stop, self._sign_octets(start, stop))
 
-    def scale_layers_(self, flat: torch.Tensor, start: int = 0) -> torch.Tensor:
-        """Multiply each layer's part of ``flat``, w from ``start`` on, by its lambda, in place."""
-        for (begin, end), scale in zip(layer_ranges(self.layout), self.scales, strict=True):
-            low, high = max(begin - start, 0), min(end - start, flat.numel())
-            if low < high:
-                flat[low:high].mul_(scale)
-        return flat
+    def _sign_octets(self, start: int, stop: int) -> torch.Tensor:
+        return hash_sign_octets(self.key("sign"), start, stop, self.anchor.device)
+
+    def _coefficients(self, start: int, stop: int, octets: torch.Tensor) -> torch.Tensor:
+        """(stop - start,) the coefficients of a range whose sign bits are ``octets``."""
+        parts, dtype = self._layer_parts(start, stop), self.anchor.dtype
+        if len(parts) == 1:
+            return signs_of_octets(octets, start, stop - start, dtype, parts[0][2])
+        coefficients = signs_of_octets(octets, start, stop - start, dtype)
+        for low, high, scale in parts:
+            coefficients[low - start : high - start].mul_(scale)
+        return coefficients
+
+    def _layer_parts(self, start: int, stop: int) -> list[tuple[int, int, float]]:
+        """Each layer's part of a range, and its lambda."""
+        first = bisect_right(self.ranges, start, key=lambda limits: limits[1])
+        parts = []
+        for (begin, end), scale in zip(self.ranges[first:], self.scales[first:], strict=True):
+            if begin >= stop:
+                break
+            parts.append((max(begin, start), min(end, stop), scale))
+        return parts
+
+    def blocks(
+        self, start: int, stop: int, unit: int = 1
+    ) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """A range in parts that fit a CPU core's cache (whole on a GPU), with their coefficients.
+
+        Args:
+            start, stop: The range.
+            unit: Parts but the last have a multiple of so many weights.
+
+        Yields:
+            Start and stop of the part, and its (stop - start,) coefficients.
+        """
+        octets = self._sign_octets(start, stop)
+        size = max(1, BLOCK // unit) * unit if self.anchor.device.type == "cpu" else stop - start
+        first = start // 64 * 64
+        for low in range(start, stop, size):
+            high = min(low + size, stop)
+            yield low, high, self._coefficients(low, high, octets[(low - first) // 64 * 8 :])
+
+    def expand_range(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Rows of A theta, block by block."""
+        weights, stored = stored.new_empty(stop - start), stored.detach()
+        for low, high, coefficients in self.blocks(start, stop):
+            read = stored.index_select(0, self.slots_between(low, high))
+            torch.mul(read, coefficients, out=weights[low - start : high - start])
+        return weights
+
+    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        """A' g, block by block, each slot's sum in the order of the weights."""
+        sums = grad_weights.new_zeros(self.num_stored)
+        for low, high, coefficients in self.blocks(0, self.num_weights):
+            products = coefficients.mul_(grad_weights[low:high])
+            sums.index_add_(0, self.slots_between(low, high), products)
+        return sums
 
     def description(self) -> dict[str, object]:
         """All that the map is computed from, beside the layer table; JSON-ready."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rps_bench.methods.layout import Layout, layer_ranges
+from rps_bench.methods.layout import Layout
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.sharing_map import SharingMap
 
@@ -32,28 +32,36 @@ class TiledMap(SharingMap):
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """Start of the weight's tile + its place in the tile."""
         pieces, first_tile = [], 0
-        for (_, shape), (begin, end) in zip(self.layout, layer_ranges(self.layout), strict=True):
-            columns = (end - begin) // shape[0]
+        for (_, shape), (begin, end) in zip(self.layout, self.ranges, strict=True):
+            rows, columns = shape[0], (end - begin) // shape[0]
             low, high = max(start - begin, 0), min(stop, end) - begin  # of this layer
             if low < high:
-                first_row = low // columns
-                slots = self._row_slots(first_row, -(-high // columns), columns, first_tile)
-                pieces.append(slots[low - first_row * columns :][: high - low])
-            first_tile += -(-shape[0] // self.tile) * -(-columns // self.tile)
-        return torch.cat(pieces)
+                band = self.tile * columns  # weights in a row of tiles
+                first, last = low // band, -(-high // band)
+                slots = self._band_slots(first, last, columns, first_tile)
+                pieces.append(slots.view(-1)[low - first * band :][: high - low])
+            first_tile += -(-rows // self.tile) * -(-columns // self.tile)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
-    def _row_slots(self, first: int, last: int, columns: int, first_tile: int) -> torch.Tensor:
-        """Slots of rows first to last - 1 of a layer whose tiles are numbered from ``first_tile``.
+    def _band_slots(self, first: int, last: int, columns: int, first_tile: int) -> torch.Tensor:
+        """Slots of rows of tiles first to last - 1 of a layer, each b rows of the matrix.
+
+        Args:
+            first, last: Of the layer, from 0; the last row of tiles may go on beyond the matrix.
+            columns: Of the matrix.
+            first_tile: The number of the layer's first tile.
 
         Returns:
-            ((last - first) * columns,) int64.
+            (last - first, b, columns) int64.
         """
         b, device = self.tile, self.anchor.device
-        row, column = torch.arange(first, last, device=device), torch.arange(columns, device=device)
         tiles_across = -(-columns // b)
-        tile = first_tile + (row // b)[:, None] * tiles_across + column // b  # (rows, columns)
-        starts = hash_below(self.key("slot"), tile, self.num_stored - b * b + 1)
+        tiles = torch.arange(
+            first_tile + first * tiles_across, first_tile + last * tiles_across, device=device
+        )
+        starts = hash_below(self.key("slot"), tiles, self.num_stored - b * b + 1)
+        column, row = torch.arange(columns, device=device), torch.arange(b, device=device)
         # The last tile of a row may be narrower than b: its entries still run on without a gap.
-        tile_width = (columns - column // b * b).clamp_(max=b)
-        place = (row % b)[:, None] * tile_width + column % b
-        return starts.add_(place).view(-1)
+        width = (columns - column // b * b).clamp_(max=b)
+        top = starts.view(-1, tiles_across).index_select(1, column // b) + column % b
+        return top[:, None] + row[:, None] * width

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rps_bench.methods.layout import Layout, layout_of, num_weights
+from rps_bench.methods.sharing import randomfold, sharing_map
 from rps_bench.methods.sharing.balanced import BalancedMap, permute
 from rps_bench.methods.sharing.hashed import HashedMap
 from rps_bench.methods.sharing.hashing import hash_below
@@ -184,10 +185,16 @@ def test_slots_and_signs_are_independent() -> None:
         assert sums.abs().max().item() < 5 * math.sqrt(20_000), kind
 
 
+def permute_fold(size: int, fold: int, key: int) -> torch.Tensor:
+    """(size,) where one fold's permutation sends 0, 1, ..."""
+    offsets = torch.arange(size)
+    return permute(offsets, torch.zeros_like(offsets), torch.tensor([fold]), size, key)
+
+
 @pytest.mark.parametrize("size", range(1, 301))
 def test_permute_is_a_permutation(size: int) -> None:
     for fold in range(2):
-        image = permute(torch.arange(size), torch.full((size,), fold), size, -size)
+        image = permute_fold(size, fold, -size)
         assert image.sort().values.tolist() == list(range(size))
 
 
@@ -199,8 +206,9 @@ def test_every_offset_reaches_every_slot_as_often(size: int) -> None:
     follow each other a fifth more or less often than in a random permutation.
     """
     num_folds = 100 * size
-    folds = torch.arange(num_folds).repeat_interleave(size)
-    image = permute(torch.arange(size).repeat(num_folds), folds, size, derive_key(0, "test"))
+    folds = torch.arange(num_folds)
+    offsets, rows = torch.arange(size).repeat(num_folds), folds.repeat_interleave(size)
+    image = permute(offsets, rows, folds, size, derive_key(0, "test"))
     image = image.view(num_folds, size)
     for offset in range(0, size, 7):
         loads = torch.bincount(image[:, offset], minlength=size)
@@ -213,8 +221,39 @@ def test_every_offset_reaches_every_slot_as_often(size: int) -> None:
 
 @given(size=st.integers(1, 5000), key=st.integers(-(2**63), 2**63 - 1), fold=st.integers(0, 10**6))
 def test_permute_stays_inside(size: int, key: int, fold: int) -> None:
-    image = permute(torch.arange(size), torch.full((size,), fold), size, key)
+    image = permute_fold(size, fold, key)
     assert torch.equal(image.sort().values, torch.arange(size))
+
+
+@pytest.mark.parametrize("long_run", [1, 10**9])
+@pytest.mark.parametrize("block", [64, 100, 10**9])
+@given(layout_and_size=layouts_and_sizes(), seed=seeds, data=st.data())
+def test_blocks_and_runs_change_no_bit(
+    block: int, long_run: int, layout_and_size: tuple[Layout, int], seed: int, data: st.DataObject
+) -> None:
+    """However a range is cut, its weights are theta at the slots, times the coefficients."""
+    layout, m = layout_and_size
+    n, scales = num_weights(layout), [0.3 + place for place in range(len(layout))]
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start + 1, n))
+    stored = torch.randn(m, generator=torch.Generator().manual_seed(seed))
+    gradient = torch.randn(n, dtype=torch.float64)
+    kinds: tuple[type[SharingMap], ...] = (*BALANCED_KINDS, HashedMap)
+    maps = [kind(layout, scales, m, seed) for kind in kinds]
+    if m >= 4:
+        maps.append(TiledMap(layout, scales, m, seed, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing_map, "BLOCK", block)
+        patch.setattr(randomfold, "LONG_RUN", long_run)
+        for weight_map in maps:
+            slots, coefficients = weight_map.slots(), weight_map.coefficients()
+            plain = (stored[slots] * coefficients)[start:stop]
+            assert torch.equal(weight_map.expand_range(stored, start, stop), plain)
+            assert torch.equal(weight_map.slots_between(start, stop), slots[start:stop])
+            in_double = weight_map.double()
+            products = gradient * in_double.coefficients()
+            sums = torch.zeros(m, dtype=torch.float64).index_add_(0, slots, products)
+            torch.testing.assert_close(in_double.reduce(gradient), sums, rtol=1e-12, atol=1e-12)
 
 
 def test_a_description_rebuilds_the_map() -> None:
