@@ -1,10 +1,9 @@
 """Which device a run uses, and memory that a run leaves."""
 
-import gc
-
 import torch
 
 from rps_bench.errors import UserError
+from rps_bench.heap import return_freed_memory
 
 
 def resolve_device(name: str) -> torch.device:
@@ -28,7 +27,7 @@ def available_devices() -> list[str]:
 
 
 def free_memory() -> None:
-    """Give back what nothing uses any more: a GPU's other processes get what this one kept."""
-    gc.collect()
+    """Give back what nothing uses any more: other processes get what this one kept."""
+    return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

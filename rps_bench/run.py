@@ -19,6 +19,7 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import resolve_device
 from rps_bench.done import find_done
+from rps_bench.heap import keep_freed_memory
 from rps_bench.interrupts import Undisturbed
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
@@ -85,6 +86,7 @@ def run(
         images, labels = probe_batch(dataset, config.seed)
         start = method.start(model, (images.to(device), labels.to(device)))
         training = Training(dataset.to(device), config.recipe, config.seed, precision)
+        keep_freed_memory()
         reset_peak_memory(device)
         chain = LevelTrainer(
             start,

@@ -1,5 +1,7 @@
 """Normalised images, and the probe: the batch a method may look at before training."""
 
+from functools import cache
+
 import torch
 
 from rps_bench.datasets.base import Dataset
@@ -24,10 +26,17 @@ def normalise(
     Returns:
         (B, 3, H, W) on the same device.
     """
-    shape = (1, 3, 1, 1)
-    centre = torch.tensor(mean, dtype=dtype, device=images.device).view(shape)
-    spread = torch.tensor(std, dtype=dtype, device=images.device).view(shape)
+    centre, spread = (_channels(values, dtype, images.device) for values in (mean, std))
     return (images.to(dtype) / 255 - centre) / spread
+
+
+@cache
+def _channels(
+    values: tuple[float, float, float], dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """(1, 3, 1, 1), brought to the device once: a copy would make the host wait in every step."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
 
 
 def probe_batch(

@@ -1,12 +1,9 @@
 """One compressed file measured in a process of its own, whose memory nobody else uses."""
 
-import ctypes
-import gc
 import statistics
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
@@ -16,12 +13,12 @@ from torch import nn
 
 from rps_bench.costs.latency import limit_threads, measure_latency
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
+from rps_bench.heap import keep_freed_memory, return_freed_memory
 from rps_bench.inference import preload
 from rps_bench.inference.ways import IMAGE_SIZE, WAYS, check_outputs
 from rps_bench.methods.files import load_compressed
 
 NUM_LOADS = 3
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 class Job(NamedTuple):
@@ -62,9 +59,9 @@ def measure_job(job: Job) -> list[dict[str, Any]]:
     batches = {size: draw_images(size, device) for size in sorted(job.batches)}
     with limit_threads(job.num_threads):
         _use_exact_fp32()
-        _keep_memory()
+        keep_freed_memory()
         _rehearse(job, list(batches.values()))
-        _return_free_memory()
+        return_freed_memory()
         reset_peak_memory(device)
         baseline = peak_memory_bytes(device)
         model, load_ms = _load(job)
@@ -100,7 +97,6 @@ def _measure_batch(
     job: Job, model: nn.Module, images: torch.Tensor, baseline: int
 ) -> dict[str, Any]:
     formats = WAYS[job.way].memory_formats
-    _return_free_memory()
     reset_peak_memory(images.device)
     latency = measure_latency(model, images, job.num_threads, job.seconds, formats)
     peak = max(0, peak_memory_bytes(images.device) - baseline)
@@ -117,22 +113,3 @@ def _use_exact_fp32() -> None:
     """Keep a GPU from rounding to TF32, so that fp32 is what it says."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-
-
-def _keep_memory() -> None:
-    """Let the C library keep what is freed for the next layer, as a process that serves does.
-
-    Else glibc gives it back and takes it again in every run or not, as the heap happens to lie:
-    times of the same network differ by a factor of three. Elsewhere nothing is changed.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(M_TRIM_THRESHOLD, 2**30)
-        any(library.mallopt(M_MMAP_THRESHOLD, size) for size in (2**30, 2**25))  # 1: accepted
-
-
-def _return_free_memory() -> None:
-    """Give what loading and earlier batches left behind back, where the C library can (glibc)."""
-    gc.collect()
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -10,11 +10,12 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 
-from rps_bench.datasets.base import Dataset, Split
+from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
 from rps_bench.interrupts import Undisturbed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training.augmentation import EpochPlan, crop_and_flip, plan_epoch
+from rps_bench.training.captured import CapturedSteps
 from rps_bench.training.evaluation import evaluate
 from rps_bench.training.precision import autocast
 from rps_bench.training.recipe import Recipe
@@ -124,12 +125,14 @@ class Trainer:
             self.optimizer = build_optimizer(model, recipe)
         self.outcome, self.step, self.is_amid_step = Outcome(), 0, False
         self.steps_per_epoch = recipe.steps_per_epoch(len(dataset.train))
+        device = dataset.train.images.device
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.captured = CapturedSteps() if device.type == "cuda" else None
         self._begin(EpochPart())
 
     def _begin(self, part: EpochPart) -> None:
         """Take up an epoch of which the steps before gave ``part``."""
-        device = self.dataset.train.images.device
-        self.loss_sum = torch.tensor(part.loss_sum, dtype=torch.float64, device=device)
+        self.loss_sum.fill_(part.loss_sum)
         self.num_images, self.train_seconds = part.num_images, part.train_seconds
 
     @property
@@ -205,8 +208,8 @@ class Trainer:
             NonFiniteLossError: The loss is not finite any more.
         """
         self.model.train()
-        split = self.dataset.train
-        plan = plan_epoch(len(split), self.dataset.flip, self.seed, epoch, split.images.device)
+        images = self.dataset.train.images
+        plan = plan_epoch(len(images), self.dataset.flip, self.seed, epoch, images.device)
         started = time.perf_counter() - self.train_seconds
         num_done = self.step - (epoch - 1) * self.steps_per_epoch
         try:
@@ -215,7 +218,7 @@ class Trainer:
                     self.keeper.keep_snapshot(self.state())
                 self._keep_if_due(started)
                 first = position * self.recipe.batch_size
-                self._take_step(split, plan, slice(first, first + self.recipe.batch_size))
+                self._take_step(plan, slice(first, first + self.recipe.batch_size))
                 if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
                     self._check(epoch)
             self._keep_if_due(started)
@@ -228,25 +231,48 @@ class Trainer:
             self.train_seconds = time.perf_counter() - started
             self.keeper.keep_checkpoint(self.state())
 
-    def _take_step(self, split: Split, plan: EpochPlan, seen: slice) -> None:
+    def _take_step(self, plan: EpochPlan, seen: slice) -> None:
         """Train on some images of the plan, and count them."""
-        images, labels = self._batch(split, plan.order[seen], plan.shifts[seen], plan.flips[seen])
+        inputs = plan.order[seen], plan.shifts[seen], plan.flips[seen]
         with self.undisturbed():
             self.is_amid_step = True
-            self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
-            self.num_images += len(labels)
+            self._set_rate()
+            if self.captured is None:
+                self._train_on(*inputs)
+            else:
+                self.captured.do(self._train_on, inputs)
+            count = len(inputs[0])
+            self.step, self.num_images = self.step + 1, self.num_images + count
+            self.outcome.num_images += count
             self.is_amid_step = False
 
+    def _set_rate(self) -> None:
+        """Let the optimizer have the learning rate of the step at hand."""
+        rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _train_on(self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor) -> None:
+        """All that a step computes on the device: what is captured there.
+
+        Args:
+            rows: (B,) int64, which training images.
+            shifts: (B, 2) int64, their crops.
+            flips: (B,) bool.
+        """
+        images, labels = self._batch(rows, shifts, flips)
+        self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
+
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Forward, backward, scale, SGD; returns the loss before the update.
+        """Forward, backward, scale, SGD at the rate at hand; returns the loss before the update.
 
         Args:
             images: (B, 3, H, W) normalised and augmented.
             labels: (B,) int64.
         """
-        rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         with autocast(self.precision, images.device):
             logits = self.model(images)
         loss = F.cross_entropy(logits.to(self.gradient_scale.dtype), labels)
@@ -255,14 +281,13 @@ class Trainer:
         assert self.model.stored.grad is not None
         self.model.stored.grad.div_(self.gradient_scale)
         self.optimizer.step()
-        self.step += 1
-        self.outcome.num_images += len(labels)
         return loss
 
     def _batch(
-        self, split: Split, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
+        self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented, normalised images (B, 3, H, W), channels last, and labels (B,)."""
+        split = self.dataset.train
         cropped = crop_and_flip(split.images[rows], shifts, flips)
         dtype = self.gradient_scale.dtype
         images = normalise(cropped, self.dataset.mean, self.dataset.std, dtype)
@@ -276,9 +301,10 @@ class Trainer:
 
 def build_optimizer(model: CompressedModel, recipe: Recipe) -> torch.optim.SGD:
     """SGD over theta, biases and BatchNorm alike."""
+    on_gpu = model.stored.is_cuda  # where a captured step reads the rate from the device's memory
     return torch.optim.SGD(
         model.parameters(),
-        lr=recipe.lr,
+        lr=torch.tensor(recipe.lr, device=model.stored.device) if on_gpu else recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,

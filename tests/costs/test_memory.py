@@ -13,9 +13,11 @@ BLOCK = 200_000_000  # bytes
 
 SCRIPT = f"""
 import json, torch
+from rps_bench.heap import keep_freed_memory
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 cpu = torch.device("cpu")
 peaks = {{}}
+keep_freed_memory()
 reset_peak_memory(cpu)
 peaks["start"] = peak_memory_bytes(cpu)
 block = torch.full(({BLOCK},), 7, dtype=torch.uint8)
