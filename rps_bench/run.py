@@ -17,7 +17,7 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
-from rps_bench.devices import resolve_device
+from rps_bench.devices import prepare_device, resolve_device
 from rps_bench.done import find_done
 from rps_bench.heap import keep_freed_memory
 from rps_bench.interrupts import Undisturbed
@@ -65,6 +65,7 @@ def run(
         InUseError: Another process is at the run, or at a level that it needs.
     """
     device = resolve_device(config.device)
+    prepare_device(device)
     precision = resolve_precision(config.precision, device)
     provenance = collect_provenance()
 

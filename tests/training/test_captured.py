@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods import METHODS
@@ -109,16 +109,16 @@ def test_a_step_that_cannot_be_captured_stays_ordinary(
     assert done == list(range(8))
 
 
-class NoHost(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Refuses operations that a captured step must not hold: on numbers that lie on the host."""
+class NoHost(TorchFunctionMode):
+    """Refuses what a captured step must not hold: numbers from the host, or waiting for some."""
 
-    def __torch_dispatch__(
+    FROM_HOST = (torch.tensor, torch.as_tensor, torch.from_numpy)
+    TO_HOST = (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.__bool__)
+
+    def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
-        tensors = [value for value in args if isinstance(value, torch.Tensor)]
-        lists = [value for value in args if isinstance(value, list | tuple)]
-        tensors += [value for entry in lists for value in entry if isinstance(value, torch.Tensor)]
-        assert not any(tensor.device.type == "cpu" for tensor in tensors), func
+        assert func not in self.FROM_HOST + self.TO_HOST
         return func(*args, **(kwargs or {}))
 
 
@@ -146,5 +146,5 @@ def test_a_step_waits_for_nothing_and_takes_nothing_from_the_host(
     )
     batch = tuple(torch.empty_like(tensor, device=meta) for tensor in inputs(0, 8))
     trainer._train_on(*batch)  # constants are brought to the device once
-    with NoHost():  # type: ignore[no-untyped-call]
+    with NoHost():
         trainer._train_on(*batch)
