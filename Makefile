@@ -63,8 +63,8 @@ inference: $(STAMP) ## time compressed models at inference: results/inference.cs
 notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 	$(BIN)/python scripts/execute_notebooks.py
 
-bench: $(STAMP) ## time recovering the weights against copying them and against a training step
-	$(BIN)/python scripts/benchmark_recovery.py
+bench: $(STAMP) ## time training beside a conventional loop: results/benchmarks (5 minutes, machine at rest)
+	$(BIN)/python -m scripts.bench
 
 soak: $(STAMP) ## kill and interrupt a small sweep again and again: is anything lost? (10 minutes)
 	$(BIN)/python scripts/soak.py

@@ -1,0 +1,1 @@
+"""Benchmarks, tests of endurance and one-off doors; no part of the installed package."""

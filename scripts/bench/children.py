@@ -1,0 +1,115 @@
+"""Processes of their own, so that neither memory nor threads of two measurements mix."""
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import torch
+
+from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
+from rps_bench.errors import ExplainedError, describe_failure
+from scripts.bench.sides import SIDES, Side
+from scripts.bench.subject import Job
+from scripts.bench.timing import wait_for
+
+Result = TypeVar("Result")
+
+LEAVE_SECONDS = 10
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def call_apart(work: Callable[..., Result], *arguments: Any) -> Result:
+    """What a call returns, done in a fresh process."""
+    with ProcessPoolExecutor(1, SPAWN) as processes:
+        return processes.submit(work, *arguments).result()
+
+
+class Child:
+    """A side in a process of its own, which rests until it is asked for a round."""
+
+    def __init__(self, job: Job) -> None:
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=serve, args=(theirs, job))
+        self.process.start()
+        theirs.close()
+
+    def take_round(self) -> dict[str, Any]:
+        """Let it do a round; return what ``_measure_round`` does.
+
+        Raises:
+            ExplainedError: It failed, for the reason told.
+        """
+        try:
+            self.pipe.send("round")
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(LEAVE_SECONDS)
+            status = self.process.exitcode
+            raise ExplainedError(f"a process ended with status {status}") from None
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, dict)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pipe.close()  # ends a process that rests
+        self.process.join(LEAVE_SECONDS if error is None else 0)
+        if self.process.is_alive():
+            self.process.terminate()
+            self.process.join()
+
+
+def serve(pipe: Connection, job: Job) -> None:
+    """The child's work: a round for each message, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and closes the pipe
+    # Else the processes that load images start as this one did, unlike those of usual scripts.
+    multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]
+    side: Side | None = None
+    device = torch.device(job.device)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while pipe.recv():
+            try:
+                side = side or SIDES[job.side](job)
+                pipe.send(_measure_round(side, device))
+            except Exception as error:
+                pipe.send(ExplainedError(f"{job.side}, {job.arch}: {describe_failure(error)}"))
+
+
+def _measure_round(side: Side, device: torch.device) -> dict[str, Any]:
+    """Seconds of a round, and the peak memory meanwhile of this process and its workers."""
+    reset_peak_memory(device)
+    wait_for(device)
+    started = time.perf_counter()
+    side.take_round()
+    wait_for(device)
+    return {
+        "seconds": time.perf_counter() - started,
+        "peak_memory_bytes": peak_memory_bytes(device),
+        "workers_memory_bytes": _count_workers_memory(),
+    }
+
+
+def _count_workers_memory() -> int:
+    """What processes that load images hold for themselves alone (Linux; 0 where unknown)."""
+    total = 0
+    for process in multiprocessing.active_children():
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(("Private_Clean:", "Private_Dirty:")):
+                    total += int(line.split()[1]) * 1024
+    return total

@@ -1,0 +1,98 @@
+"""What the benchmark measures: the words of its command line as checked values."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from rps_bench import checks
+from rps_bench.errors import UserError
+from rps_bench.models import ARCHITECTURES
+
+IMAGES = ("auto", "cifar10", "random")
+MOST_STEPS = 390  # whole batches of an epoch of CIFAR-10
+DESCRIPTION = (
+    "Times the training engine beside a conventional loop, and the recovery of the weights: ratios,"
+    " images/s, shares of the machine's measured rates, memory. Use a quiet machine."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and how long.
+
+    Attributes:
+        arch: Names of architectures.
+        compression: Compressions of the compressible weights.
+        device: auto, cpu, cuda or cuda:N.
+        images: cifar10; random (uint8, of CIFAR-10's shape and number); or auto, CIFAR-10 where
+            its files are at hand. Times do not depend on what the images show.
+        steps: Of a round; None: 20 on a CPU, 200 on a GPU.
+        rounds: Timed rounds of each side; one more before them is not counted.
+        workers: Processes of the conventional loop that load images.
+        repeats: Calls of which the recovery's medians are taken.
+        width: Channels of the first convolution; None for the architecture's own.
+        output: The file; None: ``results/benchmarks/<hardware>.json``.
+    """
+
+    arch: tuple[str, ...] = ("resnet20", "vgg11")
+    compression: tuple[float, ...] = (10.0,)
+    device: str = "auto"
+    images: str = "auto"
+    steps: int | None = None
+    rounds: int = 4
+    workers: int = 2
+    repeats: int = 20
+    width: int | None = None
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        checks.each("arch", self.arch, lambda key, name: checks.choice(key, name, ARCHITECTURES))
+        checks.each("compression", self.compression, lambda _, c: checks.compression_ratio(c))
+        checks.choice("images", self.images, IMAGES)
+        for key in ("rounds", "repeats"):
+            checks.whole_number(key, getattr(self, key), 1)
+        checks.whole_number("workers", self.workers, 0)
+        if self.steps is not None:
+            checks.whole_number("steps", self.steps, 1, MOST_STEPS)
+        if self.width is not None:
+            checks.whole_number("width", self.width, 1)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends in one line, like the other commands."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def read_options(words: Sequence[str] | None = None) -> Options:
+    """Return the options of a command line (default: this process's).
+
+    Raises:
+        UserError: An unknown option, or a value out of its range.
+    """
+    default = Options()
+    parser = _Parser(prog="python -m scripts.bench", description=DESCRIPTION)
+    parser.add_argument("--arch", help="resnet20,vgg11")
+    parser.add_argument("--compression", help="10, or several: 10,100")
+    parser.add_argument("--device", default=default.device, help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--images", default=default.images, help=", ".join(IMAGES))
+    parser.add_argument("--steps", type=int, help="of a round (20; on a GPU 200)")
+    parser.add_argument("--rounds", type=int, default=default.rounds, help="timed, of each side")
+    parser.add_argument("--workers", type=int, default=default.workers, help="loading processes")
+    parser.add_argument("--repeats", type=int, default=default.repeats, help="of each recovery")
+    parser.add_argument("--width", type=int, help="channels of the first convolution")
+    parser.add_argument("--output", type=Path, help="results/benchmarks/<hardware>.json")
+    values = vars(parser.parse_args(words))
+    values["arch"] = tuple(values["arch"].split(",")) if values["arch"] else default.arch
+    values["compression"] = _read_numbers(values["compression"]) or default.compression
+    return Options(**values)
+
+
+def _read_numbers(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(","))) if text else ()
+    except ValueError:
+        raise UserError(f"compression must be numbers such as 10,100, got {text}") from None

@@ -1,0 +1,88 @@
+"""What recovering the weights and sending their gradient back cost, for every map.
+
+Each is set against copying n floats and against a dense training step, measured in the same
+process: ratios travel between machines better than milliseconds.
+"""
+
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from rps_bench.methods import METHODS, build_method
+from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.training.loop import Trainer
+from scripts.bench.subject import (
+    BATCH_SIZE,
+    SEED,
+    build_network,
+    draw_images,
+    make_probe,
+    make_recipe,
+)
+from scripts.bench.timing import time_calls
+
+NUM_STEPS = 5  # of dense training, after one that is not counted
+PRUNING = "mag"  # all pruning methods have one kind of map
+
+
+class RecoveryJob(NamedTuple):
+    """What is measured, and how often."""
+
+    arch: str
+    width: int | None
+    compression: float
+    device: str
+    precision: str
+    repeats: int
+
+
+def list_maps() -> list[str]:
+    """Methods whose maps are measured: those that share, and one that prunes."""
+    return [*(name for name, kind in METHODS.items() if issubclass(kind, SharingMethod)), PRUNING]
+
+
+def measure_recovery(job: RecoveryJob) -> dict[str, Any]:
+    """Median seconds of both directions of every map, of a copy, and of a dense step."""
+    device = torch.device(job.device)
+    model, probe = build_network(job.arch, job.width).to(device), make_probe(device)
+
+    def median(work: Callable[[], object], num_calls: int) -> float:
+        return statistics.median(time_calls(work, device, num_calls))
+
+    dense = build_method("dense", 1).compress(model, probe)
+    weights = dense.weights().detach().clone()
+    images = draw_images(BATCH_SIZE).to(device)
+    trainer = Trainer(dense, images, make_recipe(1), SEED, job.precision, lambda step, steps: None)
+    trainer.model.train()
+    batch = probe[0].contiguous(memory_format=torch.channels_last), probe[1]
+    step = median(lambda: trainer.train_step(*batch), NUM_STEPS)
+    target = torch.empty_like(weights)
+    copy = median(lambda: target.copy_(weights), job.repeats)
+
+    maps: dict[str, Any] = {}
+    for name in list_maps():
+        compressed = build_method(name, job.compression, SEED).compress(model, probe)
+        weight_map, stored = compressed.weight_map, compressed.stored.detach()
+        directions: dict[str, Callable[[], object]] = {
+            "recover": lambda: weight_map.expand(stored),  # noqa: B023
+            "send_back": lambda: weight_map.reduce(weights),  # noqa: B023
+        }
+        maps[name] = {}
+        for direction, work in directions.items():
+            seconds = median(work, job.repeats)
+            maps[name][direction] = {
+                "seconds": seconds,
+                "per_copy": seconds / copy,
+                "percent_of_step": 100 * seconds / step,
+            }
+    return {
+        "arch": job.arch,
+        "compression": job.compression,
+        "num_weights": weights.numel(),
+        "copy_seconds": copy,
+        "dense_step_seconds": step,
+        "dense_step_precision": job.precision,
+        "maps": maps,
+    }

@@ -1,0 +1,58 @@
+"""The two sides of the comparison, each as something that trains a round when told."""
+
+from typing import Protocol
+
+import torch
+
+from rps_bench.training.loop import Trainer
+from scripts.bench.conventional import build_loop, make_loader
+from scripts.bench.subject import SEED, Job, prepare_subject
+
+
+class Side(Protocol):
+    """One way to train."""
+
+    def take_round(self) -> None:
+        """Train for a round's steps; a GPU may still be at work afterwards."""
+        ...
+
+
+class ConventionalSide:
+    """The baseline of ``conventional.py``. It knows fp32 only."""
+
+    def __init__(self, job: Job) -> None:
+        assert job.precision == "fp32"
+        subject, self.num_steps = prepare_subject(job), job.num_steps
+        is_pinned = torch.device(job.device).type == "cuda"
+        loader = make_loader(subject.dataset, subject.recipe.batch_size, job.num_workers, is_pinned)
+        self.loop = build_loop(subject.model, subject.compressed, loader, subject.recipe)
+
+    def take_round(self) -> None:
+        """So many steps of an epoch."""
+        self.loop.take_steps(self.num_steps)
+
+
+class EngineSide:
+    """The trainer of the benchmark's runs."""
+
+    def __init__(self, job: Job) -> None:
+        subject, self.epoch = prepare_subject(job), 0
+        self.trainer = Trainer(
+            subject.compressed,
+            subject.dataset.to(torch.device(job.device)),
+            subject.recipe,
+            SEED,
+            job.precision,
+            lambda step, num_steps: None,
+        )
+
+    def take_round(self) -> None:
+        """An epoch, which the recipe cuts short."""
+        self.epoch += 1
+        self.trainer.train_epoch(self.epoch)
+
+
+SIDES: dict[str, type[ConventionalSide] | type[EngineSide]] = {
+    "conventional": ConventionalSide,
+    "engine": EngineSide,
+}

@@ -1,0 +1,110 @@
+"""The numbers as tables: Markdown to paste, or drawn on a terminal."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from rps_bench.console import say, show_table
+
+
+class Rows(NamedTuple):
+    """A table's columns, of which the first ``num_names`` are words, and its rows."""
+
+    columns: tuple[str, ...]
+    num_names: int
+    cells: Sequence[tuple[str, ...]]
+
+
+def show_measured(measured: Mapping[str, Any]) -> None:
+    """Print both tables and the machine they come from on standard output."""
+    for rows in (list_training(measured), list_recovery(measured)):
+        if sys.stdout.isatty():
+            show_table(_draw(rows))
+        else:
+            say(write_markdown(rows) + "\n")
+    say(describe_machine(measured))
+
+
+def list_training(measured: Mapping[str, Any]) -> Rows:
+    """A row for each network, compression and side."""
+    columns = ("network", "loop", "images/s", "ratio", "of the matrix rate", "peak memory, MB")
+    cells = []
+    for cell in measured["training"]:
+        for name, side in cell["sides"].items():
+            memory = f"{side['peak_memory_bytes'] / 1e6:.0f}"
+            if side["workers_memory_bytes"]:
+                memory += f" + {side['workers_memory_bytes'] / 1e6:.0f}"
+            cells.append(
+                (
+                    f"{cell['arch']} {cell['compression']:g}x",
+                    name,
+                    _format_range(side["images_per_second"], ".0f"),
+                    _format_range(side["ratio"], ".2f"),
+                    f"{100 * side['share_of_matrix_rate']:.1f}%",
+                    memory,
+                )
+            )
+    return Rows(columns, 2, cells)
+
+
+def _format_range(values: Mapping[str, Any], style: str) -> str:
+    return f"{values['median']:{style}} ({values['low']:{style}} to {values['high']:{style}})"
+
+
+def list_recovery(measured: Mapping[str, Any]) -> Rows:
+    """A row for each network, compression and map."""
+    columns = ("network", "map", *_name_direction("recover"), *_name_direction("send back"))
+    cells = []
+    for cell in measured["recovery"]:
+        for name, directions in cell["maps"].items():
+            numbers = [
+                text
+                for key in ("recover", "send_back")
+                for text in _format_direction(directions[key])
+            ]
+            cells.append((f"{cell['arch']} {cell['compression']:g}x", name, *numbers))
+    return Rows(columns, 2, cells)
+
+
+def _name_direction(name: str) -> tuple[str, str, str]:
+    return f"{name}, ms", "x copy", "% of a step"
+
+
+def _format_direction(direction: Mapping[str, float]) -> tuple[str, str, str]:
+    return (
+        f"{1e3 * direction['seconds']:.2f}",
+        f"{direction['per_copy']:.1f}",
+        f"{direction['percent_of_step']:.2f}",
+    )
+
+
+def describe_machine(measured: Mapping[str, Any]) -> str:
+    """One line: hardware, its rates, and how much was measured."""
+    rates, options, provenance = (measured[key] for key in ("rates", "options", "provenance"))
+    flops = ", ".join(
+        f"{name} {value / 1e9:.0f} GFLOP/s"
+        for name, value in rates["matrix_flops_per_second"].items()
+    )
+    return (
+        f"{measured['hardware']}, torch {provenance['versions']['torch']}, "
+        f"{provenance['num_threads']} threads: matrices {flops}; copies "
+        f"{rates['copy_bytes_per_second'] / 1e9:.1f} GB/s; images {options['images']}, "
+        f"{options['rounds']} rounds of {options['steps']} steps of {options['batch_size']}"
+    )
+
+
+def write_markdown(rows: Rows) -> str:
+    """The table in Markdown."""
+    rule = ["---" if i < rows.num_names else "---:" for i in range(len(rows.columns))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (rows.columns, rule, *rows.cells))
+
+
+def _draw(rows: Rows) -> Table:
+    table = Table()
+    for number, name in enumerate(rows.columns):
+        table.add_column(name, justify="left" if number < rows.num_names else "right")
+    for cells in rows.cells:
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,190 @@
+"""The benchmark compares like with like, and its file holds what it promises. Nothing is timed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import torch
+
+from rps_bench.errors import ExplainedError
+from rps_bench.methods import build_method
+from rps_bench.training.loop import Trainer
+from scripts.bench import children, measure, rates, subject
+from scripts.bench.__main__ import main
+from scripts.bench.children import Child
+from scripts.bench.conventional import build_loop, make_loader
+from scripts.bench.sides import SIDES
+from scripts.bench.subject import Job, build_network, draw_images, make_recipe
+
+CPU = torch.device("cpu")
+TINY = ("--width", "2", "--steps", "1", "--rounds", "2", "--repeats", "1", "--device", "cpu")
+JOB = Job("engine", "fp32", "resnet20", 2, 10.0, "cpu", "random", num_steps=1, num_workers=0)
+
+
+@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+def test_both_sides_train_the_same_network(arch: str) -> None:
+    """Two steps: losses before each, so also gradients, their scaling and the update."""
+    model, dataset, recipe = build_network(arch, 4), draw_images(32), make_recipe(1)
+    compressed = build_method("stable_rps", 10).compress(model, subject.make_probe(CPU))
+    loop = build_loop(model, compressed, make_loader(dataset, 16, 0, is_pinned=False), recipe)
+    trainer = Trainer(compressed, dataset, recipe, 0, "fp32", lambda step, num_steps: None)
+    trainer.model.train()
+    images, labels = (part[:16] for part in subject.make_probe(CPU))
+
+    for _ in range(2):
+        wanted = float(trainer.train_step(images, labels).detach())
+        assert loop.train_step(images, labels) == pytest.approx(wanted, rel=1e-5)
+    own = dict(loop.network.named_parameters())
+    (repository,) = loop.scales
+    torch.testing.assert_close(repository.detach(), compressed.stored.detach())
+    for name, parameter in compressed.skeleton.named_parameters():
+        torch.testing.assert_close(own[name].detach(), parameter.detach(), msg=name)
+
+
+def test_the_conventional_loop_stores_an_index_for_each_weight() -> None:
+    model, dataset = build_network("resnet20", 2), draw_images(16)
+    compressed = build_method("stable_rps", 10).compress(model, subject.make_probe(CPU))
+    loader = make_loader(dataset, 16, 0, is_pinned=False)
+    loop = build_loop(model, compressed, loader, make_recipe(1))
+    buffers = dict(loop.network.named_buffers())
+    indices = [value for name, value in buffers.items() if name.endswith(".index")]
+    assert torch.equal(
+        torch.cat([index.flatten() for index in indices]), compressed.weight_map.slots()
+    )
+    images, labels = next(loop.batches)
+    assert (images.shape, images.dtype) == ((16, 3, 32, 32), torch.float32)
+    assert images.is_contiguous()
+    assert labels.dtype == torch.int64
+
+
+class HereChild:
+    """A side in this process: everything that a child does but the process."""
+
+    def __init__(self, job: Job) -> None:
+        self.side = SIDES[job.side](job)
+
+    def take_round(self) -> dict[str, Any]:
+        return children._measure_round(self.side, CPU)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Everything in this process and small; the folder it works in."""
+
+    def call(work: Callable[..., Any], *arguments: Any) -> Any:
+        return work(*arguments)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "call_apart", call)
+    monkeypatch.setattr(measure, "Child", HereChild)
+    monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
+    for name, value in {"NUM_TIMES": 1, "MATRIX_SIZE": 8, "COPY_BYTES": 64}.items():
+        monkeypatch.setattr(rates, name, value)
+    return tmp_path
+
+
+def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--arch", "resnet20", "--images", "random", "--workers", "0")
+    assert main([*TINY, *words]) == 0
+    (path,) = (here / "results" / "benchmarks").glob("*.json")
+    measured = json.loads(path.read_text())
+    assert measured["hardware"] == path.stem
+    assert "git_commit" in measured["provenance"]
+    assert measured["options"]["images"] == "random"
+    assert set(measured["rates"]["matrix_flops_per_second"]) == {"fp32", "bf16"}
+    assert measured["rates"]["copy_bytes_per_second"] > 0
+
+    (cell,) = measured["training"]
+    assert {"conventional fp32", "engine fp32"} <= cell["sides"].keys()
+    for name, side in cell["sides"].items():
+        speeds, ratio = side["images_per_second"], side["ratio"]
+        assert len(speeds["rounds"]) == len(ratio["rounds"]) == 2
+        assert speeds["low"] <= speeds["median"] <= speeds["high"]
+        baseline = cell["sides"]["conventional fp32"]["images_per_second"]
+        assert ratio["median"] == pytest.approx(speeds["median"] / baseline["median"])
+        rate = measured["rates"]["matrix_flops_per_second"][name.split()[1]]
+        flops = 2 * 3 * cell["macs"] * speeds["median"]
+        assert side["share_of_matrix_rate"] == pytest.approx(flops / rate)
+        assert side["peak_memory_bytes"] > 0
+
+    (recovery,) = measured["recovery"]
+    assert set(recovery["maps"]) == {"stable_rps", "roast", "hashednet", "rpg", "mag"}
+    for directions in recovery["maps"].values():
+        assert set(directions) == {"recover", "send_back"}
+        for direction in directions.values():
+            copies = direction["seconds"] / recovery["copy_seconds"]
+            assert direction["per_copy"] == pytest.approx(copies)
+    out = capsys.readouterr().out
+    assert "| resnet20 10x | engine fp32 |" in out
+    assert "| resnet20 10x | roast |" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--arch", "resnet"), "arch must be one of resnet20, vgg11, got resnet"),
+        (("--steps", "0"), "steps must be a whole number from 1 to 390, got 0"),
+        (("--steps", "391"), "steps must be a whole number from 1 to 390, got 391"),
+        (("--rounds", "many"), "argument --rounds: invalid int value: 'many'"),
+        (("--compression", "ten"), "compression must be numbers such as 10,100, got ten"),
+        (("--compression", "1e9"), "compression 1e+09 leaves none of"),
+        (("--device", "tpu"), "device tpu is not there"),
+        (("--colour", "red"), "unrecognized arguments: --colour red"),
+    ],
+)
+def test_bad_options_end_in_one_line(
+    words: tuple[str, str],
+    says: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*TINY, *words]) == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert line.startswith(f"rps_bench: error: {says}")
+    assert out == ""
+    assert list(here.iterdir()) == []
+
+
+def test_a_process_of_its_own_does_rounds() -> None:
+    with Child(JOB) as child:
+        for _ in range(2):
+            measured = child.take_round()
+            assert measured["seconds"] > 0
+            assert measured["peak_memory_bytes"] > 0
+    assert child.process.exitcode == 0
+
+
+def test_a_side_that_fails_says_why() -> None:
+    with (
+        Child(JOB._replace(compression=1e9)) as child,
+        pytest.raises(ExplainedError, match=r"^engine, resnet20: .* leaves none of"),
+    ):
+        child.take_round()
+    assert child.process.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "slug"),
+    [
+        ("AMD EPYC", "amd-epyc-2-cores"),
+        ("Intel(R) Xeon(R) Gold 6230 CPU @ 2.10GHz", "intel-xeon-gold-6230-2-cores"),
+        (None, "unknown-2-cores"),
+    ],
+)
+def test_files_are_named_after_the_hardware(model: str | None, slug: str) -> None:
+    assert measure.name_hardware({"cpu_model": model, "cpu_count": 2}, "cpu") == slug
