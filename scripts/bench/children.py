@@ -84,15 +84,16 @@ def serve(pipe: Connection, job: Job) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while pipe.recv():
             try:
-                side = side or SIDES[job.side](job)
+                if side is None:
+                    side = SIDES[job.side](job)
+                    reset_peak_memory(device)
                 pipe.send(_measure_round(side, device))
             except Exception as error:
                 pipe.send(ExplainedError(f"{job.side}, {job.arch}: {describe_failure(error)}"))
 
 
 def _measure_round(side: Side, device: torch.device) -> dict[str, Any]:
-    """Seconds of a round, and the peak memory meanwhile of this process and its workers."""
-    reset_peak_memory(device)
+    """Seconds of a round; peak memory of all rounds so far, and what the workers hold."""
     wait_for(device)
     started = time.perf_counter()
     side.take_round()

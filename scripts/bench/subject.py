@@ -19,6 +19,7 @@ from rps_bench.training.recipe import Recipe
 
 METHOD = "stable_rps"
 BATCH_SIZE = 128
+IMAGE_SIZE = 32  # height and width
 SEED = 0
 
 
@@ -62,7 +63,8 @@ def build_network(arch: str, width: int | None) -> nn.Module:
 
 def make_probe(device: torch.device) -> Probe:
     """A batch of noise: the methods measured here choose nothing by it."""
-    images = torch.randn(BATCH_SIZE, 3, 32, 32, generator=named_generator(SEED, "probe"))
+    shape = (BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE)
+    images = torch.randn(shape, generator=named_generator(SEED, "probe"))
     return images.to(device), torch.arange(BATCH_SIZE, device=device) % 10
 
 
@@ -102,7 +104,7 @@ def draw_images(num_train: int | None = None) -> Dataset:
     generator = named_generator(SEED, "images")
 
     def draw(count: int) -> Split:
-        shape = (count, 3, info.image_size, info.image_size)
+        shape = (count, 3, IMAGE_SIZE, IMAGE_SIZE)
         images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
         return Split(images, torch.arange(count) % info.num_classes)
 

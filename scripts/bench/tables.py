@@ -29,7 +29,8 @@ def show_measured(measured: Mapping[str, Any]) -> None:
 
 def list_training(measured: Mapping[str, Any]) -> Rows:
     """A row for each network, compression and side."""
-    columns = ("network", "loop", "images/s", "ratio", "of the matrix rate", "peak memory, MB")
+    columns = ("network", "loop", "images/s", "ratio", "of the matrix rate", "of the copy rate",
+               "peak memory, MB")  # fmt: skip
     cells = []
     for cell in measured["training"]:
         for name, side in cell["sides"].items():
@@ -43,6 +44,7 @@ def list_training(measured: Mapping[str, Any]) -> Rows:
                     _format_range(side["images_per_second"], ".0f"),
                     _format_range(side["ratio"], ".2f"),
                     f"{100 * side['share_of_matrix_rate']:.1f}%",
+                    f"{100 * side['share_of_copy_rate']:.1f}%",
                     memory,
                 )
             )

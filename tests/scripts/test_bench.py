@@ -12,12 +12,13 @@ import torch
 from rps_bench.errors import ExplainedError
 from rps_bench.methods import build_method
 from rps_bench.training.loop import Trainer
-from scripts.bench import children, measure, rates, subject
+from scripts.bench import cells, children, measure, rates, subject
 from scripts.bench.__main__ import main
 from scripts.bench.children import Child
 from scripts.bench.conventional import build_loop, make_loader
 from scripts.bench.sides import SIDES
 from scripts.bench.subject import Job, build_network, draw_images, make_recipe
+from scripts.bench.traffic import count_traffic_bytes
 
 CPU = torch.device("cpu")
 TINY = ("--width", "2", "--steps", "1", "--rounds", "2", "--repeats", "1", "--device", "cpu")
@@ -90,7 +91,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measure, "call_apart", call)
-    monkeypatch.setattr(measure, "Child", HereChild)
+    monkeypatch.setattr(cells, "Child", HereChild)
     monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
     for name, value in {"NUM_TIMES": 1, "MATRIX_SIZE": 8, "COPY_BYTES": 64}.items():
         monkeypatch.setattr(rates, name, value)
@@ -119,6 +120,9 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
         rate = measured["rates"]["matrix_flops_per_second"][name.split()[1]]
         flops = 2 * 3 * cell["macs"] * speeds["median"]
         assert side["share_of_matrix_rate"] == pytest.approx(flops / rate)
+        moved = cell["traffic_bytes"][name.split()[1]] * speeds["median"]
+        rate = measured["rates"]["copy_bytes_per_second"]
+        assert side["share_of_copy_rate"] == pytest.approx(moved / rate)
         assert side["peak_memory_bytes"] > 0
 
     (recovery,) = measured["recovery"]
@@ -158,6 +162,12 @@ def test_bad_options_end_in_one_line(
     assert line.startswith(f"rps_bench: error: {says}")
     assert out == ""
     assert list(here.iterdir()) == []
+
+
+def test_traffic_counts_the_outputs_of_convolutions() -> None:
+    stem, first, shortcut = 16 * 32**2, 6 * 16 * 32**2, 32 * 16**2 + 64 * 8**2
+    outputs = stem + first + 6 * 32 * 16**2 + 6 * 64 * 8**2 + shortcut
+    assert count_traffic_bytes(build_network("resnet20", None), 32, "bf16") == 14 * 2 * outputs
 
 
 def test_a_process_of_its_own_does_rounds() -> None:

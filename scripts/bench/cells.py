@@ -1,0 +1,115 @@
+"""One network at one compression: its sides in turns, and their numbers."""
+
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from rps_bench.costs.macs import measure_macs
+from rps_bench.methods import build_method
+from scripts.bench.children import Child
+from scripts.bench.subject import (
+    BATCH_SIZE,
+    IMAGE_SIZE,
+    METHOD,
+    SEED,
+    Job,
+    build_network,
+    make_probe,
+)
+from scripts.bench.traffic import count_traffic_bytes
+
+BASELINE = "conventional fp32"
+
+
+def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
+    """``macs`` of one image's forward pass, ``traffic_bytes`` of its training by precision."""
+    job = jobs[BASELINE]
+    model = build_network(job.arch, job.width)
+    method = build_method(METHOD, job.compression, SEED)
+    compressed = method.compress(model, make_probe(torch.device("cpu")))
+    precisions = {own.precision for own in jobs.values()}
+    return {
+        "macs": measure_macs(compressed, IMAGE_SIZE)["macs"],
+        "traffic_bytes": {
+            precision: count_traffic_bytes(model, IMAGE_SIZE, precision)
+            for precision in sorted(precisions)
+        },
+    }
+
+
+def measure_cell(
+    jobs: Mapping[str, Job], num_rounds: int, needs: Mapping[str, Any], rates: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The sides of one network and compression."""
+    job = jobs[BASELINE]
+    rounds = _take_turns(jobs, num_rounds)
+    speeds = {
+        name: [job.num_steps * BATCH_SIZE / round_["seconds"] for round_ in own]
+        for name, own in rounds.items()
+    }
+    sides = {
+        name: {
+            "images_per_second": _summarise(speeds[name]),
+            "ratio": _compare(speeds[name], speeds[BASELINE]),
+            **_share(statistics.median(speeds[name]), own.precision, needs, rates),
+            "peak_memory_bytes": rounds[name][-1]["peak_memory_bytes"],
+            "workers_memory_bytes": rounds[name][-1]["workers_memory_bytes"],
+        }
+        for name, own in jobs.items()
+    }
+    names = {"arch": job.arch, "method": METHOD, "compression": job.compression}
+    return {**names, **needs, "sides": sides}
+
+
+def _compare(speeds: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
+    """The ratio of the medians, and those of the rounds."""
+    ratios = _summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
+    return ratios | {"median": statistics.median(speeds) / statistics.median(baseline)}
+
+
+def _share(
+    speed: float, precision: str, needs: Mapping[str, Any], rates: Mapping[str, Any]
+) -> dict[str, float]:
+    """How much of what the machine can do a speed in images per second takes."""
+    flops = 2 * 3 * needs["macs"] * speed
+    traffic = needs["traffic_bytes"][precision] * speed
+    return {
+        "share_of_matrix_rate": flops / rates["matrix_flops_per_second"][precision],
+        "share_of_copy_rate": traffic / rates["copy_bytes_per_second"],
+    }
+
+
+def _take_turns(jobs: Mapping[str, Job], num_rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Rounds of all sides, A B C A B C ...; each side's first one is not returned."""
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
+    with ExitStack() as stack:
+        children = {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
+        for number in range(num_rounds + 1):
+            for name, child in children.items():
+                rounds[name].append(child.take_round())
+                _say_round(jobs[name], name, number, num_rounds, rounds[name][-1]["seconds"])
+    return {name: own[1:] for name, own in rounds.items()}
+
+
+def _say_round(job: Job, name: str, number: int, num_rounds: int, seconds: float) -> None:
+    which = f"round {number} of {num_rounds}" if number else "warm-up"
+    speed = job.num_steps * BATCH_SIZE / seconds
+    say(f"{job.arch} {job.compression:g}x, {name}: {which}, {speed:.0f} images/s")
+
+
+def _summarise(values: Sequence[float]) -> dict[str, Any]:
+    return {
+        "median": statistics.median(values),
+        "low": min(values),
+        "high": max(values),
+        "rounds": list(values),
+    }
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error: standard output holds the tables."""
+    print(line, file=sys.stderr, flush=True)
