@@ -3,7 +3,7 @@
 import torch
 
 from rps_bench.errors import UserError
-from rps_bench.heap import return_freed_memory
+from rps_bench.heap import keep_freed_memory, return_freed_memory
 
 
 def resolve_device(name: str) -> torch.device:
@@ -27,10 +27,13 @@ def available_devices() -> list[str]:
 
 
 def prepare_device(device: torch.device) -> None:
-    """Let fp32 be fp32 on a GPU, whose convolutions round to TF32 unless told otherwise.
+    """Set this process up for training there, for as long as it lives.
 
-    Where repeatable algorithms are not asked for, the fastest for each shape is found by timing.
+    On a GPU fp32 is fp32, though its convolutions round to TF32 unless told otherwise; where
+    repeatable algorithms are not asked for, the fastest for each shape is found by timing.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()

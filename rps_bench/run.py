@@ -19,7 +19,6 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import prepare_device, resolve_device
 from rps_bench.done import find_done
-from rps_bench.heap import keep_freed_memory
 from rps_bench.interrupts import Undisturbed
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
@@ -87,7 +86,6 @@ def run(
         images, labels = probe_batch(dataset, config.seed)
         start = method.start(model, (images.to(device), labels.to(device)))
         training = Training(dataset.to(device), config.recipe, config.seed, precision)
-        keep_freed_memory()
         reset_peak_memory(device)
         chain = LevelTrainer(
             start,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from rps_bench.devices import prepare_device
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.sharing.methods import SharingMethod
 from rps_bench.training.loop import Trainer
@@ -46,6 +47,7 @@ def list_maps() -> list[str]:
 def measure_recovery(job: RecoveryJob) -> dict[str, Any]:
     """Median seconds of both directions of every map, of a copy, and of a dense step."""
     device = torch.device(job.device)
+    prepare_device(device)
     model, probe = build_network(job.arch, job.width).to(device), make_probe(device)
 
     def median(work: Callable[[], object], num_calls: int) -> float:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import torch
 
+from rps_bench.devices import prepare_device
 from rps_bench.training.loop import Trainer
 from scripts.bench.conventional import build_loop, make_loader
 from scripts.bench.subject import SEED, Job, prepare_subject
@@ -36,6 +37,7 @@ class EngineSide:
     """The trainer of the benchmark's runs."""
 
     def __init__(self, job: Job) -> None:
+        prepare_device(torch.device(job.device))  # as a run does
         subject, self.epoch = prepare_subject(job), 0
         self.trainer = Trainer(
             subject.compressed,
