@@ -26,6 +26,15 @@ class BalancedMap(SharingMap):
         places = torch.arange(start % m, start % m + stop - start, device=self.anchor.device)
         return permute(places % m, places // m, folds, m, self.key("slot"))
 
+    def kernel_constant(self) -> int:
+        """Bits of the network."""
+        return count_bits(self.num_stored)
+
+
+def count_bits(size: int) -> int:
+    """Bits of the smallest Feistel network that permutes at least ``size`` values."""
+    return max(2, (size - 1).bit_length())
+
 
 def permute(
     offsets: torch.Tensor, rows: torch.Tensor, folds: torch.Tensor, size: int, key: int
@@ -45,7 +54,7 @@ def permute(
     Returns:
         (N,) int64 in [0, size).
     """
-    num_bits = max(2, (size - 1).bit_length())
+    num_bits = count_bits(size)
     tables = _round_tables(hash_bits(key, folds), num_bits)
     values = _feistel(offsets, rows, tables, num_bits)
     outside = (values >= size).nonzero().view(-1)

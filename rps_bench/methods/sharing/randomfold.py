@@ -41,7 +41,7 @@ class RandomFoldMap(SharingMap):
         expand = self._expand_runs if self._goes_by_run(stop - start) else self._expand_folds
         return expand(stored.detach(), start, stop)
 
-    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
+    def reduce_in_torch(self, grad_weights: torch.Tensor) -> torch.Tensor:
         """A' g as sums of runs, each slot's in a fixed order of the folds."""
         by_run = self._goes_by_run(self.num_weights)
         return self._reduce_runs(grad_weights) if by_run else self._reduce_folds(grad_weights)

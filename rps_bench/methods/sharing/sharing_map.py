@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
+from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.seeds import derive_key
@@ -32,6 +33,28 @@ class SharingMap(WeightMap):
         super().__init__(num_weights(layout), num_stored)
         self.layout, self.scales, self.seed = layout, tuple(scales), seed
         self.ranges = layer_ranges(layout)
+        # A few numbers per layer for each (device, dtype) on which kernels have run.
+        self.kernel_tables: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}
+
+    def expand(self, stored: torch.Tensor) -> torch.Tensor:
+        """A theta, by one kernel on a GPU."""
+        if kernels.can_run(stored):
+            return kernels.expand(self, stored)
+        return super().expand(stored)
+
+    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        """A' g, by one kernel on a GPU."""
+        if kernels.can_run(grad_weights):
+            return kernels.reduce(self, grad_weights)
+        return self.reduce_in_torch(grad_weights)
+
+    def kernel_constant(self) -> int:
+        """What the code of this map's kernels depends on beside n, m and the number of layers."""
+        return 0
+
+    def kernel_rows(self) -> tuple[tuple[int, ...], ...]:
+        """What its kernels must know of the layers beside where they begin: a number per layer."""
+        return ()
 
     def key(self, purpose: str) -> int:
         """The hash key of one purpose ("slot", "sign", ...) of this map."""
@@ -100,8 +123,8 @@ class SharingMap(WeightMap):
             torch.mul(read, coefficients, out=weights[low - start : high - start])
         return weights
 
-    def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
-        """A' g, block by block, each slot's sum in the order of the weights."""
+    def reduce_in_torch(self, grad_weights: torch.Tensor) -> torch.Tensor:
+        """A' g in plain torch, block by block, each slot's sum in the order of the weights."""
         sums = grad_weights.new_zeros(self.num_stored)
         for low, high, coefficients in self.blocks(0, self.num_weights):
             products = coefficients.mul_(grad_weights[low:high])

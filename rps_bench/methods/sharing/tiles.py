@@ -4,7 +4,9 @@ The layer as a matrix (out x in*kh*kw) is cut in b x b tiles; tile t starts at a
 [0, m - b^2] and its entries, row by row, run on contiguously.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
@@ -28,6 +30,18 @@ class TiledMap(SharingMap):
     def description(self) -> dict[str, object]:
         """The shared description and the tile's side."""
         return super().description() | {"tile": self.tile}
+
+    def kernel_constant(self) -> int:
+        """The tile's side."""
+        return self.tile
+
+    def kernel_rows(self) -> tuple[tuple[int, ...], ...]:
+        """Columns of the layers' matrices, and the numbers of their first tiles."""
+        b = self.tile
+        rows = [shape[0] for _, shape in self.layout]
+        columns = [math.prod(shape[1:]) for _, shape in self.layout]
+        tiles = [-(-r // b) * -(-c // b) for r, c in zip(rows, columns, strict=True)]
+        return tuple(columns), tuple(accumulate(tiles, initial=0))[:-1]
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """Start of the weight's tile + its place in the tile."""
