@@ -5,12 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from rps_bench.determinism import repeatable_algorithms
 from rps_bench.methods import METHODS, build_method
+from rps_bench.methods.layout import init_stds_of, layout_of
+from rps_bench.methods.sharing import kernels
+from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.models import build_model
 from rps_bench.records import read_records
 from tests.alike import results_of, without_times
 from tests.conftest import Command
 
+SHARING = [name for name, method in METHODS.items() if issubclass(method, SharingMethod)]
+COMPRESSIONS = (1, 10, 100, 1000)
 TINY = ("recipe=smoke", "arch.width=4", "device=cuda", "precision=fp32")
 
 pytestmark = [
@@ -36,6 +43,86 @@ def test_maps_and_weights_are_those_of_the_cpu(name: str) -> None:
     on_gpu = compressed.weight_map.reduce(weights.cuda())
     torch.testing.assert_close(on_gpu.cpu(), gradient)
     torch.testing.assert_close(compressed.gradient_scale().cpu(), scale)
+
+
+def build_sharing_map(name: str, arch: str, compression: float) -> SharingMap:
+    with torch.device("meta"):
+        model = build_model(arch)
+    method = build_method(name, compression, seed=3)
+    assert isinstance(method, SharingMethod)
+    return method.build_map(layout_of(model), tuple(std / 0.04 for std in init_stds_of(model)))
+
+
+def draw(count: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.randn(count, dtype=dtype, generator=torch.Generator().manual_seed(count))
+
+
+def assert_sums_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Sums of up to a thousand terms of size 1 to 10."""
+    tolerance = 1e-11 if expected.dtype == torch.float64 else 1e-3
+    torch.testing.assert_close(found.cpu(), expected.cpu(), rtol=tolerance / 10, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("name", SHARING)
+def test_kernels_compute_what_plain_torch_does(
+    name: str, arch: str, compression: float, dtype: torch.dtype
+) -> None:
+    pytest.importorskip("triton")
+    weight_map = build_sharing_map(name, arch, compression).to(dtype=dtype)
+    n, m = weight_map.num_weights, weight_map.num_stored
+    stored, grad = draw(m, dtype), draw(n, dtype)
+    assert kernels.can_run(stored.cuda())
+
+    weights = kernels.expand(weight_map, stored.cuda())
+    assert torch.equal(weights.cpu(), weight_map.expand_range(stored, 0, n))
+    sums = kernels.reduce(weight_map, grad.cuda())
+    assert_sums_alike(sums, weight_map.reduce_in_torch(grad))
+    if name in ("stable_rps", "rpg"):
+        for _ in range(3):
+            assert torch.equal(kernels.reduce(weight_map, grad.cuda()), sums)
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_deterministic_sums_are_the_same_to_the_last_bit(name: str) -> None:
+    weight_map = build_sharing_map(name, "resnet20", 100).cuda()
+    grad = draw(weight_map.num_weights, torch.float32).cuda()
+    with repeatable_algorithms(True):
+        sums = [weight_map.reduce(grad) for _ in range(5)]
+    assert all(torch.equal(again, sums[0]) for again in sums)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("name", SHARING)
+def test_a_cuda_graph_holds_recover_and_reduce(name: str, compression: float) -> None:
+    pytest.importorskip("triton")
+    weight_map = build_sharing_map(name, "resnet20", compression).cuda()
+    stored = torch.zeros(weight_map.num_stored, device="cuda", requires_grad=True)
+    grad = torch.zeros(weight_map.num_weights, device="cuda")
+
+    def step() -> tuple[torch.Tensor, torch.Tensor]:
+        weights = weight_map.recover(stored)
+        return weights.detach(), torch.autograd.grad(weights, stored, grad)[0]
+
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        weights, sums = step()
+
+    with torch.no_grad():
+        stored.copy_(draw(stored.numel(), torch.float32))
+    grad.copy_(draw(grad.numel(), torch.float32))
+    for _ in range(2):  # a second time, since sums must begin at zero again
+        graph.replay()
+        expected = weight_map.expand_range(stored.detach(), 0, weight_map.num_weights)
+        assert torch.equal(weights, expected)
+        assert_sums_alike(sums, weight_map.reduce_in_torch(grad))
 
 
 @pytest.mark.parametrize("name", METHODS)
