@@ -38,6 +38,7 @@ class RunConfig:
         threads: Of this process, None for what its launcher leaves it.
         gpus: GPUs to divide runs over, empty: ``device`` alone says where.
         runs_per_gpu: Runs at once on each of ``gpus``.
+        population: Runs at once in this process, None for as many as a GPU has memory for.
         tracking: Name and options of the tracker; no part of the identity.
         storage: How theta is rounded before it is evaluated; exact is not at all.
         keep_model: Whether the compressed file stays beside the record.
@@ -70,6 +71,7 @@ class RunConfig:
     threads: int | None
     gpus: tuple[int, ...]
     runs_per_gpu: int
+    population: int | None
 
     @property
     def label(self) -> str:
@@ -122,6 +124,15 @@ class RunConfig:
     def with_exact_storage(self) -> "RunConfig":
         """The run that trains the model which this one rounds; it keeps its file."""
         return replace(self, storage=EXACT, keep_model=True)
+
+    @property
+    def data_identity(self) -> tuple[str | float | None, ...]:
+        """What the images depend on: the same for runs that have the same ones."""
+        is_drawn = self.evaluation_split != "test" or self.imbalance is not None
+        return (
+            *(self.dataset, self.data_root, self.evaluation_split, self.validation_images),
+            *(self.imbalance, self.seed if is_drawn else None),
+        )
 
     @property
     def run_id_without_compression(self) -> str:

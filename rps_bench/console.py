@@ -37,9 +37,15 @@ def show_table(table: Table) -> None:
 
 
 class RunProgress:
-    """A context that shows one run's steps and epochs under its run id."""
+    """A context that shows one run's steps and epochs under its run id.
 
-    def __init__(self, run_id: str, num_epochs: int) -> None:
+    Args:
+        run_id: In every line.
+        num_epochs: Of each training.
+        has_bar: Whether to draw a bar on a terminal, which shows the bar of one run only.
+    """
+
+    def __init__(self, run_id: str, num_epochs: int, has_bar: bool = True) -> None:
         self.run_id, self.num_epochs, self.level = run_id, num_epochs, ""
         console = Console(stderr=True)
         self._bar = Progress(
@@ -49,7 +55,7 @@ class RunProgress:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not (has_bar and console.is_terminal),
             # Lines pass above the bar on a terminal, and into a file where output is redirected.
             redirect_stdout=sys.stdout.isatty(),
         )

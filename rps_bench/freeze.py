@@ -26,6 +26,7 @@ LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
 LARGEST_THREADS = 1024  # of a process
 LARGEST_RUNS_PER_GPU = 1024
+LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
 
 TOP_KEYS = (
     "dataset",
@@ -48,6 +49,7 @@ TOP_KEYS = (
     "threads",
     "gpus",
     "runs_per_gpu",
+    "population",
     "exclude",
 )
 
@@ -109,6 +111,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         runs_per_gpu=checks.whole_number(
             "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
         ),
+        population=_population(composed["population"]),
     )
     refuse_excluded(config, composed["exclude"])
     return config
@@ -189,6 +192,15 @@ def _gpus(value: object) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise UserError(f"gpus must be null or a list of GPU numbers such as [0,1], got {value}")
     return tuple(checks.whole_number("gpus", number, 0) for number in value)
+
+
+def _population(value: object) -> int | None:
+    if value == "auto":
+        return None
+    if isinstance(value, bool) or value not in range(1, LARGEST_POPULATION + 1):
+        wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
+        raise UserError(f"population must be {wanted}, got {value}")
+    return checks.whole_number("population", value, 1)
 
 
 def _option(key: str, value: object, default: object) -> object:

@@ -1,7 +1,8 @@
-"""Doing runs: in this process, one after the other, beside other processes that do the same.
+"""Doing runs: in this process, one after the other or several at once, beside other processes.
 
-A run that another process is at is put off and looked at again when the rest is done: any number
-of processes share out one sweep over one results folder, and what a dead one leaves is taken up.
+A run that another is at, here or elsewhere, is put off and looked at again when the rest is done:
+any number of processes share out one sweep over one results folder, and what a dead one leaves is
+taken up.
 """
 
 import multiprocessing
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -25,16 +28,21 @@ from rps_bench.errors import (
     describe_failure,
     explain,
 )
+from rps_bench.groups import find_groups
 from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
-from rps_bench.reasons import explained_failures
+from rps_bench.reasons import explained_failures, is_out_of_memory
 from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.records.store import find_finished, find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
 from rps_bench.tracking import Tracker, build_tracker
+from rps_bench.turns import ask_for_room
 from rps_bench.workers import job_of_a_worker
+
+if TYPE_CHECKING:
+    from rps_bench.datasets.placed import PlacedData
 
 POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
@@ -44,7 +52,8 @@ class Attempt(Enum):
     """How trying a run ended."""
 
     OVER = auto()  # recorded, with a failure as well; or its error was the user's to mend
-    PUT_OFF = auto()  # another process is at it
+    PUT_OFF = auto()  # another run is at it, here or in another process
+    CROWDED = auto()  # runs beside it left too little memory
     LOST = auto()  # it failed, and no record of its own tells so
 
 
@@ -75,60 +84,105 @@ def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullco
     pending, pause = list(configs), POLL_SECONDS
     tells_all = True
     while pending:
-        attempts = [_try(config, undisturbed) for config in pending]
+        tried = [pair for group in find_groups(pending) for pair in _try_all(group, undisturbed)]
+        attempts = [attempt for _, attempt in tried]
         tells_all = tells_all and Attempt.LOST not in attempts
-        put_off = [
-            config
-            for config, attempt in zip(pending, attempts, strict=True)
-            if attempt is Attempt.PUT_OFF
-        ]
-        if len(put_off) == len(pending):
+        pending = [config for config, attempt in tried if attempt is Attempt.PUT_OFF]
+        if len(pending) == len(tried):
             if pause == POLL_SECONDS:
-                say(f"waiting for other processes: {', '.join(c.run_id for c in put_off)}")
+                say(f"waiting for other processes: {', '.join(c.run_id for c in pending)}")
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
         else:
             pause = POLL_SECONDS
-        pending = put_off
+        crowded = [config for config, attempt in tried if attempt is Attempt.CROWDED]
+        pending += [replace(config, population=1) for config in crowded]
     return tells_all
 
 
-def _try(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
-    """Do one run unless it is done."""
-    with repeatable_algorithms(config.deterministic):
-        return _try_now(config, undisturbed)
+def _try_all(
+    configs: Sequence[RunConfig], undisturbed: Undisturbed
+) -> list[tuple[RunConfig, Attempt]]:
+    """Do the runs of a group that are not done, at once or one after the other."""
+    with repeatable_algorithms(configs[0].deterministic):
+        if len(configs) > 1 and _takes_turns(configs[0], undisturbed):
+            attempts = _try_at_once(configs, undisturbed)
+        else:
+            attempts = [_try(config, undisturbed) for config in configs]
+    return list(zip(configs, attempts, strict=True))
 
 
-def _try_now(config: RunConfig, undisturbed: Undisturbed) -> Attempt:
+def _takes_turns(config: RunConfig, undisturbed: Undisturbed) -> bool:
+    """Whether several runs like this one are done at once: on a CPU only if so many are asked."""
+    if config.population is not None:
+        return config.population > 1
+    with undisturbed():  # C++ that a signal would end is imported
+        from rps_bench.devices import resolve_device
+    return bool(config.gpus) or resolve_device(config.device).type == "cuda"
+
+
+def _try_at_once(configs: Sequence[RunConfig], undisturbed: Undisturbed) -> list[Attempt]:
+    """Do the runs of a group so that they take turns, in one slot if GPUs are divided."""
+    with undisturbed():
+        from rps_bench.datasets.placed import PlacedData
+        from rps_bench.devices import resolve_device
+        from rps_bench.lanes import make_lane, size_finder
+        from rps_bench.population import Population
+    with _resources(configs[0]) as first:
+        device, placed = resolve_device(first.device), PlacedData()
+        here = [replace(config, device=first.device, gpus=()) for config in configs]
+        return Population(
+            [partial(_try, config, undisturbed, placed) for config in here],
+            size_finder(first.population, len(configs), device, placed.count_bytes),
+            partial(make_lane, device),
+        ).run()
+
+
+def _try(
+    config: RunConfig, undisturbed: Undisturbed, placed: "PlacedData | None" = None
+) -> Attempt:
+    """Do one run unless it is done.
+
+    Args:
+        config: The run.
+        undisturbed: Makes contexts for what no signal may cut.
+        placed: Images of the runs that take turns with it; None for a run alone.
+    """
     if find_done(config) is not None:
         return Attempt.OVER
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        attempt = _try(trained, undisturbed)
+        attempt = _try(trained, undisturbed, placed)
         if attempt is not Attempt.OVER:
             return attempt
         if find_done(trained) is None:  # its reason was shown
             has_failed = find_record(*trained.record_place) is not None
             return Attempt.LOST if has_failed else Attempt.OVER
     failure: str | None = None
+    is_crowded = False
     try:
         with (
-            _resources(config) as placed,
-            RunProgress(placed.run_id, placed.recipe.epochs) as progress,
-            build_tracker(**placed.tracking) as tracker,
-            explained_failures(placed),
+            _resources(config) as here,
+            RunProgress(here.run_id, here.recipe.epochs, has_bar=placed is None) as progress,
+            build_tracker(**here.tracking) as tracker,
+            explained_failures(here),
         ):
-            record = _do(placed, progress, tracker, undisturbed)
+            record = _do(here, progress, tracker, undisturbed, placed)
         say(describe(record))
     except InUseError:
         return Attempt.PUT_OFF
     except Exception as error:
         with undisturbed():  # which raises if it was a signal that made a library fail
             pass
-        _show_failure(config, error)
+        is_crowded = is_out_of_memory(error) and ask_for_room()
+        if not is_crowded:
+            _show_failure(config, error)
         if not isinstance(error, UserError):
             failure = describe_failure(error)
     # Out here nothing holds on to the run's memory any more.
+    if is_crowded:
+        say(f"put off: {config.run_id}  out of memory beside other runs, tried again alone")
+        return _make_room()
     return Attempt.OVER if failure is None else _record_failure(config, failure)
 
 
@@ -144,6 +198,14 @@ def _show_failure(config: RunConfig, error: Exception) -> None:
     if not isinstance(error, ExplainedError):
         traceback.print_exc()
     say(f"failed: {config.run_id}  {describe_failure(error)}")
+
+
+def _make_room() -> Attempt:
+    """Give back what a run had that others left too little memory for."""
+    from rps_bench.devices import free_memory
+
+    free_memory()
+    return Attempt.CROWDED
 
 
 def _record_failure(config: RunConfig, reason: str) -> Attempt:
@@ -162,14 +224,18 @@ def _record_failure(config: RunConfig, reason: str) -> Attempt:
 
 
 def _do(
-    config: RunConfig, progress: RunProgress, tracker: Tracker, undisturbed: Undisturbed
+    config: RunConfig,
+    progress: RunProgress,
+    tracker: Tracker,
+    undisturbed: Undisturbed,
+    placed: "PlacedData | None",
 ) -> Record:
     with undisturbed():  # C++ that a signal would end is imported
         from rps_bench.rounding import round_run
         from rps_bench.run import run
     if config.storage != EXACT:
         return round_run(config, tracker)
-    return run(config, progress, tracker, undisturbed)
+    return run(config, progress, tracker, undisturbed, placed)
 
 
 @contextmanager

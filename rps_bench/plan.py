@@ -124,9 +124,13 @@ def _timed_records(results_dir: str) -> list[Record]:
 
 
 def _seconds(record: Record) -> float:
-    """Seconds of all trainings that a record speaks of, 0 where it does not say."""
+    """Seconds of all trainings that a record speaks of, 0 where it does not say.
+
+    Of runs that trained at once each took its share.
+    """
     cost = record["cost"]
-    return _number(cost.get("total_train_seconds", cost["train_seconds"]))
+    seconds = _number(cost.get("total_train_seconds", cost["train_seconds"]))
+    return seconds / max(1.0, _number(cost.get("population")))
 
 
 def _epochs(record: Record) -> float:

@@ -15,6 +15,7 @@ from rps_bench.costs.sizes import layer_densities, measure_sizes
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.imbalance import make_imbalanced
+from rps_bench.datasets.placed import PlacedData
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import prepare_device, resolve_device
@@ -41,6 +42,7 @@ from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.levels import LevelTrainer, Training
 from rps_bench.training.precision import resolve_precision
 from rps_bench.training.state import Outcome
+from rps_bench.turns import count_alive
 
 
 def run(
@@ -48,6 +50,7 @@ def run(
     progress: RunProgress,
     tracker: Tracker,
     undisturbed: Undisturbed = nullcontext,
+    placed: PlacedData | None = None,
 ) -> Record:
     """Train one compressed model and write its record; the method is a name to look up, no more.
 
@@ -58,6 +61,7 @@ def run(
         progress: Shows it.
         tracker: Hears of it.
         undisturbed: Makes contexts for what no signal may cut.
+        placed: The images of the runs that train beside this one; None for a run alone.
 
     Raises:
         UserError: Data that cannot be had, or a combination that cannot be built.
@@ -85,8 +89,10 @@ def run(
         tracker.start(RunDescription(config.run_id, described, config.results_dir))
         images, labels = probe_batch(dataset, config.seed)
         start = method.start(model, (images.to(device), labels.to(device)))
-        training = Training(dataset.to(device), config.recipe, config.seed, precision)
-        reset_peak_memory(device)
+        if count_alive() == 1:  # the peak of several is that of all of them
+            reset_peak_memory(device)
+        on_device = (placed or PlacedData()).place(dataset, config.data_identity, device)
+        training = Training(on_device, config.recipe, config.seed, precision)
         chain = LevelTrainer(
             start,
             model,

@@ -24,7 +24,9 @@ BELOW: dict[str, set[str]] = {
     # With a door of its own, too.
     "inference": {"models", "methods", "costs", "records", "reports", "devices"},
 }
-TOP_FOR_ALL = {"errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap"}
+TOP_FOR_ALL = {
+    *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
+}
 
 
 def imported_rooms(path: Path) -> set[str]:

@@ -37,6 +37,9 @@ SIZE_KEYS = (
     "true_compression",
     "stored_bytes",
 )
+# ``population`` is not here, as older records lack it, which means 1: the most runs that trained at
+# once. Beyond 1 seconds and speed are those of a device that others used, too, and the peak memory
+# is of all of them.
 COST_KEYS = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
 NUMBER_BLOCKS = {"metrics": METRIC_KEYS, "size": SIZE_KEYS, "cost": COST_KEYS}
 

@@ -82,6 +82,7 @@ def _costs(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
     ordinary = {
         "num_levels": 0,
         "num_trainings": 1,
+        "population": 1,
         "total_epochs": runs["epochs"].astype("float64"),
         "total_train_seconds": runs["train_seconds"],
     }

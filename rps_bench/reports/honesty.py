@@ -30,7 +30,8 @@ class Finding:
 
     Attributes:
         kind: `broken_file`, `schema_version`, `duplicate`, `mixed_recipes`, `unstated_option`,
-            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_hardware` or `mixed_files`.
+            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_hardware`,
+            `mixed_population` or `mixed_files`.
         text: One line that says what is wrong, where, in how many runs, and names the first few.
         run_ids: All runs concerned; for a file that could not be read its name without ending.
     """
@@ -57,6 +58,7 @@ def find_faults(study: Study) -> tuple[Finding, ...]:
         *_dirty_trees(outcomes),
         *_mixed_code(outcomes),
         *_mixed_hardware(outcomes),
+        *_mixed_populations(outcomes),
         *_mixed_files(outcomes),
     )
 
@@ -160,6 +162,16 @@ def _mixed_hardware(runs: pd.DataFrame) -> Iterator[Finding]:
         if group.nunique() > 1:
             text = f"{_where(key)}: times do not compare, hardware differs: {_tally(group, '; ')}"
             yield Finding("mixed_hardware", text, _unique(runs.loc[group.index, "run_id"]))
+
+
+def _mixed_populations(runs: pd.DataFrame) -> Iterator[Finding]:
+    for key, group in runs.groupby(EXPERIMENT_KEYS, dropna=False):
+        if group["population"].nunique() > 1:
+            counts = group["population"].map(lambda n: "alone" if n == 1 else f"{n:.0f} at once")
+            text = f"{_where(key)}: times and peak memory do not compare, runs trained"
+            yield Finding(
+                "mixed_population", f"{text} {_tally(counts, '; ')}", _unique(group["run_id"])
+            )
 
 
 def _mixed_files(runs: pd.DataFrame) -> Iterator[Finding]:

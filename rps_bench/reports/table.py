@@ -1,7 +1,9 @@
 """The results table: one tidy row per record, flat columns named as the record's own keys.
 
 Options carry the name of their group as a prefix (`method.init_std`, `recipe.epochs`), library
-versions too (`versions.torch`). The column `epochs` counts the epochs that were really trained.
+versions too (`versions.torch`). The column `epochs` counts the epochs that were really trained,
+`population` the most runs that trained at once during this one: beyond 1 its times are those of a
+device that others used too, and `peak_memory_bytes` is of all of them.
 `table.csv` and `table.parquet` hold the same rows; parquet keeps the types of the columns.
 """
 
@@ -29,7 +31,7 @@ _TEXT = (
 _INTEGERS = (
     "seed", "epochs", "dense_weights", "stored_weights", "dense_total", "stored_total",
     "stored_bytes", "peak_memory_bytes", "macs", "effective_macs", "num_levels", "num_trainings",
-    "cpu_count", "num_threads",
+    "cpu_count", "num_threads", "population",
 )  # fmt: skip
 _VALIDATION = ("validation_accuracy", "best_validation_accuracy", "validation_loss")
 _FLOATS = (
@@ -43,8 +45,8 @@ COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "label", "compression", "seed",
     "recipe", "evaluation_split", "precision", "device", "epochs", *METRIC_KEYS, *_VALIDATION,
     *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels", "num_trainings", "total_epochs",
-    "total_train_seconds", "started_at", "git_commit", "git_dirty", "package_version", "python",
-    "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
+    "total_train_seconds", "population", "started_at", "git_commit", "git_dirty",
+    "package_version", "python", "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
 )  # fmt: skip
 ROW_ORDER = ["dataset", "arch", "recipe", "method", "label", "compression", "seed", "run_id"]
 

@@ -44,13 +44,16 @@ class Chain:
         """What this network's trainings cost together, whoever ran them.
 
         ``num_levels`` counts the prunings after training; ``total_epochs`` counts partial epochs
-        as the share that they are; seconds are without evaluation.
+        as the share that they are; seconds are without evaluation. ``population`` is the most
+        runs that trained at once during any of the trainings: beyond 1 all times of the run are
+        those of a device that others used, too.
         """
         return {
             "num_levels": len(self.outcomes) - 1,
             "num_trainings": len(self.outcomes),
             "total_epochs": round(sum(map(self._count_epochs, range(len(self.outcomes)))), 4),
             "total_train_seconds": round(sum(o.train_seconds for o in self.outcomes), 3),
+            "population": max(o.num_at_once for o in self.outcomes),
         }
 
     def describe_levels(self, split: str) -> list[dict[str, Any]]:

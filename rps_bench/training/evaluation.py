@@ -9,6 +9,7 @@ from torch import nn
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
 from rps_bench.training.precision import autocast
+from rps_bench.turns import let_others
 
 EVALUATION_BATCH = 500
 
@@ -38,5 +39,6 @@ def evaluate(model: nn.Module, dataset: Dataset, precision: str) -> Evaluation:
             logits = logits.to(dtype)
             loss += F.cross_entropy(logits, labels, reduction="sum")
             num_correct += (logits.argmax(dim=1) == labels).sum()
+    let_others()
     count = len(split)
     return Evaluation(100.0 * int(num_correct) / count, float(loss) / count)

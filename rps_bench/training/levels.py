@@ -22,6 +22,7 @@ from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.loop import train
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import EpochResult, Outcome, TrainingState
+from rps_bench.turns import most_at_once
 
 
 class Progress(Protocol):
@@ -171,6 +172,7 @@ class LevelTrainer:
                 self.undisturbed,
             ),
         )
+        _count_others(outcome)
         return model, outcome
 
     def _prune(self, level: Level) -> tuple[CompressedModel, TrainingState]:
@@ -196,6 +198,11 @@ class LevelTrainer:
         return prune_stored(self.dense, untrained, rows)
 
 
+def _count_others(outcome: Outcome) -> None:
+    """Note in what a run gave how many trained at once; those of an earlier part stay counted."""
+    outcome.num_at_once = max(outcome.num_at_once, most_at_once())
+
+
 @dataclass
 class _LevelStates:
     """Keeps a level's states in its files."""
@@ -219,5 +226,6 @@ class _LevelStates:
         self.files.keep_rewind_state(state)
 
     def keep_checkpoint(self, state: TrainingState) -> None:
+        _count_others(state.outcome)
         self.files.keep_partial(self.level, state)
         self.kept_at = time.monotonic()

@@ -21,6 +21,7 @@ from rps_bench.training.precision import autocast
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
 from rps_bench.training.state import EpochPart, EpochResult, Outcome, TrainingState
+from rps_bench.turns import let_others
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
@@ -220,6 +221,7 @@ class Trainer:
                 first = position * self.recipe.batch_size
                 self._take_step(plan, slice(first, first + self.recipe.batch_size))
                 if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
+                    let_others()
                     self._check(epoch)
             self._keep_if_due(started)
         finally:

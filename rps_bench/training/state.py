@@ -49,6 +49,7 @@ class Outcome:
     divergence: str | None = None
     train_seconds: float = 0.0  # without evaluation, a diverged epoch included
     num_images: int = 0  # seen in training
+    num_at_once: int = 1  # the most runs that trained at once on the device during this one
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -65,6 +66,7 @@ class Outcome:
         outcome = cls(**(values | {"epochs": epochs}))
         checks.number("train_seconds", outcome.train_seconds)
         checks.whole_number("num_images", outcome.num_images, 0)
+        checks.whole_number("num_at_once", outcome.num_at_once, 1)
         if outcome.divergence is not None:
             checks.text("divergence", outcome.divergence)
         return outcome

@@ -95,6 +95,5 @@ def signs_of_octets(
 @cache
 def _octet_signs(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """(256, 8): the eight signs of every byte, lowest bit first."""
-    octets = torch.arange(256, device=device)
-    bits = (octets[:, None] >> torch.arange(8, device=device)) & 1
-    return (1 - 2 * bits).to(dtype)
+    bits = (torch.arange(256)[:, None] >> torch.arange(8)) & 1
+    return (1 - 2 * bits).to(dtype).to(device)  # there when this returns, for every stream

@@ -1,0 +1,34 @@
+"""Images on a device, there once for all runs that train on them at the same time."""
+
+from collections.abc import Hashable
+from weakref import WeakValueDictionary
+
+import torch
+
+from rps_bench.datasets.base import Dataset
+
+
+class PlacedData:
+    """The datasets that runs hold on devices; what no run holds any more is gone.
+
+    Copying to a GPU ends before it returns, so the images may be read in any stream. A run reads
+    them to its end, so no stream of a run that counts reads what was given back.
+    """
+
+    def __init__(self) -> None:
+        self._sets: WeakValueDictionary[tuple[Hashable, torch.device], Dataset] = (
+            WeakValueDictionary()
+        )
+
+    def place(self, dataset: Dataset, identity: Hashable, device: torch.device) -> Dataset:
+        """The dataset on the device; the same object for the same identity and device."""
+        placed = self._sets.get((identity, device))
+        if placed is None:
+            placed = dataset.to(device)
+            self._sets[identity, device] = placed
+        return placed
+
+    def count_bytes(self) -> int:
+        """Bytes of all images and labels that are held."""
+        splits = [split for data in self._sets.values() for split in (data.train, data.test)]
+        return sum(split.images.nbytes + split.labels.nbytes for split in splits)
