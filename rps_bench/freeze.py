@@ -197,10 +197,10 @@ def _gpus(value: object) -> tuple[int, ...]:
 def _population(value: object) -> int | None:
     if value == "auto":
         return None
-    if isinstance(value, bool) or value not in range(1, LARGEST_POPULATION + 1):
-        wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
-        raise UserError(f"population must be {wanted}, got {value}")
-    return checks.whole_number("population", value, 1)
+    if type(value) is int and 1 <= value <= LARGEST_POPULATION:
+        return value
+    wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
+    raise UserError(f"population must be {wanted}, got {value}")
 
 
 def _option(key: str, value: object, default: object) -> object:

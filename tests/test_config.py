@@ -41,6 +41,8 @@ def test_golden_ids(words: str) -> None:
         "dataset.imbalance=null",
         "keep_checkpoints=false",
         "checkpoint_seconds=1",
+        "population=auto",
+        "population=8",
         "keep_model=true",
         "deterministic=true",
         "storage=exact",

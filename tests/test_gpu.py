@@ -13,6 +13,7 @@ from rps_bench.methods.sharing.methods import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.models import build_model
 from rps_bench.records import read_records
+from rps_bench.training.loop import Trainer
 from tests.alike import results_of, without_times
 from tests.conftest import Command
 
@@ -146,6 +147,65 @@ def test_deterministic_runs_are_the_same_to_the_last_bit(
     first, second = (results_of(tmp_path / folder) for folder in ("a", "b"))
     assert first == second
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+SWEEP = ("-m", *TINY, "method=stable_rps,hashednet,mag,ltr", "compression=2,4", "keep_model=true")
+
+
+@pytest.mark.parametrize("population", ["3", "auto"])
+def test_runs_at_once_are_those_of_one_after_the_other(
+    population: str, command: Command, tmp_path: Path
+) -> None:
+    words = (*SWEEP, "deterministic=true")
+    assert command(*words, "results_dir=alone") == 0
+    assert command(*words, "results_dir=at_once", f"population={population}") == 0
+    alone, at_once = (results_of(tmp_path / name) for name in ("alone", "at_once"))
+    assert alone.keys() == at_once.keys()
+    sizes = [record["cost"].pop("population") for record, _ in at_once.values()]
+    assert max(sizes) == 3 if population == "3" else max(sizes) > 1
+    for run_id, (record, model) in alone.items():
+        record["cost"].pop("population")
+        assert (record, model) == at_once[run_id], run_id
+
+
+def test_runs_at_once_are_in_streams_of_their_own_and_share_images(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_step = Trainer.train_step
+    streams: dict[int, set[int]] = {}
+    images_at: set[int] = set()
+
+    def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        stream = torch.cuda.current_stream().cuda_stream
+        streams.setdefault(trainer.model.stored.data_ptr(), set()).add(stream)
+        images_at.add(trainer.dataset.train.images.data_ptr())
+        return take_step(trainer, images, labels)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    assert command("-m", *TINY, "method=mag,rand,snip", "population=3") == 0
+    assert all(len(used) == 1 for used in streams.values())
+    assert len(set.union(*streams.values())) == 3
+    assert torch.cuda.default_stream().cuda_stream not in set.union(*streams.values())
+    assert len(images_at) == 1
+
+
+def test_out_of_memory_beside_others_is_tried_again_alone(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*TINY, "arch.width=32", "recipe.batch_size=1437")
+    assert command(*words, "results_dir=one", "method=mag") == 0
+    ((one,), _) = read_records(tmp_path / "one")
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    room = torch.cuda.memory_reserved() + 2.2 * one["cost"]["peak_memory_bytes"]
+    torch.cuda.set_per_process_memory_fraction(room / total)
+    try:
+        assert command("-m", *words, "method=mag,rand,snip,dense", "population=4") == 0
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    records, _ = read_records(tmp_path / "results")
+    assert [record["status"] for record in records] == ["completed"] * 4
+    assert "out of memory beside other runs, tried again alone" in capsys.readouterr().out
 
 
 def test_out_of_memory_leaves_the_next_run_alone(command: Command, tmp_path: Path) -> None:

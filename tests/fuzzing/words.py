@@ -26,6 +26,7 @@ GOOD = {
     "keep_checkpoints": ("true", "false"),
     "threads": ("null", "1"),
     "gpus": ("null", "[0]", "[0,1]"),
+    "population": ("auto", "1", "2"),
     "results_dir": ("results", "a/b", "../beside", "a b", "é", "${seed}", "~", "."),
     "exclude": ("[]", "[{method: ltr}]", "[{seed: [0, 1], compression: 10}]", "[{}]", "[[]]"),
     "arch.width": ("null", "2", "65536"),

@@ -184,6 +184,20 @@ def test_different_hardware_within_an_experiment(
     assert "Test CPU (2 CPUs) (1 run)" in finding.text
 
 
+def test_runs_alone_beside_runs_at_once(find_in: FindIn, make_record: MakeRecord) -> None:
+    records = [make_record(seed=seed) for seed in range(4)]
+    assert find_in(*records) == ()
+    for record in records[2:]:
+        record["cost"]["population"] = 8
+    (finding,) = find_in(*records)
+    assert (finding.kind, len(finding.run_ids)) == ("mixed_population", 4)
+    assert "times and peak memory do not compare" in finding.text
+    assert "runs trained alone (2 runs); 8 at once (2 runs)" in finding.text
+    for record in records[:2]:
+        record["cost"]["population"] = 8
+    assert find_in(*records) == ()
+
+
 def test_different_formats_of_the_compressed_file(find_in: FindIn, make_record: MakeRecord) -> None:
     records = [make_record(seed=seed) for seed in range(3)]
     for record in records[1:]:

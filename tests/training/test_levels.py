@@ -581,6 +581,7 @@ def test_what_a_chain_cost_and_gave(walk: Walker) -> None:
         "num_trainings": 4,
         "total_epochs": 6.2,
         "total_train_seconds": round(sum(seconds), 3),
+        "population": 1,
     }
     entries = chain.describe_levels("validation")
     assert [entry["level"] for entry in entries] == [0, 1, 2, 3]
@@ -599,6 +600,7 @@ def test_what_a_chain_cost_and_gave(walk: Walker) -> None:
         "num_trainings": 1,
         "total_epochs": 2,
         "total_train_seconds": 0,
+        "population": 1,
     }
 
 

@@ -350,6 +350,14 @@ def test_an_outcome_is_plain_values() -> None:
     assert Outcome.from_description(json.loads(json.dumps(outcome.describe()))) == outcome
 
 
+def test_an_outcome_from_before_there_were_runs_at_once_was_alone() -> None:
+    described = example().outcome.describe()
+    del described["num_at_once"]
+    assert Outcome.from_description(described) == example().outcome
+    with pytest.raises(ValueError, match="num_at_once must be a whole number from 1"):
+        Outcome.from_description(described | {"num_at_once": 0})
+
+
 def broken_files() -> dict[str, bytes]:
     whole = state_to_bytes(example())
     zero = {"model/stored": torch.zeros(1)}
