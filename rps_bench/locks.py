@@ -13,7 +13,7 @@ PREFIX, SUFFIX = "run-", ".lock"
 
 
 class InUseError(Exception):
-    """Another process is at it; its work will be there later."""
+    """Another run is at it, most often in another process; its work will be there later."""
 
 
 def run_lock(folder: Path, run_id: str) -> FileLock:

@@ -17,7 +17,7 @@ from rps_bench.datasets import load_dataset
 from rps_bench.datasets.placed import PlacedData
 from rps_bench.groups import find_groups
 from rps_bench.jobs import work_through
-from rps_bench.lanes import count_fitting
+from rps_bench.lanes import count_fitting, size_finder
 from rps_bench.locks import InUseError
 from rps_bench.records import read_records
 from rps_bench.sweep import plan_runs
@@ -238,6 +238,25 @@ def test_on_a_cpu_auto_is_one(
 )
 def test_memory_decides_how_many(free: int, of_one: int, num_runs: int, fitting: int) -> None:
     assert count_fitting(free, of_one, num_runs) == fitting
+
+
+def test_auto_counts_what_the_first_run_took_beside_the_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reserved = {"now": 50, "peak": 0}
+
+    def reset(device: torch.device) -> None:
+        reserved["peak"] = reserved["now"]
+
+    monkeypatch.setattr("rps_bench.lanes.free_memory", lambda: None)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved["now"])
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: reserved["peak"])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (500, 10_000))
+    find_size = size_finder(None, 12, torch.device("cuda:0"), lambda: 100)
+    reserved["peak"] = 250  # before 50, images 100, the run 100
+    assert find_size() == 5
+    assert size_finder(7, 12, torch.device("cuda:0"), lambda: 100)() == 7
 
 
 def test_images_are_placed_once_and_gone_with_the_last_run() -> None:
