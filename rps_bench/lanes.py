@@ -13,7 +13,9 @@ from rps_bench.devices import free_memory
 from rps_bench.population import Lane
 
 MOST_FOUND = 16  # runs at once that are found to fit; more can be asked for
-MEMORY_SHARE = 0.9  # of what is free: other methods may take more than the run that was measured
+# Of what is free. A run takes more later on: it captures a second step, of the smaller last batch
+# of an epoch, and evaluates. Other methods may take more than the run that was measured.
+MEMORY_SHARE = 0.5
 
 
 def make_lane(device: torch.device) -> Lane:
