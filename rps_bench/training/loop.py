@@ -4,8 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +19,7 @@ from rps_bench.training.evaluation import evaluate
 from rps_bench.training.precision import autocast
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
-from rps_bench.training.state import EpochPart, EpochResult, Outcome, TrainingState
+from rps_bench.training.state import EpochPart, EpochResult, Outcome, StateKeeper, TrainingState
 from rps_bench.turns import let_others
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
@@ -28,32 +27,6 @@ CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the dev
 
 class NonFiniteLossError(ArithmeticError):
     """Training met a loss that is not finite: an outcome, not a crash."""
-
-
-class StateKeeper(Protocol):
-    """Where a training run leaves its state, to go on from or to come back to."""
-
-    @property
-    def snapshot_step(self) -> int | None:
-        """Step before which to take the snapshot, None for no snapshot."""
-        ...
-
-    @property
-    def is_checkpoint_due(self) -> bool:
-        """Whether to keep the state now; asked before every step."""
-        ...
-
-    def keep_snapshot(self, state: TrainingState) -> None:
-        """Called once, before the step of the snapshot."""
-        ...
-
-    def keep_checkpoint(self, state: TrainingState) -> None:
-        """Called after every epoch but the last, when one is due, and when training is cut off."""
-        ...
-
-    def undisturbed(self) -> AbstractContextManager[None]:
-        """Entered for what no signal may cut: it is heard when that is left."""
-        ...
 
 
 def train(

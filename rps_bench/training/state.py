@@ -6,9 +6,10 @@ state is part of it.
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError
@@ -121,6 +122,32 @@ class TrainingState:
             raise ValueError("its tensors are not those of the network")
         if any(parameters.get(name) != own for name, own in _describe(self.momentum).items()):
             raise ValueError("its momentum is not that of the network")
+
+
+class StateKeeper(Protocol):
+    """Where a training run leaves its state, to go on from or to come back to."""
+
+    @property
+    def snapshot_step(self) -> int | None:
+        """Step before which to take the snapshot, None for no snapshot."""
+        ...
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether to keep the state now; asked before every step."""
+        ...
+
+    def keep_snapshot(self, state: TrainingState) -> None:
+        """Called once, before the step of the snapshot."""
+        ...
+
+    def keep_checkpoint(self, state: TrainingState) -> None:
+        """Called after every epoch but the last, when one is due, and when training is cut off."""
+        ...
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Entered for what no signal may cut: it is heard when that is left."""
+        ...
 
 
 def state_to_bytes(state: TrainingState) -> bytes:
