@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
-  wandb-sync studies inference notebooks bench bench-sweep bench-reports soak fuzz leak clean
+  wandb-sync studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 
 bench: $(STAMP) ## time training beside a conventional loop: results/benchmarks (5 minutes, machine at rest)
 	$(BIN)/python -m scripts.bench
+
+check-gpu: $(STAMP) ## tests and timings that need a GPU, in one call: results/benchmarks (8 minutes)
+	$(BIN)/python -m scripts.check_gpu
 
 soak: $(STAMP) ## kill and interrupt a small sweep again and again: is anything lost? (10 minutes)
 	$(BIN)/python scripts/soak.py

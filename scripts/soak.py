@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -264,15 +264,15 @@ def _die_at_write(deadly: int) -> None:
     os.replace, os.fsync = mortal(os.replace), mortal(os.fsync)
 
 
-def write_images(root: Path) -> None:
-    """A small made-up CIFAR-10, so that something is decoded."""
+def write_images(root: Path, num_images: Mapping[str, int] = NUM_IMAGES) -> None:
+    """A made-up CIFAR-10, so that something is decoded."""
     info = DATASETS["cifar10"]
     assert info.hub is not None
     folder = root / info.hub.local_folder
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    for split, count in NUM_IMAGES.items():
+    for split, count in num_images.items():
         rows = []
         for pixels in generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8):
             buffer = io.BytesIO()

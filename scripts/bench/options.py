@@ -60,10 +60,11 @@ class Options:
             checks.whole_number("width", self.width, 1)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends in one line, like the other commands."""
+class Parser(argparse.ArgumentParser):
+    """Raises a UserError for words it does not know, which is shown in one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Called for what cannot be parsed."""
         raise UserError(message)
 
 
@@ -74,7 +75,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         UserError: An unknown option, or a value out of its range.
     """
     default = Options()
-    parser = _Parser(prog="python -m scripts.bench", description=DESCRIPTION)
+    parser = Parser(prog="python -m scripts.bench", description=DESCRIPTION)
     parser.add_argument("--arch", help="resnet20,vgg11")
     parser.add_argument("--compression", help="10, or several: 10,100")
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda, cuda:N")

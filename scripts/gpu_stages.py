@@ -1,0 +1,245 @@
+"""What a GPU is checked for and timed at: stages in processes of their own, each with a limit."""
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rps_bench.datasets.folders import DATA_VARIABLE
+from rps_bench.errors import ExplainedError
+from rps_bench.records import read_records
+from scripts.bench.subject import IMAGE_SIZE, build_network
+from scripts.bench.traffic import count_traffic_bytes
+from scripts.soak import write_images
+
+ROOT = Path(__file__).resolve().parents[1]
+RANDOM_IMAGES = {"train": 50_000, "test": 1_000}
+PAPER_IMAGES = 160 * 50_000  # seen in a training of recipe paper
+RUN = ("dataset=cifar10", "method=stable_rps", "compression=10", "recipe=quick")
+MORE_SEEDS = (1, 2)
+OUTCOMES = ("PASSED", "FAILED", "ERROR", "SKIPPED")
+
+
+class Command(NamedTuple):
+    """A command that has ended: its exit status (None: its time was up), and what it printed."""
+
+    status: int | None
+    output: str
+    seconds: float
+
+    @property
+    def last_line(self) -> str:
+        """The last thing it said."""
+        return (self.output.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def run_command(words: Sequence[str], seconds: float, **environment: str) -> Command:
+    """Run a command for so long at most; then it and all that it started are killed."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    status = None
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return Command(status, output, time.monotonic() - started)
+
+
+def run_python(words: Sequence[str], seconds: float, **environment: str) -> Command:
+    """Run a Python module that must end well.
+
+    Raises:
+        ExplainedError: It failed, or took too long.
+    """
+    done = run_command([sys.executable, "-m", *words], seconds, **environment)
+    if done.status is None:
+        raise ExplainedError(f"not done in {seconds:.0f} s; the last line: {done.last_line}")
+    if done.status != 0:
+        raise ExplainedError(f"status {done.status}: {done.last_line}")
+    return done
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the stages need to know.
+
+    Attributes:
+        device: cuda; with cpu the script itself can be tried.
+        folder: For files that nobody keeps.
+        images: cifar10 or random.
+        population: Runs at once.
+        copies: Measured copy bandwidth in bytes per second, None where it could not be.
+        options: Of every run beside its own, such as ``arch.width=2``.
+        steps: Of a round of the benchmark, None for its own.
+    """
+
+    device: str
+    folder: Path
+    images: str
+    population: int
+    copies: float | None
+    options: tuple[str, ...] = ()
+    steps: int | None = None
+
+    def train(self, name: str, words: Sequence[str], seconds: float) -> "Runs":
+        """Sweep over runs by the command line; their records."""
+        environment = {}
+        if self.images == "random":
+            data = self.folder / "data"
+            if not data.is_dir():
+                write_images(data, RANDOM_IMAGES)
+            environment[DATA_VARIABLE] = str(data)
+        results = self.folder / name
+        own = [f"results_dir={results}", f"device={self.device}", *self.options]
+        done = run_python(["rps_bench", "-m", *RUN, *words, *own], seconds, **environment)
+        return Runs(list(read_records(results)[0]), done.seconds)
+
+
+class Runs(NamedTuple):
+    """Records of a sweep, and the seconds of the whole command."""
+
+    records: list[dict[str, Any]]
+    seconds: float
+
+
+def run_gpu_tests(setting: Setting, seconds: float) -> dict[str, Any]:
+    """The tests marked gpu: how many passed, which did not."""
+    missing = [name for name in ("pytest", "hypothesis") if not importlib.util.find_spec(name)]
+    if missing:
+        return {"skipped": f"{' and '.join(missing)} not installed"}
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "mark.gpu" in path.read_text()]
+    words = ["pytest", "-m", "gpu", "-v", "-rN", "-p", "no:cacheprovider"]
+    words += ["-o", "addopts=--import-mode=importlib", *map(str, sorted(files))]
+    if importlib.util.find_spec("xdist"):
+        words += ["-n", "4"]
+    done = run_command([sys.executable, "-m", *words], seconds)
+    return summarise_tests(done)
+
+
+def summarise_tests(done: Command) -> dict[str, Any]:
+    """Counts of outcomes; where not all is well also which tests, and the end of the output."""
+    outcomes = read_outcomes(done.output)
+    counts = {word: list(outcomes.values()).count(word) for word in OUTCOMES}
+    report: dict[str, Any] = {"counts": counts}
+    if done.status != 0:
+        how = "not done in time" if done.status is None else f"status {done.status}"
+        numbers = ", ".join(f"{count} {word.lower()}" for word, count in counts.items())
+        bad = [name for name, word in outcomes.items() if word in ("FAILED", "ERROR")]
+        report |= {"failed": f"{how}; {numbers}", "not_passed": bad, "end": done.output[-6000:]}
+    return report
+
+
+def read_outcomes(output: str) -> dict[str, str]:
+    """Test -> outcome, from the lines of `pytest -v`, with xdist or without."""
+    outcome = f"({'|'.join(OUTCOMES)})"
+    alone = re.findall(rf"^(tests/\S+?::.+?) {outcome}", output, flags=re.MULTILINE)
+    divided = re.findall(rf"^\[gw\d+\].*? {outcome} (tests/\S+?::.+?) *$", output, re.MULTILINE)
+    return dict(alone) | {name: word for word, name in divided}
+
+
+def benchmark(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
+    """`python -m scripts.bench` for one network: the conventional loop and the engine."""
+    path = setting.folder / f"{arch}.json"
+    words = ["--arch", arch, "--device", setting.device, "--images", setting.images]
+    words += ["--rounds", "3", "--workers", str(min(8, os.cpu_count() or 1))]
+    if setting.steps is not None:
+        words += ["--steps", str(setting.steps)]
+    run_python(["scripts.bench", *words, "--output", str(path)], seconds)
+    measured: dict[str, Any] = json.loads(path.read_text())
+    (cell,) = measured["training"]
+    for name, side in cell["sides"].items():
+        speed, precision = side["images_per_second"]["median"], name.split()[1]
+        side |= compare_with_floor(setting, arch, precision, speed)
+    return {key: measured[key] for key in ("options", "notes", "rates", "training", "recovery")}
+
+
+def train_alone(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
+    """A run in fp32 and one in bf16, each alone on the device."""
+    words = [f"arch={arch}", "precision=fp32,bf16", "seed=0"]
+    runs = setting.train(f"{arch}-alone", words, seconds)
+    report: dict[str, Any] = {"command_seconds": runs.seconds}
+    for record in runs.records:
+        precision, cost = record["config"]["precision"], record["cost"]
+        report[precision] = {
+            **{key: cost[key] for key in ("images_per_second", "train_seconds")},
+            "peak_memory_bytes": cost["peak_memory_bytes"],
+            "test_accuracy": record["metrics"]["test_accuracy"],
+            **compare_with_floor(setting, arch, precision, cost["images_per_second"]),
+        }
+    return report
+
+
+def train_at_once(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
+    """Runs of several seeds at once in one process, in bf16.
+
+    ``images_per_second`` is that of all together: their images over the longest run's seconds.
+    """
+    seeds = ",".join(map(str, range(setting.population)))
+    words = [f"arch={arch}", "precision=bf16", f"seed={seeds}", f"population={setting.population}"]
+    runs = setting.train(f"{arch}-at-once", words, seconds)
+    costs = [record["cost"] for record in runs.records]
+    num_images = sum(cost["images_per_second"] * cost["train_seconds"] for cost in costs)
+    speed = num_images / max(cost["train_seconds"] for cost in costs)
+    return {
+        "command_seconds": runs.seconds,
+        "num_runs": len(costs),
+        "population": max(cost.get("population", 1) for cost in costs),
+        "images_per_second": speed,
+        "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
+        **compare_with_floor(setting, arch, "bf16", speed),
+    }
+
+
+def compare_accuracies(setting: Setting, seconds: float) -> dict[str, Any]:
+    """Accuracies of ResNet-20 in fp32 and bf16 after a quick recipe, on real images."""
+    if setting.images == "random":
+        return {"skipped": "random images have nothing to learn"}
+    words = ["precision=fp32,bf16", f"seed={','.join(map(str, MORE_SEEDS))}"]
+    found: dict[str, list[float | None]] = {}
+    for record in setting.train("accuracies", words, seconds).records:
+        own = found.setdefault(record["config"]["precision"], [])
+        own.append(record["metrics"]["test_accuracy"])
+    return {
+        precision: {"test_accuracies": own, "mean": statistics.mean(a for a in own if a)}
+        for precision, own in found.items()
+    }
+
+
+def compare_with_floor(
+    setting: Setting, arch: str, precision: str, speed: float
+) -> dict[str, float]:
+    """What a speed in images per second means beside the floor of the memory traffic.
+
+    floor = copy bandwidth / traffic of an image: 14 times the outputs of all convolutions, at 4
+    or 2 bytes (see ``scripts/bench/traffic.py``). ``paper_seconds``: of the paper's 160 epochs.
+    """
+    means = {"paper_seconds": PAPER_IMAGES / speed}
+    if setting.copies is not None:
+        traffic = count_traffic_bytes(build_network(arch, None), IMAGE_SIZE, precision)
+        floor = setting.copies / traffic
+        means["paper_seconds_at_floor"] = PAPER_IMAGES / floor
+        means["times_floor"] = floor / speed
+    return means
