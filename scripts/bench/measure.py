@@ -23,8 +23,9 @@ NOTES = (
     f"ratio: against {BASELINE}, of the medians; lowest and highest of the rounds' own ratios",
     "share_of_matrix_rate: 2 * 3 * macs * images_per_second / matrix_flops_per_second of the same "
     "precision. The backward pass counts twice the forward one; the gradient with respect to the "
-    "images, which nobody computes, is counted with it. A GPU's convolutions in fp32 may be "
-    "rounded to TF32, its matrix rate is not",
+    "images, which nobody computes, is counted with it",
+    "on a GPU: the conventional loop's convolutions are rounded to TF32, PyTorch's default; the "
+    "engine's in fp32 and the matrix rate are not. eager: the engine without CUDA graphs",
     "share_of_copy_rate: traffic_bytes * images_per_second / copy_bytes_per_second. traffic_bytes: "
     "14 times the outputs of all convolutions for one image, at 4 or 2 bytes: what convolution, "
     "BatchNorm and ReLU read and write if nothing is fused and nothing stays in a cache",
@@ -83,10 +84,14 @@ def _list_cells(options: Options) -> list[tuple[str, float]]:
 def _list_jobs(
     options: Options, device: str, cell: tuple[str, float], precision: str
 ) -> dict[str, Job]:
-    """The sides by name: the baseline, and the engine in fp32 and in its own precision."""
+    """The sides by name: the baseline, the engine in fp32 and in its own precision, and on a GPU
+    the engine without CUDA graphs.
+    """
     num_steps = options.steps or (20 if device == "cpu" else 200)
     images, (arch, compression) = choose_images(options.images), cell
     sides = [("conventional", "fp32"), ("engine", "fp32"), ("engine", precision)]
+    if device != "cpu":
+        sides.append(("eager", precision))
     return {
         f"{side} {own}": Job(
             side, own, arch, options.width, compression, device, images, num_steps, options.workers

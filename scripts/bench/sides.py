@@ -1,5 +1,6 @@
 """The two sides of the comparison, each as something that trains a round when told."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -25,6 +26,7 @@ class ConventionalSide:
         assert job.precision == "fp32"
         subject, self.num_steps = prepare_subject(job), job.num_steps
         is_pinned = torch.device(job.device).type == "cuda"
+        torch.backends.cudnn.benchmark = True  # as usual scripts have it; its TF32, too, stays on
         loader = make_loader(subject.dataset, subject.recipe.batch_size, job.num_workers, is_pinned)
         self.loop = build_loop(subject.model, subject.compressed, loader, subject.recipe)
 
@@ -54,7 +56,16 @@ class EngineSide:
         self.trainer.train_epoch(self.epoch)
 
 
-SIDES: dict[str, type[ConventionalSide] | type[EngineSide]] = {
+class EagerSide(EngineSide):
+    """The same without capturing its steps: what CUDA graphs gain."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.trainer.captured = None
+
+
+SIDES: dict[str, Callable[[Job], Side]] = {
     "conventional": ConventionalSide,
     "engine": EngineSide,
+    "eager": EagerSide,
 }

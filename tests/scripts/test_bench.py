@@ -16,7 +16,7 @@ from scripts.bench import cells, children, measure, rates, subject
 from scripts.bench.__main__ import main
 from scripts.bench.children import Child
 from scripts.bench.conventional import build_loop, make_loader
-from scripts.bench.sides import SIDES
+from scripts.bench.sides import SIDES, EagerSide
 from scripts.bench.subject import Job, build_network, draw_images, make_recipe
 from scripts.bench.traffic import count_traffic_bytes
 
@@ -177,6 +177,14 @@ def test_a_process_of_its_own_does_rounds() -> None:
             assert measured["seconds"] > 0
             assert measured["peak_memory_bytes"] > 0
     assert child.process.exitcode == 0
+
+
+def test_an_eager_side_has_no_captured_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
+    side = EagerSide(JOB._replace(side="eager"))
+    side.take_round()
+    assert side.trainer.captured is None
+    assert side.trainer.step == 1
 
 
 def test_a_side_that_fails_says_why() -> None:
