@@ -41,12 +41,32 @@ def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
     }
 
 
-def measure_cell(
-    jobs: Mapping[str, Job], num_rounds: int, needs: Mapping[str, Any], rates: Mapping[str, Any]
+def take_turns(jobs: Mapping[str, Job], num_rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Rounds of all sides, A B C A B C ...; each side's first one is not returned."""
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
+    with ExitStack() as stack:
+        children = {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
+        for number in range(num_rounds + 1):
+            for name, child in children.items():
+                rounds[name].append(child.take_round())
+                _say_round(jobs[name], name, number, num_rounds, rounds[name][-1]["seconds"])
+    return {name: own[1:] for name, own in rounds.items()}
+
+
+def _say_round(job: Job, name: str, number: int, num_rounds: int, seconds: float) -> None:
+    which = f"round {number} of {num_rounds}" if number else "warm-up"
+    speed = job.num_steps * BATCH_SIZE / seconds
+    say(f"{job.arch} {job.compression:g}x, {name}: {which}, {speed:.0f} images/s")
+
+
+def describe_cell(
+    jobs: Mapping[str, Job],
+    rounds: Mapping[str, Sequence[Mapping[str, Any]]],
+    needs: Mapping[str, Any],
+    rates: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The sides of one network and compression."""
+    """The numbers of one network and compression, by side."""
     job = jobs[BASELINE]
-    rounds = _take_turns(jobs, num_rounds)
     speeds = {
         name: [job.num_steps * BATCH_SIZE / round_["seconds"] for round_ in own]
         for name, own in rounds.items()
@@ -81,24 +101,6 @@ def _share(
         "share_of_matrix_rate": flops / rates["matrix_flops_per_second"][precision],
         "share_of_copy_rate": traffic / rates["copy_bytes_per_second"],
     }
-
-
-def _take_turns(jobs: Mapping[str, Job], num_rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Rounds of all sides, A B C A B C ...; each side's first one is not returned."""
-    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
-    with ExitStack() as stack:
-        children = {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
-        for number in range(num_rounds + 1):
-            for name, child in children.items():
-                rounds[name].append(child.take_round())
-                _say_round(jobs[name], name, number, num_rounds, rounds[name][-1]["seconds"])
-    return {name: own[1:] for name, own in rounds.items()}
-
-
-def _say_round(job: Job, name: str, number: int, num_rounds: int, seconds: float) -> None:
-    which = f"round {number} of {num_rounds}" if number else "warm-up"
-    speed = job.num_steps * BATCH_SIZE / seconds
-    say(f"{job.arch} {job.compression:g}x, {name}: {which}, {speed:.0f} images/s")
 
 
 def _summarise(values: Sequence[float]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ import torch
 from rps_bench.devices import resolve_device
 from rps_bench.records import collect_provenance
 from rps_bench.training.precision import resolve_precision
-from scripts.bench.cells import BASELINE, count_needs, measure_cell, say
+from scripts.bench.cells import BASELINE, count_needs, describe_cell, say, take_turns
 from scripts.bench.children import call_apart
 from scripts.bench.options import Options
-from scripts.bench.rates import measure_rates
+from scripts.bench.rates import keep_best, measure_rates
 from scripts.bench.recovery import RecoveryJob, measure_recovery
 from scripts.bench.subject import BATCH_SIZE, Job, choose_images
 
 NOTES = (
+    "rates: the best of ten times before the rounds and ten after them",
     "images_per_second: median, lowest and highest of the rounds, which the sides took in turns; "
     "the first round of each is not counted",
     f"ratio: against {BASELINE}, of the medians; lowest and highest of the rounds' own ratios",
@@ -50,11 +51,10 @@ def measure_training(options: Options) -> dict[str, Any]:
     jobs = [_list_jobs(options, device, cell, precision) for cell in _list_cells(options)]
     needs = [count_needs(sides) for sides in jobs]  # first: it builds what is asked for
     say("the machine's rates")
-    rates = call_apart(measure_rates, device)
-    training = [
-        measure_cell(sides, options.rounds, own, rates)
-        for sides, own in zip(jobs, needs, strict=True)
-    ]
+    before = call_apart(measure_rates, device)
+    rounds = [take_turns(sides, options.rounds) for sides in jobs]
+    rates = keep_best(before, call_apart(measure_rates, device))
+    training = [describe_cell(*parts, rates) for parts in zip(jobs, rounds, needs, strict=True)]
     say("recovery of the weights")
     recovery = [
         call_apart(

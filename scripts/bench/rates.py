@@ -1,5 +1,6 @@
 """What the machine can do at best: multiply matrices and copy memory."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -36,6 +37,14 @@ def measure_rates(device_name: str) -> dict[str, Any]:
         "copy_size_bytes": COPY_BYTES,
         "copy_bytes_per_second": 2 * COPY_BYTES / seconds,
     }
+
+
+def keep_best(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The higher one of each rate of two measurements."""
+    flops = "matrix_flops_per_second"
+    copies = "copy_bytes_per_second"
+    best = {name: max(rate, second[flops][name]) for name, rate in first[flops].items()}
+    return {**first, flops: best, copies: max(first[copies], second[copies])}
 
 
 def _multiplication(matrix: torch.Tensor, result: torch.Tensor) -> Any:

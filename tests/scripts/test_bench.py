@@ -164,6 +164,15 @@ def test_bad_options_end_in_one_line(
     assert list(here.iterdir()) == []
 
 
+def test_of_two_measured_rates_the_higher_one_is_kept() -> None:
+    rate = {"matrix_flops_per_second": {"fp32": 2.0, "bf16": 5.0}, "copy_bytes_per_second": 1.0}
+    other = {"matrix_flops_per_second": {"fp32": 3.0, "bf16": 4.0}, "copy_bytes_per_second": 7.0}
+    assert rates.keep_best(rate, other) == {
+        "matrix_flops_per_second": {"fp32": 3.0, "bf16": 5.0},
+        "copy_bytes_per_second": 7.0,
+    }
+
+
 def test_traffic_counts_the_outputs_of_convolutions() -> None:
     stem, first, shortcut = 16 * 32**2, 6 * 16 * 32**2, 32 * 16**2 + 64 * 8**2
     outputs = stem + first + 6 * 32 * 16**2 + 6 * 64 * 8**2 + shortcut
