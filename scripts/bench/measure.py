@@ -24,7 +24,8 @@ NOTES = (
     f"ratio: against {BASELINE}, of the medians; lowest and highest of the rounds' own ratios",
     "share_of_matrix_rate: 2 * 3 * macs * images_per_second / matrix_flops_per_second of the same "
     "precision. The backward pass counts twice the forward one; the gradient with respect to the "
-    "images, which nobody computes, is counted with it",
+    "images, which nobody computes, is counted with it. Convolutions can be faster than matrix "
+    "products (convolution_flops_per_second): a share may be above 1",
     "on a GPU: the conventional loop's convolutions are rounded to TF32, PyTorch's default; the "
     "engine's in fp32 and the matrix rate are not. eager: the engine without CUDA graphs",
     "share_of_copy_rate: traffic_bytes * images_per_second / copy_bytes_per_second. traffic_bytes: "

@@ -85,13 +85,17 @@ def _format_direction(direction: Mapping[str, float]) -> tuple[str, str, str]:
 def describe_machine(measured: Mapping[str, Any]) -> str:
     """One line: hardware, its rates, and how much was measured."""
     rates, options, provenance = (measured[key] for key in ("rates", "options", "provenance"))
-    flops = ", ".join(
-        f"{name} {value / 1e9:.0f} GFLOP/s"
-        for name, value in rates["matrix_flops_per_second"].items()
-    )
+    flops = [
+        f"{title} "
+        + ", ".join(
+            f"{name} {value / 1e9:.0f} GFLOP/s"
+            for name, value in rates[f"{kind}_flops_per_second"].items()
+        )
+        for kind, title in (("matrix", "matrices"), ("convolution", "convolutions"))
+    ]
     return (
         f"{measured['hardware']}, torch {provenance['versions']['torch']}, "
-        f"{provenance['num_threads']} threads: matrices {flops}; copies "
+        f"{provenance['num_threads']} threads: {'; '.join(flops)}; copies "
         f"{rates['copy_bytes_per_second'] / 1e9:.1f} GB/s; images {options['images']}, "
         f"{options['rounds']} rounds of {options['steps']} steps of {options['batch_size']}"
     )

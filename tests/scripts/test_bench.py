@@ -93,6 +93,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(measure, "call_apart", call)
     monkeypatch.setattr(cells, "Child", HereChild)
     monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
+    monkeypatch.setattr(rates, "CONVOLUTION", (2, 4, 8, 8))
     for name, value in {"NUM_TIMES": 1, "MATRIX_SIZE": 8, "COPY_BYTES": 64}.items():
         monkeypatch.setattr(rates, name, value)
     return tmp_path
@@ -106,7 +107,8 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
     assert measured["hardware"] == path.stem
     assert "git_commit" in measured["provenance"]
     assert measured["options"]["images"] == "random"
-    assert set(measured["rates"]["matrix_flops_per_second"]) == {"fp32", "bf16"}
+    for kind in ("matrix", "convolution"):
+        assert set(measured["rates"][f"{kind}_flops_per_second"]) == {"fp32", "bf16"}
     assert measured["rates"]["copy_bytes_per_second"] > 0
 
     (cell,) = measured["training"]
