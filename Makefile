@@ -70,7 +70,7 @@ check-gpu: $(STAMP) ## tests and timings that need a GPU, in one call: results/b
 	$(BIN)/python -m scripts.check_gpu
 
 soak: $(STAMP) ## kill and interrupt a small sweep again and again: is anything lost? (10 minutes)
-	$(BIN)/python scripts/soak.py
+	$(BIN)/python -m scripts.soak
 
 fuzz: $(STAMP) ## thousands of made-up command lines: a traceback, a hang, a write elsewhere? (10 minutes)
 	$(BIN)/python scripts/fuzz.py 4000

@@ -19,7 +19,7 @@ from rps_bench.errors import ExplainedError
 from rps_bench.records import read_records
 from scripts.bench.subject import IMAGE_SIZE, build_network
 from scripts.bench.traffic import count_traffic_bytes
-from scripts.soak import write_images
+from scripts.soak.images import write_images
 
 ROOT = Path(__file__).resolve().parents[1]
 RANDOM_IMAGES = {"train": 50_000, "test": 1_000}

@@ -1,6 +1,5 @@
 """Kills, interrupts and several writers, done to real processes; signals, without any."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -10,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,8 +18,8 @@ from rps_bench.errors import UserError
 from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.records import read_records
 from rps_bench.workers import JobsUntilStopped
+from scripts.soak.rounds import SWEEP, Rounds
 
-SOAK = Path(__file__).resolve().parents[1] / "scripts" / "soak.py"
 PATIENCE_SECONDS = 120
 TINY = (
     *("recipe=smoke", "recipe.batch_size=16", "recipe.max_steps_per_epoch=null"),
@@ -224,26 +222,14 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def load_soak() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soak", SOAK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["soak"] = module  # which its dataclasses look up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python from 3.12 on
-def test_a_short_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    soak = load_soak()
-    sweep = [word for word in soak.SWEEP if "cifar10" not in word]
-    rounds: Any = soak.Soak(tmp_path / "soak", 0, 3, sweep)
-    kill: Callable[..., None] = rounds.kill_one
-    kill(fresh_share=0, table=False)
+def test_a_short_soak(tmp_path: Path) -> None:
+    sweep = [word for word in SWEEP if "cifar10" not in word]
+    rounds = Rounds(tmp_path / "soak", 0, 3, sweep)
+    rounds.kill_one(fresh_share=0, table=False)
     rounds.kill_some_of_many()
     counts = rounds.counts
     # Seconds are those of the machine: what took long here is no fault of the run's.
     assert [fault for fault in counts.mismatches if "to leave" not in fault] == []
-    assert counts.num_recorded == 2 * len(rounds.run_ids)
+    assert counts.num_recorded == 2 * len(rounds.reference.run_ids)
     assert counts.kills.total() > 2
