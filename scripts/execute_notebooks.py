@@ -49,14 +49,14 @@ def execute(script: Path) -> Path:
     client.execute(env={**os.environ, "MPLBACKEND": INLINE})
     tidy(notebook)
     nbformat.validate(notebook)
-    return write_text(script.with_suffix(".ipynb"), nbformat.writes(notebook) + "\n")
+    return write_text(script.with_suffix(".ipynb"), nbformat.writes(notebook) + "\n")  # type: ignore[no-untyped-call]
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
     """Put fixed ids and metadata in place, in the notebook itself, and shrink its pictures."""
-    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]
     for index, cell in enumerate(notebook.cells):
-        cell.id, cell.metadata = f"cell-{index}", nbformat.from_dict({})
+        cell.id, cell.metadata = f"cell-{index}", nbformat.from_dict({})  # type: ignore[no-untyped-call]
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])

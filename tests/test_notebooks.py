@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jupytext  # type: ignore[import-untyped]
+import jupytext
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]

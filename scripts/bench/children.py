@@ -78,7 +78,7 @@ def serve(pipe: Connection, job: Job) -> None:
     """The child's work: a round for each message, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and closes the pipe
     # Else the processes that load images start as this one did, unlike those of usual scripts.
-    multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]
+    multiprocessing.set_start_method(None, force=True)
     side: Side | None = None
     device = torch.device(job.device)
     with contextlib.suppress(EOFError, BrokenPipeError):
