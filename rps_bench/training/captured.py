@@ -8,6 +8,7 @@ Graphs). It computes what the step computes.
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -61,9 +62,10 @@ class _CapturedStep:
 
     def _capture(self, step: Step) -> None:
         """Record the step's kernels without running them."""
-        graph = torch.cuda.CUDAGraph()
+        graph, stream = torch.cuda.CUDAGraph(), stream_to_capture_in(self.inputs[0].device)
         try:
-            with torch.cuda.graph(graph):
+            # Entered here, too: PyTorch 2.11 leaves the stream of a failed capture current.
+            with torch.cuda.stream(stream), torch.cuda.graph(graph, stream=stream):
                 step(*self.inputs)
         except RuntimeError as error:
             self.is_capturable = False
@@ -71,3 +73,20 @@ class _CapturedStep:
             warnings.warn(f"the training step is not captured, so slower: {reason}", stacklevel=2)
         else:
             self.graph = graph
+
+
+def stream_to_capture_in(device: torch.device) -> torch.cuda.Stream:
+    """The current stream of the device, or one aside for the default one, which captures nothing.
+
+    PyTorch's own choice is one stream for the whole process. It belongs to one device: what runs on
+    another one is not captured. And cuBLAS has scratch memory for each stream, to whose addresses a
+    graph holds on: graphs captured in one stream must not run at once.
+    """
+    current = torch.cuda.current_stream(device)
+    is_default = current == torch.cuda.default_stream(device)
+    return _stream_aside(device) if is_default else current
+
+
+@cache
+def _stream_aside(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -14,8 +14,8 @@ from torch.overrides import TorchFunctionMode
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.training import loop
-from rps_bench.training.captured import WARM_UP_STEPS, CapturedSteps
+from rps_bench.training import captured, loop
+from rps_bench.training.captured import WARM_UP_STEPS, CapturedSteps, stream_to_capture_in
 from rps_bench.training.loop import Trainer
 from rps_bench.training.recipe import Recipe
 
@@ -38,14 +38,37 @@ class FakeGraph:
 
 
 @pytest.fixture
-def captures(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
+def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The streams that are current during a test, innermost last; at first only the default one."""
+    streams = ["default"]
+
+    @contextmanager
+    def enter(stream: str) -> Iterator[None]:
+        depth = len(streams)
+        streams.append(stream)
+        try:
+            yield
+        finally:
+            del streams[depth:]
+
+    monkeypatch.setattr(torch.cuda, "stream", enter)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: streams[-1])
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda device: "default")
+    monkeypatch.setattr(captured, "_stream_aside", lambda device: f"aside on {device}")
+    return streams
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch, entered: list[str]) -> list[FakeGraph]:
     """The graphs captured during a test."""
     graphs: list[FakeGraph] = []
 
     @contextmanager
-    def capture(graph: FakeGraph) -> Iterator[None]:
+    def capture(graph: FakeGraph, stream: str) -> Iterator[None]:
         graphs.append(graph)
+        entered.append(stream)
         yield
+        entered.pop()  # not after an error, as in PyTorch 2.11
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", capture)
@@ -80,26 +103,16 @@ def test_a_replay_finds_its_inputs_in_the_same_memory(captures: list[FakeGraph])
 
 
 def test_a_step_that_cannot_be_captured_stays_ordinary(
-    captures: list[FakeGraph], monkeypatch: pytest.MonkeyPatch
+    captures: list[FakeGraph], entered: list[str]
 ) -> None:
+    """What comes after it runs in the stream from before."""
     steps, done = CapturedSteps(), list[int]()
-    is_capturing = False
-
-    @contextmanager
-    def capture(graph: FakeGraph) -> Iterator[None]:
-        nonlocal is_capturing
-        is_capturing = True
-        try:
-            yield
-        finally:
-            is_capturing = False
 
     def step(rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor) -> None:
-        if is_capturing:
+        if entered != ["default"]:
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
         done.append(int(rows[0]))
 
-    monkeypatch.setattr(torch.cuda, "graph", capture)
     for value in range(WARM_UP_STEPS):
         steps.do(step, inputs(value, 4))
     with pytest.warns(UserWarning, match="not captured, so slower: operation not permitted when"):
@@ -107,6 +120,22 @@ def test_a_step_that_cannot_be_captured_stays_ordinary(
     for value in range(WARM_UP_STEPS + 1, 8):
         steps.do(step, inputs(value, 4))
     assert done == list(range(8))
+    assert len(captures) == 1
+
+
+def test_a_step_is_captured_in_the_stream_of_its_run_and_on_its_device(
+    captures: list[FakeGraph], entered: list[str]
+) -> None:
+    """Graphs of one stream share scratch memory; a stream of another device captures nothing."""
+    found = list[str]()
+    for lane in ("default", "lane 1", "lane 2"):
+        steps = CapturedSteps()
+        with torch.cuda.stream(lane):  # type: ignore[arg-type]
+            for value in range(WARM_UP_STEPS + 1):
+                steps.do(lambda *tensors: found.append(entered[-1]), inputs(value, 4))
+    ordinary = WARM_UP_STEPS + 1
+    assert found[WARM_UP_STEPS::ordinary] == ["aside on cpu", "lane 1", "lane 2"]
+    assert str(stream_to_capture_in(torch.device("cuda:1"))) == "aside on cuda:1"
 
 
 class NoHost(TorchFunctionMode):
