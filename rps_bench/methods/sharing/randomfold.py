@@ -47,9 +47,13 @@ class RandomFoldMap(SharingMap):
         return self._reduce_runs(grad_weights) if by_run else self._reduce_folds(grad_weights)
 
     def _goes_by_run(self, num_weights: int) -> bool:
-        """Whether a range's runs are few and long; not on a GPU, whose host would have to wait."""
-        has_few = self.num_stored >= LONG_RUN or num_weights < self.num_stored
-        return has_few and self.anchor.device.type == "cpu"
+        """Whether a range's runs are few and long.
+
+        On a GPU the host waits for where they begin: there only for ranges shorter than a fold, of
+        which the other way would copy whole folds.
+        """
+        is_on_cpu = self.anchor.device.type == "cpu"
+        return num_weights < self.num_stored or (is_on_cpu and self.num_stored >= LONG_RUN)
 
     def _runs(self, start: int, stop: int, rotations: Mapping[int, int]) -> Iterator[Run]:
         """The runs of a range, in order: weights begin to end read theta from slot on.

@@ -256,6 +256,28 @@ def test_blocks_and_runs_change_no_bit(
             torch.testing.assert_close(in_double.reduce(gradient), sums, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("device", "length", "goes_by_run"),
+    [
+        ("cpu", 9, True),
+        ("cpu", 10, False),
+        ("meta", 9, True),
+        ("meta", 10, False),
+    ],
+)
+def test_a_range_shorter_than_a_fold_copies_no_whole_fold(
+    device: str, length: int, goes_by_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On any device; meta stands for a GPU."""
+    weight_map = RandomFoldMap(GOLDEN_LAYOUT, GOLDEN_SCALES, 10, 7).to(device)
+    taken: list[bool] = []
+    for name in ("_expand_runs", "_expand_folds"):
+        is_by_run = name == "_expand_runs"
+        monkeypatch.setattr(weight_map, name, lambda *range_, way=is_by_run: taken.append(way))
+    weight_map.expand_range(torch.empty(10, device=device), 2, 2 + length)
+    assert taken == [goes_by_run]
+
+
 def test_a_description_rebuilds_the_map() -> None:
     for weight_map in (
         RandomFoldMap(GOLDEN_LAYOUT, GOLDEN_SCALES, 10, 7),
