@@ -55,6 +55,8 @@ class MemoryGauge:
 
     def __init__(self, device: torch.device, shared_bytes: Callable[[], int]) -> None:
         free_memory()
+        # Before that there are no numbers to set back.
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         self._device, self._shared_bytes = device, shared_bytes
         self._before = torch.cuda.memory_reserved(device)
         torch.cuda.reset_peak_memory_stats(device)

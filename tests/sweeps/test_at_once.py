@@ -244,11 +244,14 @@ def test_auto_counts_what_the_first_run_took_beside_the_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reserved = {"now": 50, "peak": 0}
+    started: list[bool] = []
 
     def reset(device: torch.device) -> None:
+        assert started, "PyTorch raises where nothing has used the GPU yet"
         reserved["peak"] = reserved["now"]
 
     monkeypatch.setattr("rps_bench.lanes.free_memory", lambda: None)
+    monkeypatch.setattr(torch.cuda, "init", lambda: started.append(True))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved["now"])
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: reserved["peak"])
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
