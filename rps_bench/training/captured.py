@@ -15,6 +15,7 @@ import torch
 Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
 
 WARM_UP_STEPS = 3  # done one kernel at a time: libraries set themselves up, momentum is made
+WAITS = "called a synchronizing"  # how a warning of PyTorch's sync debug mode begins
 
 
 class CapturedSteps:
@@ -56,9 +57,32 @@ class _CapturedStep:
             self._capture(step)
         if self.graph is not None:
             self.graph.replay()
+            return
+        self.num_ordinary += 1
+        if self.num_ordinary == WARM_UP_STEPS:
+            self._watch(step)
         else:
-            self.num_ordinary += 1
             step(*self.inputs)
+
+    def _watch(self, step: Step) -> None:
+        """Do an ordinary step; one in which the host waits is not tried to be captured.
+
+        CUDA ends such a capture, but PyTorch's allocator stays in it: all later captures of the
+        process fail, and so does giving memory back.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            before = torch.cuda.get_sync_debug_mode()
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                step(*self.inputs)
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        for own in caught:
+            if "synchroniz" not in str(own.message):  # nor that the mode itself is a prototype
+                warnings.warn_explicit(own.message, own.category, own.filename, own.lineno)
+        if any(str(own.message).startswith(WAITS) for own in caught):
+            self._give_up("the host waits for the GPU in it")
 
     def _capture(self, step: Step) -> None:
         """Record the step's kernels without running them."""
@@ -68,11 +92,13 @@ class _CapturedStep:
             with torch.cuda.stream(stream), torch.cuda.graph(graph, stream=stream):
                 step(*self.inputs)
         except RuntimeError as error:
-            self.is_capturable = False
-            reason = str(error).partition("\n")[0]
-            warnings.warn(f"the training step is not captured, so slower: {reason}", stacklevel=2)
+            self._give_up(str(error).partition("\n")[0])
         else:
             self.graph = graph
+
+    def _give_up(self, reason: str) -> None:
+        self.is_capturable = False
+        warnings.warn(f"the training step is not captured, so slower: {reason}", stacklevel=3)
 
 
 def stream_to_capture_in(device: torch.device) -> torch.cuda.Stream:

@@ -3,6 +3,7 @@
 What runs on the device itself is in tests/test_gpu.py.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,7 +60,18 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def captures(monkeypatch: pytest.MonkeyPatch, entered: list[str]) -> list[FakeGraph]:
+def sync_modes(monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
+    """What was set for calls that let the host wait."""
+    modes: list[int | str] = [0]
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: modes[-1])
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    return modes
+
+
+@pytest.fixture
+def captures(
+    monkeypatch: pytest.MonkeyPatch, entered: list[str], sync_modes: list[int | str]
+) -> list[FakeGraph]:
     """The graphs captured during a test."""
     graphs: list[FakeGraph] = []
 
@@ -121,6 +133,35 @@ def test_a_step_that_cannot_be_captured_stays_ordinary(
         steps.do(step, inputs(value, 4))
     assert done == list(range(8))
     assert len(captures) == 1
+
+
+def test_a_step_in_which_the_host_waits_is_not_tried_to_be_captured(
+    captures: list[FakeGraph], sync_modes: list[int | str]
+) -> None:
+    steps, done = CapturedSteps(), list[int]()
+
+    def step(rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor) -> None:
+        done.append(int(rows[0]))
+        if sync_modes[-1] == "warn":
+            warnings.warn(
+                "called a synchronizing CUDA operation (Triggered internally)", stacklevel=2
+            )
+            warnings.warn("something else", stacklevel=2)
+
+    for value in range(WARM_UP_STEPS - 1):
+        steps.do(step, inputs(value, 4))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        steps.do(step, inputs(WARM_UP_STEPS - 1, 4))
+    assert [str(own.message) for own in caught] == [
+        "something else",
+        "the training step is not captured, so slower: the host waits for the GPU in it",
+    ]
+    assert sync_modes == [0, "warn", 0]
+    for value in range(WARM_UP_STEPS, 8):
+        steps.do(step, inputs(value, 4))
+    assert done == list(range(8))
+    assert not captures
 
 
 def test_a_step_is_captured_in_the_stream_of_its_run_and_on_its_device(
