@@ -129,10 +129,13 @@ class RunConfig:
     def data_identity(self) -> tuple[str | float | None, ...]:
         """What the images depend on: the same for runs that have the same ones."""
         is_drawn = self.evaluation_split != "test" or self.imbalance is not None
-        return (
-            *(self.dataset, self.data_root, self.evaluation_split, self.validation_images),
-            *(self.imbalance, self.seed if is_drawn else None),
-        )
+        return (*self.data_source, self.seed if is_drawn else None)
+
+    @property
+    def data_source(self) -> tuple[str | float | None, ...]:
+        """What the images depend on beside the seed."""
+        whole = self.dataset, self.data_root, self.evaluation_split, self.validation_images
+        return (*whole, self.imbalance)
 
     @property
     def run_id_without_compression(self) -> str:

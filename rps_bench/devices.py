@@ -29,14 +29,20 @@ def available_devices() -> list[str]:
 def prepare_device(device: torch.device) -> None:
     """Set this process up for training there, for as long as it lives.
 
-    On a GPU fp32 is fp32, though its convolutions round to TF32 unless told otherwise; where
-    repeatable algorithms are not asked for, the fastest for each shape is found by timing.
+    On a GPU, where repeatable algorithms are not asked for, the fastest for each shape is found by
+    timing.
     """
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        use_exact_fp32()
         torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+
+
+def use_exact_fp32() -> None:
+    """Let fp32 be fp32 on a GPU, whose convolutions round to TF32 unless told otherwise."""
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def free_memory() -> None:

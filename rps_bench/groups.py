@@ -8,8 +8,7 @@ from collections.abc import Hashable, Sequence
 from rps_bench.config import RunConfig
 
 _ALIKE = (
-    *("dataset", "data_root", "evaluation_split", "validation_images", "imbalance"),
-    *("arch", "width", "recipe", "precision", "population"),
+    *("data_source", "arch", "width", "recipe", "precision", "population"),
     *("device", "gpus", "runs_per_gpu", "deterministic", "threads"),  # of the process
 )
 

@@ -11,11 +11,11 @@ from rps_bench.heap import return_freed_memory
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring anew, where the system allows it."""
+    """Start measuring anew, without what is free already, where the system allows it."""
+    return_freed_memory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    return_freed_memory()  # of what came before
     with contextlib.suppress(OSError):  # without this the peak is the whole process's
         Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the resident peak
 

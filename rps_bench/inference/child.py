@@ -13,7 +13,8 @@ from torch import nn
 
 from rps_bench.costs.latency import limit_threads, measure_latency
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
-from rps_bench.heap import keep_freed_memory, return_freed_memory
+from rps_bench.devices import use_exact_fp32
+from rps_bench.heap import keep_freed_memory
 from rps_bench.inference import preload
 from rps_bench.inference.ways import IMAGE_SIZE, WAYS, check_outputs
 from rps_bench.methods.files import load_compressed
@@ -58,10 +59,9 @@ def measure_job(job: Job) -> list[dict[str, Any]]:
     device = torch.device(job.device)
     batches = {size: draw_images(size, device) for size in sorted(job.batches)}
     with limit_threads(job.num_threads):
-        _use_exact_fp32()
+        use_exact_fp32()
         keep_freed_memory()
         _rehearse(job, list(batches.values()))
-        return_freed_memory()
         reset_peak_memory(device)
         baseline = peak_memory_bytes(device)
         model, load_ms = _load(job)
@@ -107,9 +107,3 @@ def draw_images(batch: int, device: torch.device) -> torch.Tensor:
     """(batch, 3, 32, 32) noise."""
     generator = torch.Generator().manual_seed(batch)
     return torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device)
-
-
-def _use_exact_fp32() -> None:
-    """Keep a GPU from rounding to TF32, so that fp32 is what it says."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
