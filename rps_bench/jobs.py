@@ -168,7 +168,8 @@ def _try(
             explained_failures(here),
         ):
             record = _do(here, progress, tracker, undisturbed, placed)
-        say(describe(record))
+        if record is not None:  # else another process has said so
+            say(describe(record))
     except InUseError:
         return Attempt.PUT_OFF
     except Exception as error:
@@ -229,7 +230,7 @@ def _do(
     tracker: Tracker,
     undisturbed: Undisturbed,
     placed: "PlacedData | None",
-) -> Record:
+) -> Record | None:
     with undisturbed():  # C++ that a signal would end is imported
         from rps_bench.rounding import round_run
         from rps_bench.run import run

@@ -20,11 +20,14 @@ from rps_bench.training.evaluation import evaluate
 from rps_bench.training.precision import resolve_precision
 
 
-def round_run(config: RunConfig, tracker: Tracker) -> Record:
+def round_run(config: RunConfig, tracker: Tracker) -> Record | None:
     """Round and evaluate the model of the same run with exact storage; write a record of its own.
 
     Costs are those of the training. The record has no history; its best accuracy is the one
     accuracy that was measured.
+
+    Returns:
+        The record; None if another process has recorded the run in the meantime.
 
     Raises:
         UserError: The model cannot be rounded so, or its file is broken.
@@ -38,9 +41,8 @@ def round_run(config: RunConfig, tracker: Tracker) -> Record:
     dataset = load_data(config)
     name = config.checkpoint_name(False, precision, len(dataset.train))
     with Checkpoints(config.results_dir, name, say).in_use(config.run_id):
-        recorded = find_done(config)
-        if recorded is not None:
-            return recorded
+        if find_done(config) is not None:
+            return None
         described = describe_config(config, str(device), precision, dataset)
         tracker.start(RunDescription(config.run_id, described, config.results_dir))
         record: Record = trained | {

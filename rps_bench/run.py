@@ -51,10 +51,8 @@ def run(
     tracker: Tracker,
     undisturbed: Undisturbed = nullcontext,
     placed: PlacedData | None = None,
-) -> Record:
+) -> Record | None:
     """Train one compressed model and write its record; the method is a name to look up, no more.
-
-    A run that another process has recorded in the meantime is not done again.
 
     Args:
         config: The run.
@@ -62,6 +60,9 @@ def run(
         tracker: Hears of it.
         undisturbed: Makes contexts for what no signal may cut.
         placed: The images of the runs that train beside this one; None for a run alone.
+
+    Returns:
+        The record; None if another process has recorded the run in the meantime.
 
     Raises:
         UserError: Data that cannot be had, or a combination that cannot be built.
@@ -82,9 +83,8 @@ def run(
     name = config.checkpoint_name(method.shares_trainings, precision, len(dataset.train))
     files = Checkpoints(config.results_dir, name, say)
     with files.in_use(config.run_id):
-        recorded = find_done(config)
-        if recorded is not None:
-            return recorded
+        if find_done(config) is not None:
+            return None
         described = describe_config(config, str(device), precision, dataset)
         tracker.start(RunDescription(config.run_id, described, config.results_dir))
         images, labels = probe_batch(dataset, config.seed)

@@ -25,8 +25,9 @@ import torch
 import rps_bench.run
 from rps_bench.config import RunConfig
 from rps_bench.datasets import load_dataset
+from rps_bench.done import find_done
 from rps_bench.jobs import work_through
-from rps_bench.records import read_records, write_record
+from rps_bench.records import Record, read_records, write_record
 from rps_bench.sweep import plan_runs
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
@@ -247,16 +248,30 @@ def test_a_run_recorded_meanwhile_is_not_trained(tmp_path: Path) -> None:
     assert names_in(results / "checkpoints") == {".lock"}
 
 
-def test_a_run_recorded_just_before_it_is_taken_is_not_trained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("storage", ["exact", "int8"])
+def test_a_run_recorded_just_before_it_is_taken_is_not_done_nor_said_to_be(
+    storage: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its record may be written between the first look and taking its lock."""
-    train_all(tmp_path, *TINY, "method=mag")
-    assert epochs_in(capsys.readouterr().out).total() == 2
+    words = (*TINY, "method=mag", f"storage={storage}", "keep_model=true")
+    train_all(tmp_path, *words)
+    out = capsys.readouterr().out
+    assert epochs_in(out).total() == 2
     before = read_records(tmp_path)
-    monkeypatch.setattr("rps_bench.jobs.find_done", lambda *_: None)
-    train_all(tmp_path, *TINY, "method=mag")
-    assert epochs_in(capsys.readouterr().out).total() == 0
+    assert out.count("completed: ") == len(before[0]) == (1 if storage == "exact" else 2)
+
+    looks: list[Record | None] = [None] * len(before[0])  # the first look at each run
+    monkeypatch.setattr(
+        "rps_bench.jobs.find_done", lambda config: looks.pop() if looks else find_done(config)
+    )
+    train_all(tmp_path, *words)
+    assert looks == []
+    out = capsys.readouterr().out
+    assert epochs_in(out).total() == 0
+    assert "completed: " not in out
     assert read_records(tmp_path) == before
 
 

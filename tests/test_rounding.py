@@ -41,7 +41,7 @@ def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
     run = rps_bench.run.run
 
-    def counted(config: Any, *arguments: Any) -> Record:
+    def counted(config: Any, *arguments: Any) -> Record | None:
         trained.append(config.run_id)
         return run(config, *arguments)
 
