@@ -1,6 +1,7 @@
 """Fixtures that every room's tests may use."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ torch.set_num_threads(1)
 # No deadlines: tests never measure time, and a busy machine is no fault.
 settings.register_profile("rps_bench", deadline=None)
 settings.load_profile("rps_bench")
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and the command respects that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Command = Callable[..., int]
 
