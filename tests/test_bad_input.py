@@ -21,7 +21,8 @@ CASES = [
     ("tracking=foo", "tracking must be one of none, wandb, got foo"),
     (
         "experiment=foo",
-        "experiment must be one of cifar100_quick, .*cifar10_quick, .*, demo, .*, got foo",
+        "experiment must be one of cifar100_quick, cifar10_longer, cifar10_quick, .*, "
+        "demo, .*, got foo",
     ),
     ("foo=1", "unknown key foo; allowed: dataset, arch, method"),
     ("+foo=1", "unknown key foo; allowed: dataset, arch, method"),
