@@ -5,6 +5,7 @@ from typing import Any
 
 from rps_bench.errors import UserError
 from rps_bench.methods.base import Method
+from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
 from rps_bench.methods.files import load_compressed
 from rps_bench.methods.pruning.grasp import Grasp
@@ -14,7 +15,7 @@ from rps_bench.methods.pruning.synflow import SynFlow
 from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedMagnitude
 from rps_bench.methods.sharing.methods import RPG, HashedNet, Roast, StableRPS
 
-__all__ = ["METHODS", "build_method", "default_options", "load_compressed"]
+__all__ = ["METHODS", "build_method", "default_options", "load_compressed", "restore"]
 
 METHODS: dict[str, type[Method]] = {
     "dense": Dense,

@@ -1,21 +1,24 @@
 """A network whose convolution and linear weights are recovered from the stored values theta."""
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from rps_bench.errors import UserError
 from rps_bench.methods.layout import (
-    compressible_layers,
+    flatten_weights,
     layout_of,
     num_weights,
+    places_of,
     split_weights,
 )
-from rps_bench.methods.scaling import gradient_scale
+from rps_bench.methods.lending import give_weights, hold_weights, lend_weights, take_weights
+from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference
+from rps_bench.methods.scaling import gradient_scale, scale_gradient
 from rps_bench.methods.storage import round_values
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.storages import EXACT
@@ -24,9 +27,13 @@ from rps_bench.storages import EXACT
 class CompressedModel(nn.Module):
     """theta, the map A, and a skeleton: the network without its compressible weights.
 
-    Its parameters are ``stored`` plus the skeleton's biases and BatchNorm, nothing else. The
-    weights exist only during a forward pass and, through the autograd graph, until the backward
-    pass has used them.
+    Its parameters are ``stored`` plus the skeleton's biases, BatchNorm and frozen weights, nothing
+    else. The weights exist only during a forward pass and, through the autograd graph, until the
+    backward pass has used them. ``backward`` gives theta its scaled gradient (section 2 of the
+    method: the gradient divided by s), so any optimizer trains it as the method says.
+
+    ``state_dict`` holds what theta's numbers stand for, too: the map, the kept positions, the
+    scaling. ``load_state_dict`` refuses the state of another map.
 
     Args:
         model: The dense network; copied, left untouched.
@@ -39,38 +46,40 @@ class CompressedModel(nn.Module):
         self, model: nn.Module, weight_map: WeightMap, stored: torch.Tensor, scaling: str = "none"
     ) -> None:
         super().__init__()
-        self.layout = layout_of(model)
+        self.layout, self.places = layout_of(model), places_of(model)
         assert weight_map.num_weights == num_weights(self.layout)
         assert stored.shape == (weight_map.num_stored,)
         self.scaling = scaling
         self.stored = nn.Parameter(stored.detach().clone())
         self.weight_map = weight_map.to(stored.device, stored.dtype)
         self.skeleton = copy.deepcopy(model)
-        self._layers = [layer for _, layer in compressible_layers(self.skeleton)]
-        for layer in self._layers:
-            layer.register_parameter("weight", None)  # keeps its place among the parameters
+        take_weights(self.skeleton, self.places)
+        self._scales: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
 
     def weights(self) -> torch.Tensor:
         """(n,) recovered flat weights w = A theta; for a dense network a view of theta."""
-        return self.weight_map.recover(self.stored)
+        stored: torch.Tensor = self.stored
+        if self.scaling != "none" and torch.is_grad_enabled() and stored.requires_grad:
+            stored = scale_gradient(stored, self._scale())
+        return self.weight_map.recover(stored)
 
     def gradient_scale(self) -> torch.Tensor:
-        """(m,) s: the training loop divides theta's gradient by it."""
+        """(m,) s, by which the backward pass divides theta's gradient."""
         return gradient_scale(self.weight_map, self.scaling)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) normalised images -> (B, num_classes) logits."""
-        with self._holding(self.weights()):
-            logits: torch.Tensor = self.skeleton(images)
-        return logits
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the network gives: (B, 3, H, W) normalised images -> (B, num_classes) logits."""
+        pieces = split_weights(self.weights(), self.layout)
+        # A compiler follows attributes of modules that stay, and runs its trace for one caller.
+        lend = hold_weights if torch.compiler.is_compiling() else lend_weights
+        with lend(self.skeleton, pieces) as network:
+            return network(*inputs, **options)
 
     def to_dense(self) -> nn.Module:
         """A plain module of the network's own class that holds the recovered weights."""
         dense = copy.deepcopy(self.skeleton)
         pieces = split_weights(self.weights().detach(), self.layout)
-        layers = [dense.get_submodule(name.rpartition(".")[0]) for name, _ in self.layout]
-        for layer, piece in zip(layers, pieces, strict=True):
-            layer.weight = nn.Parameter(piece.clone())
+        give_weights(dense, [piece.clone() for piece in pieces])
         return dense
 
     def save(
@@ -79,7 +88,7 @@ class CompressedModel(nn.Module):
         """Write the real compressed file (see ``rps_bench.methods.files``).
 
         Args:
-            path: A file, replaced only when the new one is whole.
+            path: A file, replaced only when the new one is whole and can be read back.
             storage: exact, fp16, bf16 or int8, for theta.
             facts: What its header should tell a reader, JSON-ready.
         """
@@ -92,13 +101,55 @@ class CompressedModel(nn.Module):
         """Round theta in place to what a file of this storage holds."""
         self.stored.copy_(round_values(self.stored, storage))
 
-    @contextmanager
-    def _holding(self, flat: torch.Tensor) -> Iterator[None]:
-        """Give the layers their views of w for the time of one pass."""
-        try:
-            for layer, piece in zip(self._layers, split_weights(flat, self.layout), strict=True):
-                layer.__dict__["weight"] = piece
-            yield
-        finally:
-            for layer in self._layers:
-                layer.__dict__.pop("weight", None)
+    def get_extra_state(self) -> torch.Tensor:
+        """(bytes,) uint8: what theta's numbers stand for (see ``rps_bench.methods.map_state``)."""
+        return encode_map(self.weight_map, self.layout, self.scaling)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Nothing to set: ``load_state_dict`` has found the state's map to be the model's."""
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Refuse the state of another map before any of its tensors is copied."""
+        if f"{prefix}stored" in state:
+            difference = name_difference(self.get_extra_state(), state.get(f"{prefix}{KEY}"))
+            if difference is not None:
+                raise UserError(
+                    f"this state is not of this model ({difference}); "
+                    "rps_bench.methods.restore(network, state) builds the model that it is of"
+                )
+        super()._load_from_state_dict(state, prefix, *others)
+
+    def _scale(self) -> torch.Tensor:
+        """s on theta's device and in its dtype, computed once for each."""
+        key = self.stored.device, self.stored.dtype
+        if key not in self._scales:
+            self._scales[key] = self.gradient_scale()
+        return self._scales[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy or a pickle: without what can be computed again."""
+        return self.__dict__ | {"_scales": {}}
+
+
+def restore(model: nn.Module, state: Mapping[str, Any]) -> CompressedModel:
+    """The compressed network that a ``state_dict`` was taken of, with the map that it had.
+
+    Args:
+        model: The dense network, of any weights, on the device to use; left untouched.
+        state: What ``CompressedModel.state_dict`` gave.
+
+    Raises:
+        UserError: The state is of no compressed model, or of another network.
+    """
+    stored, encoded = state.get("stored"), state.get(KEY)
+    if not isinstance(stored, torch.Tensor) or not isinstance(encoded, torch.Tensor):
+        raise UserError("this is not the state_dict of a compressed model")
+    weight_map, scaling = decode_map(encoded, layout_of(model))
+    if stored.shape != (weight_map.num_stored,):
+        raise UserError(
+            f"this state holds {stored.numel()} values, its map {weight_map.num_stored}"
+        )
+    device = flatten_weights(model).device
+    compressed = CompressedModel(model, weight_map, stored.to(device), scaling)
+    compressed.load_state_dict(state)
+    return compressed

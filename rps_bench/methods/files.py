@@ -4,8 +4,9 @@ Sharing stores theta and what its map is computed from; pruning stores the kept 
 they are (`positions.py`). Biases and BatchNorm are stored as they are.
 """
 
+import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,50 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from rps_bench import checks
 from rps_bench.atomic import write_bytes
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.layout import Layout, layout_of, num_weights
+from rps_bench.methods.layout import (
+    Layout,
+    Places,
+    layout_of,
+    layout_table,
+    num_weights,
+    places_of,
+    weight_of,
+)
+from rps_bench.methods.map_description import build_map, describe_map
 from rps_bench.methods.positions import decode_positions, encode_positions
 from rps_bench.methods.scaling import SCALINGS
-from rps_bench.methods.sharing.balanced import BalancedMap
-from rps_bench.methods.sharing.hashed import HashedMap
-from rps_bench.methods.sharing.randomfold import RandomFoldMap
-from rps_bench.methods.sharing.sharing_map import SharingMap
-from rps_bench.methods.sharing.tiles import TiledMap
-from rps_bench.methods.skeleton import pack_skeleton, skeleton_state, unpack_skeleton
-from rps_bench.methods.storage import SCALES, VALUES, decode_values, encode_values
+from rps_bench.methods.skeleton import (
+    fill_skeleton,
+    odd_dtypes,
+    pack_skeleton,
+    skeleton_state,
+    unpack_skeleton,
+)
+from rps_bench.methods.storage import SCALES, VALUES, decode_values, encode_values, round_values
 from rps_bench.methods.tensor_bytes import (
     OtherFormatError,
+    parse_safetensors,
     read_safetensors,
     to_safetensors,
 )
-from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
+from rps_bench.methods.weight_map import SelectionMap, WeightMap
 from rps_bench.models import ARCHITECTURES, build_model
+from rps_bench.models.initialisation import COMPRESSIBLE_TYPES
 from rps_bench.storages import EXACT
 
 FORMAT = "rps_bench-compressed-2"
 KEPT = "kept"  # name of the positions of pruning
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-SHARING_MAPS: dict[str, Callable[..., SharingMap]] = {
-    map_type.kind: map_type for map_type in (RandomFoldMap, HashedMap, BalancedMap, TiledMap)
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
 }
+# What taking a file's content apart may raise where it is none, or one that was changed.
+READ_ERRORS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
 
 
 def to_bytes(
@@ -53,23 +69,37 @@ def to_bytes(
         compressed: The model.
         storage: How theta is written, a name of ``STORAGES``.
         facts: What a reader may want to know (dataset, method, accuracy, ...), JSON-ready.
+
+    Raises:
+        UserError: The network holds what such a file cannot.
     """
-    description, positions = _describe_map(compressed.weight_map)
-    architecture = _describe_architecture(compressed.skeleton)
+    weight_map, dtype = compressed.weight_map, compressed.stored.dtype
+    if dtype not in DTYPES.values():
+        raise UserError(f"a compressed file holds {', '.join(DTYPES)}, not {dtype}")
+    state = skeleton_state(compressed.skeleton)
     header: dict[str, Any] = {
-        "architecture": architecture,
-        "map": description,
+        "architecture": _describe_architecture(compressed.skeleton),
+        "map": describe_map(weight_map),
         "scaling": compressed.scaling,
-        "dtype": str(compressed.stored.dtype).removeprefix("torch."),
+        "dtype": str(dtype).removeprefix("torch."),
         "facts": dict(facts or {}),
     }
-    if architecture is None:
-        header["layout"] = _write_layout(compressed.layout)
-    values = encode_values(compressed.stored.detach().cpu(), storage)
-    tensors = values | pack_skeleton(compressed.skeleton.state_dict()) | positions
+    tensors = encode_values(compressed.stored.detach().cpu(), storage) | pack_skeleton(state)
+    if isinstance(weight_map, SelectionMap):
+        kept = weight_map.kept.cpu()
+        header["map"]["coding"], tensors[KEPT] = encode_positions(kept, weight_map.num_weights)
+    if _own_table(header["architecture"]) != layout_table(compressed.layout):
+        header["layout"] = layout_table(compressed.layout)
+    if ties := _ties(compressed.places):
+        header["ties"] = ties
+    if odd := odd_dtypes(state, dtype):
+        header["odd_dtypes"] = odd
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, separators=(",", ":"))
-    return to_safetensors(whole, {"format": FORMAT, "header": text})
+    try:
+        return to_safetensors(whole, {"format": FORMAT, "header": text})
+    except (KeyError, SafetensorError) as error:
+        raise UserError(f"a compressed file cannot hold this network ({error})") from error
 
 
 def save_compressed(
@@ -78,8 +108,42 @@ def save_compressed(
     storage: str = EXACT,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the compressed file, in place of an older one only when it is whole."""
-    write_bytes(Path(path), to_bytes(compressed, storage, facts))
+    """Write the compressed file, in place of an older one only when it is whole and reads back.
+
+    Raises:
+        UserError: The file would not give the model back; nothing is written.
+    """
+    content = to_bytes(compressed, storage, facts)
+    _require_same(compressed, storage, content)
+    write_bytes(Path(path), content)
+
+
+def _require_same(compressed: CompressedModel, storage: str, content: bytes) -> None:
+    """Raise a UserError unless the content of a file gives the model back, bit for bit."""
+    is_own = _describe_architecture(compressed.skeleton) is not None
+    try:
+        found = _rebuild(*parse_safetensors(content), None if is_own else compressed.to_dense())
+    except READ_ERRORS as error:
+        raise UserError(
+            f"the model cannot be saved: its file would not be read ({error})"
+        ) from error
+    wanted = {"stored": round_values(compressed.stored.detach(), storage)}
+    wanted |= skeleton_state(compressed.skeleton)
+    got = {"stored": found.stored.detach()} | skeleton_state(found.skeleton)
+    differing = [name for name in wanted if not _is_same(wanted[name], got.get(name))]
+    if not torch.equal(found.get_extra_state(), compressed.get_extra_state()):
+        differing.append("the map")
+    if differing or wanted.keys() != got.keys() or found.places != compressed.places:
+        names = ", ".join(differing) or "its tensors"
+        raise UserError(f"the model cannot be saved: its file would give other values of {names}")
+
+
+def _is_same(own: torch.Tensor, other: torch.Tensor | None) -> bool:
+    """Whether two tensors are the same bits; a diverged model may hold NaN."""
+    if other is None or own.dtype != other.dtype or own.shape != other.shape:
+        return False
+    own, other = own.detach().cpu().reshape(-1), other.detach().cpu().reshape(-1)
+    return torch.equal(own.view(torch.uint8), other.view(torch.uint8))
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -109,14 +173,7 @@ def load_compressed(path: str | Path, model: nn.Module | None = None) -> Compres
     header, tensors = _read(Path(path))
     try:
         return _rebuild(header, tensors, model)
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        ArithmeticError,
-        RuntimeError,
-    ) as error:
+    except READ_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole compressed model ({reason})") from error
 
@@ -125,39 +182,54 @@ def _rebuild(
     header: dict[str, Any], tensors: dict[str, torch.Tensor], model: nn.Module | None
 ) -> CompressedModel:
     """The model of a file's header and tensors."""
-    dense = _build_architecture(header["architecture"]) if model is None else model
+    dense = _build_architecture(header["architecture"]) if model is None else copy.deepcopy(model)
+    table = header.get("layout") or _own_table(header["architecture"])
+    _freeze_all_but(dense, {name for name, _ in table})
     layout = layout_of(dense)
-    if _write_layout(layout) != _find_layout(header):
+    if layout_table(layout) != table:
         raise ValueError("its layer table does not fit the network")
-    dtype = DTYPES[header["dtype"]]
+    if _ties(places_of(dense)) != header.get("ties", []):
+        raise ValueError("the network ties other weights than the file's")
+    dtype, scaling = DTYPES[header["dtype"]], header["scaling"]
     stored = decode_values(tensors, dtype)
     weight_map = _build_map(header["map"], layout, tensors)
-    if header["scaling"] not in SCALINGS or stored.shape != (weight_map.num_stored,):
+    if scaling not in SCALINGS or stored.shape != (weight_map.num_stored,):
         raise ValueError("its header and its stored values do not agree")
-    state = unpack_skeleton(tensors, skeleton_state(dense), dtype)
+    compressed = CompressedModel(dense, weight_map, stored, scaling)
+    template = skeleton_state(compressed.skeleton)
+    state = unpack_skeleton(tensors, template, dtype, header.get("odd_dtypes", {}))
     allowed = {VALUES, *pack_skeleton(state)}
     allowed |= {SCALES} if tensors[VALUES].dtype == torch.int8 else set()
     allowed |= {KEPT} if isinstance(weight_map, SelectionMap) else set()
     if unknown := sorted(tensors.keys() - allowed):
         raise ValueError(f"it holds {unknown[0]!r}, which no model of its kind has")
-    compressed = CompressedModel(dense.to(dtype), weight_map, stored, header["scaling"])
     if model is None:  # built without storage so far, and now without its n weights
         compressed.skeleton.to_empty(device=stored.device)
-    compressed.skeleton.load_state_dict(state)
+    fill_skeleton(compressed.skeleton, state)
     return compressed
 
 
-def _write_layout(layout: Layout) -> list[list[Any]]:
-    """A layer table as JSON has it."""
-    return [[name, list(shape)] for name, shape in layout]
+def _own_table(architecture: dict[str, Any] | None) -> list[list[Any]]:
+    """The layer table of one of this package's networks; of another one none is known."""
+    return (
+        [] if architecture is None else layout_table(layout_of(_build_architecture(architecture)))
+    )
 
 
-def _find_layout(header: dict[str, Any]) -> list[list[Any]]:
-    """The layer table of a file: that of its architecture, or written out for another network."""
-    if header["architecture"] is None:
-        table: list[list[Any]] = header["layout"]
-        return table
-    return _write_layout(layout_of(_build_architecture(header["architecture"])))
+def _ties(places: Places) -> list[list[str]]:
+    """The names of each weight that is tied."""
+    return [list(names) for names in places if len(names) > 1]
+
+
+def _freeze_all_but(model: nn.Module, names: set[str]) -> None:
+    """Freeze the layers' weights that a file has not compressed, and no others, in place."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    if not names <= parameters.keys():
+        raise ValueError("its layer table does not fit the network")
+    compressed = {id(parameters[name]) for name in names}
+    for layer in model.modules():
+        if isinstance(layer, COMPRESSIBLE_TYPES):
+            weight_of(layer).requires_grad_(id(layer.weight) in compressed)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -194,39 +266,12 @@ def _build_architecture(description: dict[str, Any] | None) -> nn.Module:
         return build_model(**description)
 
 
-def _describe_map(weight_map: WeightMap) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What the map is computed from, and the tensor it needs beside that."""
-    if isinstance(weight_map, SharingMap):
-        return weight_map.description(), {}
-    if isinstance(weight_map, SelectionMap):
-        coding, kept = encode_positions(weight_map.kept.cpu(), weight_map.num_weights)
-        return {"kind": "selection", "coding": coding}, {KEPT: kept}
-    assert isinstance(weight_map, IdentityMap)
-    return {"kind": "identity"}, {}
-
-
 def _build_map(
     description: dict[str, Any], layout: Layout, tensors: Mapping[str, torch.Tensor]
 ) -> WeightMap:
     """The map of a description and, for pruning, its tensor of positions."""
-    description = dict(description)
-    kind, n = description.pop("kind"), num_weights(layout)
-    if kind == "identity":
-        return IdentityMap(n)
-    if kind == "selection":
-        return SelectionMap(n, decode_positions(description["coding"], tensors[KEPT], n))
-    if kind not in SHARING_MAPS:
-        raise ValueError(f"unknown map {kind!r}")
-    _check_sharing(description, layout)
-    return SHARING_MAPS[kind](layout, **description)
-
-
-def _check_sharing(description: dict[str, Any], layout: Layout) -> None:
-    """Raise a UserError unless a sharing map can be computed from the description."""
-    m = checks.whole_number("its num_stored", description["num_stored"], 1, num_weights(layout))
-    tile = checks.whole_number("its tile", description.get("tile", 1), 1)
-    checks.whole_number("its seed", description["seed"], 0)
-    if len(description["scales"]) != len(layout) or tile**2 > m:
-        raise ValueError("its scales or its tile do not fit the network")
-    for scale in description["scales"]:
-        checks.positive_number("its scale", scale)
+    description, kept = dict(description), None
+    if description["kind"] == "selection":
+        coding = description.pop("coding")
+        kept = decode_positions(coding, tensors[KEPT], num_weights(layout))
+    return build_map(description, layout, kept)

@@ -5,14 +5,17 @@ For inference where memory is short: theta and the weights of one layer, never a
 
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.layout import compressible_layers, layer_ranges
+from rps_bench.methods.layout import layer_ranges
+from rps_bench.methods.lending import LENT
 from rps_bench.methods.weight_map import WeightMap
 
+RECOVER = "recover_weights"  # attribute of a layer: {name of its weight: what recovers it}
 CHUNK = 2**16  # weights recovered at once: bounds what a map computes beside the layer itself
 
 
@@ -22,10 +25,10 @@ def recover_by_layer(compressed: CompressedModel) -> "LayerwiseModel":
 
 
 class LayerwiseModel(nn.Module):
-    """theta, the map A, and a skeleton whose layers get their weights when their turn comes.
+    """theta, the map A, and a skeleton whose layers recover their weights when they are read.
 
-    Inference only: it starts in eval mode, and no gradient passes. The network must use a layer's
-    weight in that layer's own forward and nowhere else.
+    Inference only: it starts in eval mode, and no gradient passes. A weight lives as long as what
+    reads it, which for most layers is their own forward.
 
     Args:
         compressed: Left as it is. theta and the map are shared with it, not copied, so it must not
@@ -39,23 +42,44 @@ class LayerwiseModel(nn.Module):
         self.weight_map = compressed.weight_map
         self.register_buffer("stored", compressed.stored.detach())
         self.skeleton = deepcopy(compressed.skeleton).requires_grad_(False)
-        ranges = layer_ranges(compressed.layout)
-        layers = compressible_layers(self.skeleton)
-        for (_, layer), (_, shape), place in zip(layers, compressed.layout, ranges, strict=True):
-            layer.register_forward_pre_hook(partial(self._give_weight, shape, place))
-            layer.register_forward_hook(_drop_weight, always_call=True)  # after an error, too
+        shapes = [shape for _, shape in compressed.layout]
+        parts = list(zip(shapes, layer_ranges(compressed.layout), strict=True))
+        for layer in self.skeleton.modules():
+            if lent := layer.__dict__.get(LENT):
+                layer.__dict__[RECOVER] = {
+                    name: partial(self._recover, *parts[index]) for name, index in lent.items()
+                }
+                layer.__class__ = _recovering(type(layer), tuple(lent))
         self.eval()
 
     @torch.no_grad()
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) normalised images -> (B, num_classes) logits."""
-        logits: torch.Tensor = self.skeleton(images)
-        return logits
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the network gives: (B, 3, H, W) normalised images -> (B, num_classes) logits."""
+        return self.skeleton(*inputs, **options)
 
-    def _give_weight(
-        self, shape: tuple[int, ...], place: tuple[int, int], layer: nn.Module, inputs: object
-    ) -> None:
-        layer.__dict__["weight"] = recover_range(self.weight_map, self.stored, *place).view(shape)
+    def _recover(self, shape: tuple[int, ...], place: tuple[int, int]) -> torch.Tensor:
+        return recover_range(self.weight_map, self.stored, *place).view(shape)
+
+
+_recovering_types: dict[tuple[type[nn.Module], tuple[str, ...]], type[nn.Module]] = {}
+
+
+def _recovering(layer_type: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
+    """The class of layers whose weights of these names are recovered each time they are read.
+
+    Reading is what all layers do with a weight; attention, for one, never calls its output layer.
+    """
+    key = layer_type, names
+    if key not in _recovering_types:
+        weights = {name: property(partial(_read_weight, name)) for name in names}
+        content = {**weights, "__module__": layer_type.__module__}
+        _recovering_types[key] = type(layer_type.__name__, (layer_type,), content)
+    return _recovering_types[key]
+
+
+def _read_weight(name: str, layer: nn.Module) -> torch.Tensor:
+    weight: torch.Tensor = layer.__dict__[RECOVER][name]()
+    return weight
 
 
 def recover_range(
@@ -76,7 +100,3 @@ def recover_range(
         high = min(low + CHUNK, stop)
         weights[low - start : high - start] = weight_map.expand_range(stored, low, high)
     return weights
-
-
-def _drop_weight(layer: nn.Module, inputs: object, outputs: object) -> None:
-    layer.__dict__.pop("weight", None)

@@ -1,7 +1,7 @@
-"""What a compressed file holds beside weights: biases, BatchNorm and counters, without names.
+"""What a compressed file holds beside weights: biases, BatchNorm, counters and frozen weights.
 
-Names and shapes follow from the network. Written out, they would take more bytes than the numbers
-of a small network.
+Without names: names and shapes follow from the network. Written out, they would take more bytes
+than the numbers of a small network. A tensor under several names is held once.
 """
 
 from collections.abc import Mapping
@@ -9,42 +9,74 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from rps_bench.methods.layout import layout_of
+from rps_bench.errors import UserError
 
 PREFIX = "rest."  # of the vectors' names, before their dtype
+COUNTERS = torch.int64  # the dtype of numbers that are not floating, unless noted
 
 
-def skeleton_state(dense: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the state of a dense network without its compressible weights."""
-    weights = {name for name, _ in layout_of(dense)}
-    return {name: tensor for name, tensor in dense.state_dict().items() if name not in weights}
+def skeleton_state(skeleton: nn.Module) -> dict[str, torch.Tensor]:
+    """The live tensors of a network that lacks its compressible weights, each under one name.
+
+    Raises:
+        UserError: A module keeps a state that is no tensor.
+    """
+    state: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in skeleton.state_dict(keep_vars=True).items():
+        if not isinstance(tensor, torch.Tensor):
+            raise UserError(f"a compressed file cannot hold {name}, which is no tensor")
+        if id(tensor) not in seen:
+            state[name] = tensor
+        seen.add(id(tensor))
+    return state
+
+
+def odd_dtypes(state: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, str]:
+    """The dtypes, by name, of tensors that are neither of the network's dtype nor counters."""
+    return {
+        name: _name_of(tensor.dtype)
+        for name, tensor in state.items()
+        if tensor.dtype not in (dtype, COUNTERS)
+    }
 
 
 def pack_skeleton(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors of a state one after the other, a vector for each dtype."""
-    groups: dict[str, list[torch.Tensor]] = {}
+    """The tensors of a state one after the other, a vector for each dtype."""
+    groups: dict[torch.dtype, list[torch.Tensor]] = {}
     for tensor in state.values():
-        groups.setdefault(_group(tensor.dtype), []).append(tensor.cpu().reshape(-1))
-    return {name: torch.cat(tensors) for name, tensors in groups.items()}
+        flat = tensor.detach().cpu().reshape(-1)
+        groups.setdefault(tensor.dtype, []).append(flat.view(torch.uint8))
+    return {
+        f"{PREFIX}{_name_of(dtype)}": torch.cat(pieces).view(dtype)
+        for dtype, pieces in groups.items()
+    }
 
 
 def unpack_skeleton(
-    tensors: Mapping[str, torch.Tensor], template: Mapping[str, torch.Tensor], dtype: torch.dtype
+    tensors: Mapping[str, torch.Tensor],
+    template: Mapping[str, torch.Tensor],
+    dtype: torch.dtype,
+    odd: Mapping[str, str],
 ) -> dict[str, torch.Tensor]:
     """Take the vectors of ``pack_skeleton`` apart again, by the names and shapes of ``template``.
 
     Args:
         tensors: The vectors, among others.
-        template: A state of the same network, of any values and floating dtype.
-        dtype: Of the floating ones.
+        template: The state of the same network, of any values and dtypes.
+        dtype: The network's own.
+        odd: What ``odd_dtypes`` gave.
 
     Raises:
-        ValueError: Too few numbers, or too many.
+        ValueError, LookupError: Too few numbers, or too many, or a name that the network lacks.
     """
+    if unknown := sorted(odd.keys() - template.keys()):
+        raise ValueError(f"the network has no {unknown[0]!r}")
     state: dict[str, torch.Tensor] = {}
     used: dict[str, int] = {}
     for name, like in template.items():
-        group = _group(dtype if like.is_floating_point() else like.dtype)
+        usual = dtype if like.is_floating_point() else COUNTERS
+        group = f"{PREFIX}{odd.get(name, _name_of(usual))}"
         start = used.get(group, 0)
         used[group] = start + like.numel()
         piece = tensors[group][start : used[group]]
@@ -56,5 +88,11 @@ def unpack_skeleton(
     return state
 
 
-def _group(dtype: torch.dtype) -> str:
-    return f"{PREFIX}{str(dtype).removeprefix('torch.')}"
+def fill_skeleton(skeleton: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Give a network's tensors these values and dtypes, in place; tensors it shares stay shared."""
+    for name, tensor in skeleton_state(skeleton).items():
+        tensor.data = state[name].to(tensor.device)
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 NUM_LENGTH_BYTES = 8  # of the header's length, which the file starts with
 TEXTS = "__metadata__"
@@ -50,3 +50,10 @@ def read_safetensors(path: Path, file_format: str) -> tuple[Any, dict[str, torch
             raise OtherFormatError(f"not of the format {file_format}")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return json.loads(texts["header"]), tensors
+
+
+def parse_safetensors(content: bytes) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The header and the tensors of what ``to_safetensors`` gave."""
+    stop = NUM_LENGTH_BYTES + int.from_bytes(content[:NUM_LENGTH_BYTES], "little")
+    texts = json.loads(content[NUM_LENGTH_BYTES:stop])[TEXTS]
+    return json.loads(texts["header"]), load(content)

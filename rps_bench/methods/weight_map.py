@@ -101,12 +101,24 @@ class IdentityMap(WeightMap):
 class SelectionMap(WeightMap):
     """A selects: the kept weights are stored, the others are zero. The map of pruning."""
 
-    kept: torch.Tensor
-
     def __init__(self, num_weights: int, kept: torch.Tensor) -> None:
         """``kept``: (m,) int64 positions of the kept weights, ascending."""
         super().__init__(num_weights, kept.numel())
-        self.register_buffer("kept", kept, persistent=False)
+        # No buffer: these numbers are what the map is, not values to average, copy or leave empty.
+        self._kept = {kept.device: kept, torch.device("cpu"): kept.cpu()}
+
+    @property
+    def kept(self) -> torch.Tensor:
+        """(m,) int64 positions of the kept weights, ascending, on the map's device."""
+        device = self.anchor.device
+        if device not in self._kept:
+            self._kept[device] = self._kept[torch.device("cpu")].to(device)
+        return self._kept[device]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy or a pickle: the positions on the CPU, wherever it will be read."""
+        cpu = torch.device("cpu")
+        return self.__dict__ | {"_kept": {cpu: self._kept[cpu]}}
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """The rank of a kept weight among the kept ones, -1 for the others."""
@@ -146,23 +158,43 @@ class _Recover(torch.autograd.Function):
     """A theta, whose derivative is A'."""
 
     @staticmethod
-    def forward(ctx: Any, stored: torch.Tensor, weight_map: WeightMap) -> torch.Tensor:
-        ctx.weight_map = weight_map
+    def forward(stored: torch.Tensor, weight_map: WeightMap) -> torch.Tensor:
         return weight_map.expand(stored)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        _, ctx.weight_map = inputs
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
         return _Reduce.apply(grads[0], ctx.weight_map), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int, None], stored: torch.Tensor, weight_map: WeightMap
+    ) -> tuple[torch.Tensor, int]:
+        rows = stored.unbind(in_dims[0])
+        return torch.stack([_Recover.apply(row, weight_map) for row in rows]), 0
 
 
 class _Reduce(torch.autograd.Function):
     """A' g, whose derivative is A."""
 
     @staticmethod
-    def forward(ctx: Any, grad_weights: torch.Tensor, weight_map: WeightMap) -> torch.Tensor:
-        ctx.weight_map = weight_map
+    def forward(grad_weights: torch.Tensor, weight_map: WeightMap) -> torch.Tensor:
         return weight_map.reduce(grad_weights)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        _, ctx.weight_map = inputs
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
         return _Recover.apply(grads[0], ctx.weight_map), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int, None], grad_weights: torch.Tensor, weight_map: WeightMap
+    ) -> tuple[torch.Tensor, int]:
+        rows = grad_weights.unbind(in_dims[0])
+        return torch.stack([_Reduce.apply(row, weight_map) for row in rows]), 0

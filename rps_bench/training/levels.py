@@ -14,8 +14,9 @@ from torch import nn
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.interrupts import Undisturbed
-from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.compressed import CompressedModel, restore
 from rps_bench.methods.levels import Level, Rewinding
+from rps_bench.methods.map_state import KEY, differ_in_mask_only
 from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
@@ -150,8 +151,7 @@ class LevelTrainer:
         """Train one level, from where it was left if it was begun before."""
         model, state = (self.start, None) if level.number == 0 else self._prune(level)
         takes_snapshot = level.number == 0 and self.restores_weights
-        steps = range(self.training.num_steps)
-        unfinished = self.files.partial(level, lambda state: state.require_fit(model, steps))
+        model, unfinished = self._resume(level, model)
         if unfinished is not None and takes_snapshot and unfinished.step > self.first_step:
             unfinished = unfinished if self._rewind_state() is not None else None
         self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
@@ -175,6 +175,26 @@ class LevelTrainer:
         _count_others(outcome)
         return model, outcome
 
+    def _resume(
+        self, level: Level, model: CompressedModel
+    ) -> tuple[CompressedModel, TrainingState | None]:
+        """The network that a level was left with, and its state; None if it has to begin.
+
+        Scores round differently on another machine. A mask chosen before training is therefore
+        taken from the state that was trained with it, not from today's scores.
+        """
+        steps = range(self.training.num_steps)
+        networks = [model]
+
+        def require(state: TrainingState) -> None:
+            own, kept = model.get_extra_state(), state.tensors.get(KEY)
+            if level.number == 0 and differ_in_mask_only(own, kept):
+                networks.append(restore(self.dense, state.tensors))
+            state.require_fit(networks[-1], steps)
+
+        unfinished = self.files.partial(level, require)
+        return (model, None) if unfinished is None else (networks[-1], unfinished)
+
     def _prune(self, level: Level) -> tuple[CompressedModel, TrainingState]:
         """The network of a level after the first, and the state that it starts from."""
         if self.trained is None:
@@ -185,11 +205,11 @@ class LevelTrainer:
         pruned = prune_stored(self.dense, trained, rows)
         if not self.restores_weights:
             tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
-            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu())
+            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu(), pruned)
         state = self._rewind_state()
         assert state is not None
         kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
-        return pruned, state.rewound(kept.cpu())
+        return pruned, state.rewound(kept.cpu(), pruned)
 
     def _prune_untrained(self) -> CompressedModel:
         """A network of the last level's size, for the sizes of a chain that diverged before it."""

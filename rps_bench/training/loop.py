@@ -1,4 +1,4 @@
-"""The training loop: whole-batch augmentation, one recovery of w a step, scaled gradients, SGD."""
+"""The training loop: whole-batch augmentation, one recovery of w a step, SGD."""
 
 import copy
 import math
@@ -91,7 +91,7 @@ class Trainer:
     ) -> None:
         self.model, self.dataset, self.recipe = model, dataset, recipe
         self.seed, self.precision, self.on_step, self.keeper = seed, precision, on_step, keeper
-        self.gradient_scale = model.gradient_scale()
+        self.dtype = model.stored.dtype
         self.undisturbed: Undisturbed = nullcontext if keeper is None else keeper.undisturbed
         with (
             self.undisturbed()
@@ -142,7 +142,8 @@ class Trainer:
         self.model.load_state_dict(state.tensors)
         for name, parameter in self.model.named_parameters():
             if name in state.momentum:
-                buffer = state.momentum[name].to(parameter, copy=True)
+                # With the parameter's strides: fused SGD walks both through memory side by side.
+                buffer = torch.empty_like(parameter).copy_(state.momentum[name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
         self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
         self._begin(state.part)
@@ -242,7 +243,7 @@ class Trainer:
         self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Forward, backward, scale, SGD at the rate at hand; returns the loss before the update.
+        """Forward, backward, SGD at the rate at hand; returns the loss before the update.
 
         Args:
             images: (B, 3, H, W) normalised and augmented.
@@ -250,11 +251,9 @@ class Trainer:
         """
         with autocast(self.precision, images.device):
             logits = self.model(images)
-        loss = F.cross_entropy(logits.to(self.gradient_scale.dtype), labels)
+        loss = F.cross_entropy(logits.to(self.dtype), labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        assert self.model.stored.grad is not None
-        self.model.stored.grad.div_(self.gradient_scale)
         self.optimizer.step()
         return loss
 
@@ -264,7 +263,7 @@ class Trainer:
         """Augmented, normalised images (B, 3, H, W), channels last, and labels (B,)."""
         split = self.dataset.train
         cropped = crop_and_flip(split.images[rows], shifts, flips)
-        dtype = self.gradient_scale.dtype
+        dtype = self.dtype
         images = normalise(cropped, self.dataset.mean, self.dataset.std, dtype)
         return images.contiguous(memory_format=torch.channels_last), split.labels[rows]
 

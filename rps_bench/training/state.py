@@ -13,9 +13,10 @@ from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from rps_bench import checks
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.map_state import KEY, name_difference
 from rps_bench.methods.tensor_bytes import read_safetensors, to_safetensors
 
 FORMAT = "rps_bench-state-1"
@@ -88,7 +89,7 @@ class TrainingState:
 
     Attributes:
         step: Steps of the schedule done.
-        tensors: The compressed model's parameters and BatchNorm buffers by name, on the CPU.
+        tensors: The compressed model's parameters, BatchNorm buffers and map by name, on the CPU.
         momentum: The optimizer's, by parameter name; empty before the first step.
         outcome: What the run gave so far; its images count those of ``part``, its seconds do not.
         part: What the run gave of the epoch at hand.
@@ -100,20 +101,24 @@ class TrainingState:
     outcome: Outcome = field(default_factory=Outcome)
     part: EpochPart = EpochPart()
 
-    def rewound(self, rows: torch.Tensor) -> "TrainingState":
+    def rewound(self, rows: torch.Tensor, model: CompressedModel) -> "TrainingState":
         """The start of a new run from this state that stores only these rows of theta.
 
         Args:
             rows: (k,) int64 positions in ``stored``, ascending.
+            model: The network of the new run, whose map says where the rows belong.
         """
         tensors = self.tensors | {"stored": self.tensors["stored"][rows]}
+        tensors[KEY] = model.get_extra_state()
         momentum = dict(self.momentum)
         if momentum:
             momentum["stored"] = momentum["stored"][rows]
         return TrainingState(self.step, tensors, momentum)
 
-    def require_fit(self, model: nn.Module, steps: range) -> None:
+    def require_fit(self, model: CompressedModel, steps: range) -> None:
         """Raise a ValueError unless a training of this model can be here, at one of these steps."""
+        if difference := name_difference(model.get_extra_state(), self.tensors.get(KEY)):
+            raise ValueError(difference)
         wanted = _describe(model.state_dict())
         parameters = _describe(dict(model.named_parameters()))
         if self.step not in steps:
