@@ -301,8 +301,7 @@ dense = shared.to_dense()
 for _ in range(50):
     shared.zero_grad()
     F.cross_entropy(shared(images), labels).backward()
-    scaled_gradient = shared.stored.grad / shared.gradient_scale()
-    shared.stored.data -= learning_rate * scaled_gradient
+    shared.stored.data -= learning_rate * shared.stored.grad  # which backward has divided by gram
 
     dense.zero_grad()
     loss = F.cross_entropy(dense(images), labels)
@@ -403,7 +402,6 @@ for name, method in candidates.items():
         optimizer.zero_grad()
         loss = F.cross_entropy(run(images), labels)
         loss.backward()
-        run.stored.grad /= run.gradient_scale()
         optimizer.step()
         histories[name].append(loss.item())
 

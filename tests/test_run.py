@@ -8,6 +8,7 @@ import pytest
 
 from rps_bench.records import check_record, read_records
 from rps_bench.reports.__main__ import main as report
+from tests.alike import without_times
 from tests.conftest import Command
 
 TINY = ("recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32")
@@ -145,6 +146,51 @@ def test_an_interrupt_leaves_no_record_and_says_how_to_go_on(
     assert command("-m", *TINY, "method=mag,rand") == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert records_in(tmp_path / "results") == []
+
+
+def leave_after_one_epoch(command: Command, *words: str) -> None:
+    """Begin a run and stop it in its second epoch."""
+    from rps_bench.training.loop import Trainer
+
+    original = Trainer.train_epoch
+
+    def train_epoch(trainer: Trainer, epoch: int) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        original(trainer, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", train_epoch)
+        assert command(*words) == 130
+
+
+@pytest.mark.parametrize("method", ["snip", "grasp", "rand"])
+def test_a_run_goes_on_with_the_mask_it_trained_where_scores_round_otherwise(
+    method: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine's convolutions are enough to choose other weights."""
+    from rps_bench.methods import METHODS
+    from rps_bench.methods.pruning.base import PruningMethod
+
+    words = (*TINY, f"method={method}")
+    assert command(*words, "results_dir=whole") == 0
+    leave_after_one_epoch(command, *words, "results_dir=stopped")
+    pruning = METHODS[method]
+    assert issubclass(pruning, PruningMethod)
+    original = pruning.scores
+
+    def elsewhere(self: Any, model: Any, probe: Any) -> Any:
+        scores = original(self, model, probe)
+        return scores.roll(7)
+
+    monkeypatch.setattr(pruning, "scores", elsewhere)
+    assert command(*words, "results_dir=stopped") == 0
+    assert command(*words, "results_dir=elsewhere") == 0
+    whole, stopped, other = (
+        without_times(records_in(tmp_path / name)) for name in ("whole", "stopped", "elsewhere")
+    )
+    assert stopped == whole
+    assert other != whole
 
 
 def test_the_record_tells_no_paths(command: Command, tmp_path: Path) -> None:

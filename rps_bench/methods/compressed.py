@@ -59,7 +59,8 @@ class CompressedModel(nn.Module):
     def weights(self) -> torch.Tensor:
         """(n,) recovered flat weights w = A theta; for a dense network a view of theta."""
         stored: torch.Tensor = self.stored
-        if self.scaling != "none" and torch.is_grad_enabled() and stored.requires_grad:
+        wants_gradient = torch.is_grad_enabled() and stored.requires_grad
+        if self.scaling != "none" and wants_gradient and not torch.compiler.is_exporting():
             stored = scale_gradient(stored, self._scale())
         return self.weight_map.recover(stored)
 

@@ -203,13 +203,14 @@ class LevelTrainer:
         assert trained is not None
         rows = largest_stored(trained, level.num_kept)
         pruned = prune_stored(self.dense, trained, rows)
+        encoded = pruned.get_extra_state()
         if not self.restores_weights:
             tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
-            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu(), pruned)
+            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu(), encoded)
         state = self._rewind_state()
         assert state is not None
         kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
-        return pruned, state.rewound(kept.cpu(), pruned)
+        return pruned, state.rewound(kept.cpu(), encoded)
 
     def _prune_untrained(self) -> CompressedModel:
         """A network of the last level's size, for the sizes of a chain that diverged before it."""

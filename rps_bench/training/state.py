@@ -101,15 +101,15 @@ class TrainingState:
     outcome: Outcome = field(default_factory=Outcome)
     part: EpochPart = EpochPart()
 
-    def rewound(self, rows: torch.Tensor, model: CompressedModel) -> "TrainingState":
+    def rewound(self, rows: torch.Tensor, encoded_map: torch.Tensor) -> "TrainingState":
         """The start of a new run from this state that stores only these rows of theta.
 
         Args:
             rows: (k,) int64 positions in ``stored``, ascending.
-            model: The network of the new run, whose map says where the rows belong.
+            encoded_map: Where they belong: the map of the new run's network.
         """
-        tensors = self.tensors | {"stored": self.tensors["stored"][rows]}
-        tensors[KEY] = model.get_extra_state()
+        stored = self.tensors["stored"][rows]
+        tensors = self.tensors | {"stored": stored, KEY: encoded_map}
         momentum = dict(self.momentum)
         if momentum:
             momentum["stored"] = momentum["stored"][rows]

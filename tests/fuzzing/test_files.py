@@ -16,6 +16,7 @@ from rps_bench.errors import UserError
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import read_facts, to_bytes
+from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.plan import _timed_records, estimate_seconds
 from rps_bench.records import check_record
@@ -130,7 +131,10 @@ def test_a_changed_record_breaks_no_report(record: object) -> None:
 CHECKPOINTED = ("method=mag", "recipe=smoke", "recipe.max_steps_per_epoch=2", "device=cpu")
 
 
-@pytest.mark.parametrize("what", ["another network", "a step beyond", "other momentum", "noise"])
+@pytest.mark.parametrize(
+    "what",
+    ["another network", "no meaning", "another map", "a step beyond", "other momentum", "noise"],
+)
 def test_a_checkpoint_that_does_not_fit_is_made_again(
     what: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,8 +144,11 @@ def test_a_checkpoint_that_does_not_fit_is_made_again(
         assert command(*words) == 130
     (path,) = (tmp_path / "results" / "checkpoints").rglob("*.partial.safetensors")
     state = read_state(path)
+    other_map = compressed("stable_rps").get_extra_state()
     spoil = {
         "another network": lambda: replace(state, tensors={"stored": torch.zeros(3)}),
+        "no meaning": lambda: replace(state, tensors=without(state.tensors, KEY)),
+        "another map": lambda: replace(state, tensors=state.tensors | {KEY: other_map}),
         "a step beyond": lambda: replace(state, step=99),
         "other momentum": lambda: replace(state, momentum={"other": torch.zeros(1)}),
         "noise": None,
@@ -151,6 +158,11 @@ def test_a_checkpoint_that_does_not_fit_is_made_again(
     out, err = capsys.readouterr()
     assert f"{path.relative_to(tmp_path)} cannot be used and is made again (" in out
     assert "Traceback" not in err
+
+
+def without(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """What a version wrote that did not tell what theta stands for."""
+    return {key: tensor for key, tensor in tensors.items() if key != name}
 
 
 def interrupt(*_: object) -> None:

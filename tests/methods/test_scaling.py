@@ -1,5 +1,6 @@
 """The six gradient scalings against loops over the slots, and what they do to training."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -90,13 +91,11 @@ def losses(compressed: CompressedModel, probe: Probe, lr: float, num_steps: int)
     """Of plain gradient descent with weight decay on everything."""
     images, labels = probe[0].double(), probe[1]
     optimizer = torch.optim.SGD(compressed.parameters(), lr, momentum=0.9, weight_decay=1e-2)
-    scale, found = compressed.gradient_scale(), []
+    found = []
     for _ in range(num_steps):
         optimizer.zero_grad()
         loss = F.cross_entropy(compressed(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        assert compressed.stored.grad is not None
-        compressed.stored.grad /= scale
         optimizer.step()
         found.append(loss.item())
     return found
@@ -138,6 +137,36 @@ def test_gram_makes_descent_on_theta_projected_descent_on_w(plain: nn.Module, pr
     loss = F.cross_entropy(compressed(images), labels)
     (grad,) = torch.autograd.grad(loss, [compressed.stored])
     with torch.no_grad():
-        compressed.stored.sub_(0.1 * grad / compressed.gradient_scale())
+        compressed.stored.sub_(0.1 * grad)
     moved = compressed.weights().detach() - before
     torch.testing.assert_close(moved, -0.1 * projector @ gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("name", ["stable_rps", "hashednet"])
+def test_backward_alone_gives_the_scaled_gradient(
+    name: str, scaling: str, plain: nn.Module, probe: Probe
+) -> None:
+    """In anybody's loop: A' g divided by s, where g is the dense network's gradient; bit for bit."""
+    compressed = build_method(name, 7, scaling=scaling).compress(plain, probe).eval()
+    scale = compressed.gradient_scale()
+    F.cross_entropy(compressed(probe[0]), probe[1]).backward()  # type: ignore[no-untyped-call]
+    dense = compressed.to_dense().eval()
+    F.cross_entropy(dense(probe[0]), probe[1]).backward()  # type: ignore[no-untyped-call]
+    grads = [p.grad.reshape(-1) for p in dense.parameters() if p.dim() > 1 and p.grad is not None]
+    expected = compressed.weight_map.reduce(torch.cat(grads)) / scale
+    assert compressed.stored.grad is not None
+    assert torch.equal(compressed.stored.grad, expected)
+    if scaling != "none":
+        assert not torch.equal(compressed.stored.grad, expected * scale)
+
+
+def test_the_scale_follows_dtype_and_copies(plain: nn.Module, probe: Probe) -> None:
+    compressed = build_method("stable_rps", 7).compress(plain, probe)
+    for model in (compressed, copy.deepcopy(compressed).double()):
+        images = probe[0].to(model.stored.dtype)
+        F.cross_entropy(model(images), probe[1]).backward()  # type: ignore[no-untyped-call]
+        assert model.stored.grad is not None
+        assert model.stored.grad.dtype == model.stored.dtype
+    exact = build_method("stable_rps", 7).compress(plain.double(), (probe[0].double(), probe[1]))
+    assert torch.equal(model.gradient_scale(), exact.gradient_scale())

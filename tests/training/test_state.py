@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save as to_safetensors
+from torch import nn
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.interrupts import StopError, StopSignals, Undisturbed
+from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import to_bytes
+from rps_bench.methods.map_state import KEY
+from rps_bench.models import build_model
 from rps_bench.training import loop
 from rps_bench.training.loop import NonFiniteLossError, Trainer, train
 from rps_bench.training.recipe import Recipe
@@ -29,6 +33,7 @@ from rps_bench.training.state import (
     state_to_bytes,
 )
 
+ENCODED = torch.tensor([1, 2, 3], dtype=torch.uint8)  # stands for a map
 RESULT = EpochResult(1, 0.1, 1 / 3, 2.0, 12.5, 0.25)
 
 
@@ -173,16 +178,18 @@ def test_a_new_run_from_amid_an_epoch_counts_from_there(
     monkeypatch.setattr(Trainer, "train_step", step)
     rows = torch.arange(0, 500, 5)
     assert shelf.snapshots[0].part.num_images == 24
-    start = shelf.snapshots[0].rewound(rows)
+    start = shelf.snapshots[0].rewound(rows, ENCODED)
     assert (start.outcome, start.part) == (Outcome(), EpochPart())
     assert start.step == 3
     assert torch.equal(start.tensors["stored"], shelf.snapshots[0].tensors["stored"][rows])
     assert torch.equal(start.momentum["stored"], shelf.snapshots[0].momentum["stored"][rows])
-    for name in start.tensors.keys() - {"stored"}:
+    assert start.tensors[KEY] is ENCODED
+    for name in start.tensors.keys() - {"stored", KEY}:
         assert torch.equal(start.tensors[name], shelf.snapshots[0].tensors[name])
     for name in start.momentum.keys() - {"stored"}:
         assert torch.equal(start.momentum[name], shelf.snapshots[0].momentum[name])
-    whole = shelf.snapshots[0].rewound(torch.arange(shelf.snapshots[0].tensors["stored"].numel()))
+    tensors = shelf.snapshots[0].tensors
+    whole = shelf.snapshots[0].rewound(torch.arange(tensors["stored"].numel()), tensors[KEY])
     outcome = train(compress("dense", 1), make_dataset(), make_recipe(), 0, "fp32", start=whole)
     assert [count for _, count in losses] == [8, 5, 8, 8, 8, 8, 5]
     assert outcome.num_images == 50
@@ -260,7 +267,7 @@ def test_seconds_go_on_where_they_were(
 
 def test_a_state_without_momentum_is_rewound_without() -> None:
     state = TrainingState(0, {"stored": torch.arange(4.0)}, {}, Outcome([RESULT]))
-    rewound = state.rewound(torch.tensor([1, 3]))
+    rewound = state.rewound(torch.tensor([1, 3]), ENCODED)
     assert rewound.tensors["stored"].tolist() == [1, 3]
     assert rewound.momentum == {}
     assert state.tensors["stored"].tolist() == [0, 1, 2, 3]
@@ -403,3 +410,64 @@ def test_a_compressed_models_file_is_no_state(
 ) -> None:
     with pytest.raises(ValueError, match="not of the format rps_bench-state-1"):
         reread(to_bytes(compress("mag")))
+
+
+def test_momentum_takes_the_strides_of_its_parameter(
+    make_dataset: Callable[..., Dataset], make_recipe: Callable[..., Recipe]
+) -> None:
+    """Fused SGD walks both through memory; a state file holds tensors row by row."""
+
+    def build() -> CompressedModel:
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            nn.ConvTranspose2d(4, 6, 3),  # left dense, so its strides are the user's
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 10),
+        )
+        network = network.to(memory_format=torch.channels_last)
+        return build_method("mag", 2).compress(network, (torch.zeros(4, 3, 8, 8), torch.arange(4)))
+
+    shelf, whole = Shelf(), build()
+    train(whole, make_dataset(), make_recipe(), 0, "fp32", keeper=shelf)
+    state = shelf.checkpoints[0]
+    name = "skeleton.1.weight"
+    plain = {key: tensor.contiguous() for key, tensor in state.momentum.items()}
+    again = build()
+    assert plain[name].stride() != again.get_parameter(name).stride()
+    train(again, make_dataset(), make_recipe(), 0, "fp32", start=replace(state, momentum=plain))
+    assert_same_tensors(again.state_dict(), whole.state_dict())
+
+
+def test_a_state_of_other_meaning_does_not_fit(compress: Callable[..., CompressedModel]) -> None:
+    """The same names, shapes and types, and yet another network."""
+    models = {
+        "seed": compress("stable_rps"),
+        "kind": compress("rpg", scaling="gram"),
+        "scaling": compress("stable_rps", scaling="mean"),
+        "scales": compress("stable_rps", init_std=0.05),
+        "kept weights": compress("mag"),
+    }
+    network = build_model("resnet20", 10, 4, torch.Generator().manual_seed(3))
+    probe = torch.zeros(2, 3, 8, 8), torch.arange(2)
+    others = {
+        "seed": build_method("stable_rps", 10, seed=1).compress(network, probe),
+        "kept weights": build_method("rand", 10).compress(network, probe),
+    }
+    for what, model in models.items():
+        other = others.get(what, models["seed"])
+        state = TrainingState(0, copied(other), {})
+        state.require_fit(other, range(1))
+        with pytest.raises(ValueError, match=what):
+            state.require_fit(model, range(1))
+
+
+def test_a_state_that_does_not_tell_its_meaning_does_not_fit(
+    compress: Callable[..., CompressedModel],
+) -> None:
+    model = compress("snip")
+    tensors = copied(model)
+    del tensors[KEY]
+    with pytest.raises(ValueError, match="earlier version"):
+        TrainingState(0, tensors, {}).require_fit(model, range(1))
