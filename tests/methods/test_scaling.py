@@ -147,7 +147,7 @@ def test_gram_makes_descent_on_theta_projected_descent_on_w(plain: nn.Module, pr
 def test_backward_alone_gives_the_scaled_gradient(
     name: str, scaling: str, plain: nn.Module, probe: Probe
 ) -> None:
-    """In anybody's loop: A' g divided by s, where g is the dense network's gradient; bit for bit."""
+    """In anybody's loop: A' g divided by s, g the dense network's gradient, bit for bit."""
     compressed = build_method(name, 7, scaling=scaling).compress(plain, probe).eval()
     scale = compressed.gradient_scale()
     F.cross_entropy(compressed(probe[0]), probe[1]).backward()  # type: ignore[no-untyped-call]
