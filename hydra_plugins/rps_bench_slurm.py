@@ -58,10 +58,11 @@ class SlurmLauncher(BaseSubmititLauncher):  # type: ignore[misc]
             UserError: Slurm is not there, or takes no job.
         """
         from rps_bench.console import say
+        from rps_bench.permissions import make_folder
 
         assert self.config is not None
         folder = Path(str(self.config.hydra.sweep.dir)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder / ".submitit")  # submitit's own: the jobs of all who share the results
         jobs = _submit(self, job_overrides, initial_job_idx)
         number = jobs[0].job_id.partition("_")[0]
         say(f"Slurm job {number}: {len(jobs)} runs, what they print is in {folder}/.submitit")

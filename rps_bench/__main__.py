@@ -24,6 +24,7 @@ from rps_bench.sweep import (
     explained,
     hydra_version_base,
     plan_runs,
+    require_places,
     require_writable,
 )
 
@@ -73,6 +74,7 @@ def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)
+        require_places(run.config for run in pending)
         tells_all = launch(plan, pending, signals)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
         from rps_bench.run import discard_checkpoints

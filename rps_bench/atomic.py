@@ -5,6 +5,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from rps_bench.permissions import follow_folder, make_folder
+
 TEMPORARY_SUFFIX = ".tmp"
 
 
@@ -12,18 +14,20 @@ def write_bytes(path: Path, data: bytes) -> Path:
     """Write `data` to `path` through a synced temporary file in the same folder; return `path`.
 
     The temporary name starts with a dot and ends in `.tmp`, so no reader takes it for a result.
-    On any failure it is removed and an older `path` stays as it was.
+    On any failure it is removed and an older `path` stays as it was. Who may write in the folder
+    may read and write the file.
 
     Raises:
         OSError: It names `path`, never the temporary file.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        follow_folder(temporary)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:

@@ -2,6 +2,8 @@
 
 import os
 
+from rps_bench.permissions import explain_denial
+
 
 class UserError(ValueError):
     """Input the user can mend: one line that names what is allowed, or how to get it."""
@@ -16,11 +18,12 @@ class InapplicableError(UserError):
 
 
 def explain(error: UserError | OSError) -> str:
-    """An error as one line; of the system's errors the path and the cause."""
+    """An error as one line; of the system's errors the path and the cause, and whose file it is."""
     if not isinstance(error, OSError) or error.strerror is None:
         return one_line(str(error))
     place = "" if error.filename is None else f"{error.filename}: "
-    return one_line(f"{place}{error.strerror}")
+    denial = explain_denial(error.filename) if isinstance(error, PermissionError) and place else ""
+    return one_line(f"{place}{error.strerror}{denial and f' ({denial})'}")
 
 
 def status_of(error: UserError | OSError) -> int:

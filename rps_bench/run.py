@@ -137,7 +137,6 @@ def load_data(config: RunConfig) -> Dataset:
 def keep_model(config: RunConfig, model: CompressedModel, facts: dict[str, Any]) -> None:
     """Write the compressed file of a run beside its record."""
     path = model_path(*config.record_place)
-    path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path, config.storage, facts)
 
 
@@ -170,8 +169,7 @@ def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
         names.setdefault(chain, set()).add(name)
     for results_dir, identity in names.keys() - needed:
         for name in names[results_dir, identity]:
-            if not Checkpoints(results_dir, name, say).discard_all():
-                say(f"kept, as another process uses it: {results_dir}/checkpoints/{name}")
+            Checkpoints(results_dir, name, say).discard_all()
 
 
 def _measure(chain: Chain, model: nn.Module, dataset: Dataset, config: RunConfig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A slot is a lock of the operating system, so a killed process gives it back.
 """
 
 import getpass
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from rps_bench.errors import UserError
-from rps_bench.locks import try_take
+from rps_bench.errors import UserError, explain
+from rps_bench.locks import make_lock, try_take
 
 POLL_SECONDS = 1.0
 
@@ -29,21 +30,32 @@ def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None)
         runs_per_gpu: Slots on each.
         folder: Of the locks, the same for all processes of the machine; None: a temporary one.
     """
-    folder = folder or Path(tempfile.gettempdir()) / f"rps_bench-{getpass.getuser()}"
+    folder = folder or Path(tempfile.gettempdir()) / f"rps_bench-{_user()}"
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"GPU slots need the folder {folder} ({error.strerror})") from error
     locks = {
-        FileLock(folder / f"cuda-{gpu}-slot-{slot}.lock"): f"cuda:{gpu}"
+        make_lock(folder / f"cuda-{gpu}-slot-{slot}.lock"): f"cuda:{gpu}"
         for slot in range(runs_per_gpu)
         for gpu in gpus
     }
-    lock = _take_any(list(locks))
+    try:
+        lock = _take_any(list(locks))
+    except OSError as error:
+        raise UserError(f"GPU slots need the folder {folder} ({explain(error)})") from error
     try:
         yield locks[lock]
     finally:
         lock.release()
+
+
+def _user() -> str:
+    """The user's name; the number of one who has none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _take_any(locks: list[FileLock]) -> FileLock:

@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +29,10 @@ from rps_bench.compose import CONFIG_NAME, Composer
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.freeze import TOP_KEYS, freeze
+from rps_bench.locks import CHECKPOINTS_FOLDER
+from rps_bench.permissions import explain_denial, find_obstacle, make_folder
+from rps_bench.records.models import model_path
+from rps_bench.records.store import record_path
 from rps_bench.storages import EXACT
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
@@ -115,7 +119,7 @@ def require_writable(folder: str) -> None:
     """Raise a UserError unless files can be written into the folder, which is made if missing."""
     path = Path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
@@ -123,6 +127,25 @@ def require_writable(folder: str) -> None:
         raise UserError(
             f"results_dir {folder} cannot be written ({reason}); name a folder that can"
         ) from error
+
+
+def require_places(configs: Iterable[RunConfig]) -> None:
+    """Raise a UserError unless the runs may write where their files go.
+
+    The folders below a results folder may be another user's, and hours of training would be lost.
+    """
+    for place in sorted({place for config in configs for place in _places(config)}):
+        obstacle = find_obstacle(place.absolute())
+        if obstacle is not None:
+            raise UserError(f"{place} cannot be written: {explain_denial(place)}")
+
+
+def _places(config: RunConfig) -> Iterator[Path]:
+    """Folders that a run writes into; those that do not exist yet will be made."""
+    yield record_path(*config.record_place).parent
+    yield Path(config.results_dir) / CHECKPOINTS_FOLDER
+    if config.keep_model:
+        yield model_path(*config.record_place).parent
 
 
 def _plan(overrides: list[str], is_sweep: bool) -> Plan:

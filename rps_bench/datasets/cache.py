@@ -10,15 +10,16 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from rich.console import Console
 
+from rps_bench.atomic import write_text
 from rps_bench.datasets.base import SPLITS, Dataset, Source, Split
 from rps_bench.datasets.digests import (
     content_digest,
@@ -26,14 +27,17 @@ from rps_bench.datasets.digests import (
     remember_digest,
     stat_signature,
 )
+from rps_bench.datasets.folders import clear_away
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
+from rps_bench.locks import hold, make_lock
+from rps_bench.permissions import follow_folder_below, make_folder
 
 _FORMAT = 1  # raise it when the same source decodes to other arrays
 _MANIFEST = "manifest.json"
 
 
-def load_through_cache(info: DatasetInfo, source: Source, folder: Path) -> Dataset:
+def load_through_cache(info: DatasetInfo, source: Source, folders: Sequence[Path]) -> Dataset:
     """Map the decoded arrays of a source into memory, decoding first where that was not done.
 
     The tensors are copy-on-write: writing to one changes this process's memory, never the file.
@@ -41,19 +45,21 @@ def load_through_cache(info: DatasetInfo, source: Source, folder: Path) -> Datas
     Args:
         info: The dataset.
         source: Where the encoded images are.
-        folder: Where caches are kept; made when missing.
+        folders: Where caches may be. The first is made when missing, and takes a new one.
 
     Raises:
         UserError: The source holds bad content, or a folder cannot be read or written.
     """
+    folder = folders[0]
     try:
         memory = folder / "digests"
         digest = content_digest(source.folder, source.files, memory)
-        target = folder / f"{info.name}-{digest[:20]}"
-        arrays = read_cache(target, info, digest, memory)
+        name = f"{info.name}-{digest[:20]}"
+        found = (read_cache(place / name, info, digest, memory) for place in folders)
+        arrays = next((arrays for arrays in found if arrays is not None), None)
         if arrays is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / f"{info.name}.lock"):
+            target = make_folder(folder) / name
+            with hold(make_lock(folder / f"{info.name}.lock")):
                 arrays = read_cache(target, info, digest, memory)
                 if arrays is None:
                     build_cache(target, info, source, digest, memory)
@@ -61,8 +67,8 @@ def load_through_cache(info: DatasetInfo, source: Source, folder: Path) -> Datas
         assert arrays is not None, "a cache that was just built reads back"
     except OSError as error:
         raise UserError(
-            f"{info.name}: cannot decode {source.folder} into {folder} ({error}); expected "
-            "readable images and a cache folder with free space (XDG_CACHE_HOME moves it)"
+            f"{info.name}: cannot decode {source.folder} into {folder} ({explain(error)}); "
+            "expected readable images and a cache folder with free space (XDG_CACHE_HOME moves it)"
         ) from error
     splits = {
         split: Split(
@@ -92,8 +98,8 @@ def read_cache(
 def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, memory: Path) -> None:
     """Decode a source into ``target``; the caller holds the lock. Nothing is left on failure."""
     building = target.parent / f".building-{info.name}"
-    shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
-    building.mkdir()
+    clear_away(building)  # left by a process that was killed
+    make_folder(building)
     try:
         before = stat_signature(source.folder, source.files)
         with _say(f"decoding {info.name}, once"):
@@ -101,6 +107,7 @@ def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, me
                 _decode_split(building, split, info, source)
         if stat_signature(source.folder, source.files) != before:
             raise UserError(f"{source.folder}: files changed while they were read; try again")
+        follow_folder_below(building)
         files = _array_files(building)
         arrays_digest = hash_files(building, files)
         remember_digest(memory, stat_signature(building, files), arrays_digest)
@@ -111,8 +118,8 @@ def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, me
             "source_files": [str(path.relative_to(source.folder)) for path in source.files[:100]],
             "arrays_digest": arrays_digest,
         }
-        (building / _MANIFEST).write_text(json.dumps(manifest, indent=1))
-        shutil.rmtree(target, ignore_errors=True)  # a cache that failed its checks
+        write_text(building / _MANIFEST, json.dumps(manifest, indent=1))
+        clear_away(target)  # a cache that failed its checks
         building.replace(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -16,6 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from rps_bench.permissions import follow_folder
+
 _CHUNK_BYTES = 1 << 18
 _LASTING_STATUSES = (400, 401, 403, 404, 410)  # asking again cannot help
 
@@ -66,6 +68,7 @@ def fetch(url: str, target: Path, expected: Expected, policy: DownloadPolicy) ->
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = _describe(error)
             else:
+                follow_folder(partial)
                 partial.replace(target)
                 return
     finally:

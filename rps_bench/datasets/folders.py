@@ -1,6 +1,8 @@
 """Which folders datasets are read from and decoded into."""
 
 import os
+import secrets
+import shutil
 import stat
 from pathlib import Path
 
@@ -28,7 +30,24 @@ def is_writable(folder: Path) -> bool:
     return marked_writable and os.access(folder, os.W_OK | os.X_OK)
 
 
-def decoded_folder(root: Path) -> Path:
-    """Where decoded images are kept: below the root, or the user's cache for a read-only root."""
-    base = root if is_writable(root) else user_cache_folder()
-    return base / "decoded"
+def decoded_folders(root: Path) -> tuple[Path, ...]:
+    """Where decoded images may be, the folder to make them in first.
+
+    They are kept below the root. Who may not write there makes them in the user's cache, but uses
+    what others made below the root.
+    """
+    shared = root / "decoded"
+    if is_writable(shared if shared.is_dir() else root):
+        return (shared,)
+    return (user_cache_folder() / "decoded", shared)
+
+
+def clear_away(folder: Path) -> None:
+    """Delete a folder if it is there; another user's, which one may not empty, is renamed.
+
+    Raises:
+        OSError: Neither can be done.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        folder.rename(folder.with_name(f".left-{secrets.token_hex(4)}"))

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rps_bench.datasets.archives import move_into_place, unpack
 from rps_bench.datasets.download import DownloadError, DownloadPolicy, Expected, fetch
-from rps_bench.datasets.folders import DATA_VARIABLE
+from rps_bench.datasets.folders import DATA_VARIABLE, clear_away
 from rps_bench.datasets.hub import download_shards
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
+from rps_bench.permissions import follow_folder_below, make_folder
 
 
 def obtain(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> None:
@@ -24,8 +25,8 @@ def obtain(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> None:
     staging = root / f".downloading-{info.name}"
     failures = []
     for attempt in (_from_hub, _from_archive):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
+        clear_away(staging)
+        make_folder(staging)
         try:
             attempt(info, root, staging, policy)
             return
@@ -55,7 +56,7 @@ def _from_hub(info: DatasetInfo, root: Path, staging: Path, policy: DownloadPoli
     assert info.hub is not None
     folder = root / info.hub.local_folder
     shards = download_shards(info.hub, staging, policy)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for shard in shards:  # the test split last: a folder without one is refused as unfinished
         shard.replace(folder / shard.name)
 
@@ -65,4 +66,6 @@ def _from_archive(info: DatasetInfo, root: Path, staging: Path, policy: Download
     url = policy.archive_url or info.archive.url
     packed = staging / Path(info.archive.url).name
     fetch(url, packed, Expected(algorithm="md5", digest=info.archive.md5), policy)
-    move_into_place(unpack(packed, info.archive, staging), root)
+    unpacked = unpack(packed, info.archive, staging)
+    follow_folder_below(unpacked)
+    move_into_place(unpacked, root)

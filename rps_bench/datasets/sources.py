@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from filelock import FileLock
-
 from rps_bench.datasets.archives import find_archive
 from rps_bench.datasets.base import Dataset, Source
 from rps_bench.datasets.cache import load_through_cache
 from rps_bench.datasets.download import DownloadPolicy
 from rps_bench.datasets.embedded import load_embedded
-from rps_bench.datasets.folders import decoded_folder, is_writable, resolve_root
+from rps_bench.datasets.folders import decoded_folders, is_writable, resolve_root
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.datasets.obtain import how_to_get, obtain
 from rps_bench.datasets.parquet import find_parquet
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
+from rps_bench.locks import hold, make_lock
+from rps_bench.permissions import make_folder
 
 
 def load(info: DatasetInfo, root: str | Path | None, policy: DownloadPolicy) -> Dataset:
@@ -22,7 +22,7 @@ def load(info: DatasetInfo, root: str | Path | None, policy: DownloadPolicy) -> 
         return load_embedded(info)
     folder = resolve_root(root)
     source = find_source(info, folder) or _download(info, folder, policy)
-    return load_through_cache(info, source, decoded_folder(folder))
+    return load_through_cache(info, source, decoded_folders(folder))
 
 
 def find_source(info: DatasetInfo, root: Path) -> Source | None:
@@ -33,18 +33,18 @@ def find_source(info: DatasetInfo, root: Path) -> Source | None:
 def _download(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> Source:
     """Download under a lock, unless another process has done so while this one waited."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         if not is_writable(root):
             raise PermissionError("the folder is read-only")
-        with FileLock(root / f".{info.name}.lock"):
+        with hold(make_lock(root / f".{info.name}.lock")):
             source = find_source(info, root)
             if source is None:
                 obtain(info, root, policy)
                 source = find_source(info, root)
     except OSError as error:
         raise UserError(
-            f"{info.name}: not found under {root}, and nothing can be written there ({error}). "
-            + how_to_get(info, root)
+            f"{info.name}: not found under {root}, and nothing can be written there "
+            f"({explain(error)}). " + how_to_get(info, root)
         ) from error
     assert source is not None, "a finished download is found"
     return source

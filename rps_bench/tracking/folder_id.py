@@ -9,6 +9,8 @@ import secrets
 import time
 from pathlib import Path
 
+from rps_bench.permissions import follow_folder, make_folder
+
 FILE_NAME = "folder_id"
 _FORM = re.compile(r"[0-9a-f]{8}")
 _PATIENCE_SECONDS = 2.0
@@ -23,7 +25,7 @@ def folder_id(folder: Path) -> str:
     Raises:
         OSError: The folder cannot be written, or holds a broken id.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / FILE_NAME
     try:
         file = open(path, "x")  # noqa: SIM115 (exclusive: who opens it is the one who writes)
@@ -33,6 +35,7 @@ def folder_id(folder: Path) -> str:
     try:
         with file:
             file.write(identity)
+        follow_folder(path)
     except OSError:
         path.unlink(missing_ok=True)
         raise

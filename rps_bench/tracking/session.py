@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from rps_bench.locks import make_lock
+from rps_bench.permissions import make_folder
 from rps_bench.tracking.describe import wandb_run_id
 from rps_bench.tracking.folder_id import folder_id
 
@@ -207,7 +209,7 @@ def run_folder(run: "wandb.Run") -> Path:
 
 def hold_open(folder: Path) -> FileLock:
     """A lock that says that a run in this folder is still written; freed when its holder dies."""
-    return FileLock(folder / "open.lock")
+    return make_lock(folder / "open.lock")
 
 
 def require_space(folder: Path) -> None:
@@ -215,6 +217,6 @@ def require_space(folder: Path) -> None:
 
     wandb says nothing of a full disk, and turns to a temporary folder where it cannot write.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(SPACE_BYTES))

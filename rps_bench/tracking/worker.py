@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from rps_bench.locks import hold
+from rps_bench.permissions import follow_by_umask, make_folder
 from rps_bench.tracking.epochs_written import EpochsWritten
 from rps_bench.tracking.session import (
     Plan,
@@ -62,11 +64,12 @@ def serve(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     start = dict(next(pending)["run"])
     if_cut_off = {"summary": start.pop("on_end"), "exit_code": 1, "config": {}}
     plan = Plan(**start)
+    follow_by_umask(make_folder(plan.folder))  # for what wandb writes there
     run, note = open_run(plan)
     if note is not None:
         yield note
     folder = run_folder(run)
-    with hold_open(folder) if folder.is_dir() else nullcontext():
+    with hold(hold_open(folder)) if folder.is_dir() else nullcontext():
         last_words = _log_epochs(run, pending, EpochsWritten(folder)) or if_cut_off
         for key, value in last_words["config"].items():
             run.config[key] = value

@@ -20,15 +20,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
 from torch import nn
 
 from rps_bench.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
-from rps_bench.errors import one_line
-from rps_bench.locks import CHECKPOINTS_FOLDER, find_runs_in_use, gate, is_held, run_lock, take
+from rps_bench.errors import explain, one_line
+from rps_bench.locks import (
+    CHECKPOINTS_FOLDER,
+    find_runs_in_use,
+    gate,
+    hold,
+    is_held,
+    make_lock,
+    run_lock,
+    take,
+)
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
+from rps_bench.permissions import make_folder
 from rps_bench.training.state import Outcome, TrainingState, read_state, state_to_bytes
 
 LARGEST_OUTCOME_BYTES = 1 << 25  # as of a record: a hundred thousand epochs take about 20 MB
@@ -58,9 +67,9 @@ class Checkpoints:
         Raises:
             InUseError: Another process is at the same run.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with gate(self.root):  # no folder is deleted between making it and taking its lock
-            self.folder.mkdir(exist_ok=True)
+        make_folder(self.root)
+        with hold(gate(self.root)):  # no folder is deleted between making it and taking its lock
+            make_folder(self.folder)
             lock = run_lock(self.folder, run_id)
             take(lock, run_id)
         has_ended = False
@@ -69,7 +78,7 @@ class Checkpoints:
             has_ended = True
         finally:
             # What stays behind on a disk that is full or gone does no harm.
-            with suppress(OSError), gate(self.root):
+            with suppress(OSError), hold(gate(self.root)):
                 if has_ended:  # else the file tells that the run was begun
                     _remove(Path(lock.lock_file))
                 lock.release()
@@ -86,7 +95,7 @@ class Checkpoints:
         if not level.is_shared:  # the run's own lock is enough
             yield
             return
-        lock = FileLock(self._path(level, ".lock"))
+        lock = make_lock(self._path(level, ".lock"))
         take(lock, f"level {level.number} of {self.folder.name}")
         try:
             yield
@@ -139,13 +148,19 @@ class Checkpoints:
         return sum(_count_bytes(path) for path in self.folder.glob("*"))
 
     def discard_all(self) -> bool:
-        """Delete the folder unless a process uses it; returns whether it is gone."""
+        """Delete the folder unless a process uses it; returns whether it is gone, else says why."""
         if not self.root.is_dir():
             return True
-        with gate(self.root):
+        with hold(gate(self.root)):
             if find_runs_in_use(self.folder):
+                self.say(f"kept, as another process uses it: {self.folder}")
                 return False
-            shutil.rmtree(self.folder, ignore_errors=True)
+            try:
+                shutil.rmtree(self.folder)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self.say(f"kept, as it cannot be deleted: {explain(error)}")
             return not self.folder.exists()
 
     @property
@@ -158,7 +173,7 @@ class Checkpoints:
     def _remove_if_bare(self) -> None:
         """Delete the folder if it holds nothing but free locks and what killed writes left."""
         paths = [path for path in self.folder.iterdir() if path.suffix != TEMPORARY_SUFFIX]
-        if all(path.suffix == ".lock" and not is_held(FileLock(path)) for path in paths):
+        if all(path.suffix == ".lock" and not is_held(make_lock(path)) for path in paths):
             shutil.rmtree(self.folder)
 
     def _read_state(self, path: Path, require: Require | None) -> TrainingState | None:
