@@ -6,6 +6,7 @@ threads was measured to be slower than one thread, so there is none.
 
 import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,15 @@ _FORMATS = ("PNG", "JPEG", "WEBP")
 # 16-bit and float modes are left out: turning them into 8 bits would clip silently.
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+
 LARGEST_IMAGE_BYTES = 1 << 20  # encoded; 64 x 64 pixels are 12 kB before they are compressed
+
+
+def read_encoded(path: Path) -> bytes:
+    """An image file's content; one that is too large is cut, and refused by that."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_IMAGE_BYTES + 1)
 
 
 def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
@@ -48,6 +57,8 @@ def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check_header(image, size, where)
+                _check_depth(data, where)
+                _check_opaque(image, where)
                 return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     except UserError:
         raise
@@ -64,6 +75,20 @@ def _check_header(image: Image.Image, size: int, where: str) -> None:
         raise UserError(f"{where}: expected {size}x{size} pixels, found {width}x{height}")
     if image.mode not in _EIGHT_BIT_MODES:
         raise UserError(f"{where}: expected 8 bits per channel, found Pillow mode {image.mode}")
+
+
+def _check_depth(data: bytes, where: str) -> None:
+    """Pillow opens a PNG of 16 bits and several channels as one of 8, without a word."""
+    if data[:8] == _PNG_START and data[24:25] == b"\x10":
+        raise UserError(f"{where}: expected 8 bits per channel, found 16")
+
+
+def _check_opaque(image: Image.Image, where: str) -> None:
+    """What shows through is not in the file, and the colours below may be anything."""
+    if not image.has_transparency_data:
+        return
+    if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        raise UserError(f"{where}: expected an opaque image, found transparent pixels")
 
 
 def _has_webp() -> bool:

@@ -1,23 +1,35 @@
 """Parquet shards as the public hub keeps them: one row per image, ``{bytes, path}`` and a label."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rps_bench.datasets.images import LARGEST_IMAGE_BYTES, check_labels, decode_image
+from rps_bench.datasets.images import decode_image, read_encoded
 from rps_bench.datasets.info import DatasetInfo
+from rps_bench.datasets.parquet_columns import (
+    Columns,
+    find_columns,
+    locate_image,
+    open_shard,
+    read_paths,
+    read_rows,
+)
+from rps_bench.datasets.shards import check_files, choose_set
 from rps_bench.errors import UserError
 
-# Copies name their columns differently; rows may be in any order.
-_IMAGE_COLUMNS = ("img", "image")
-_LABEL_COLUMNS = ("label", "fine_label")
-_ROWS_PER_READ = 1000
+
+@dataclass(frozen=True)
+class Shard:
+    """One file: its columns, its rows, and the image files that its rows name in place of bytes."""
+
+    path: Path
+    columns: Columns
+    num_rows: int
+    images: Mapping[int, Path]  # row -> file
 
 
 @dataclass(frozen=True)
@@ -26,120 +38,112 @@ class ParquetSource:
 
     info: DatasetInfo
     folder: Path
-    shards: dict[str, tuple[Path, ...]]  # split -> files in order of name
+    shards: dict[str, tuple[Shard, ...]]  # split -> in order of name
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All shards."""
-        return self.shards["train"] + self.shards["test"]
+        """All shards, and the image files that they name."""
+        shards = self.shards["train"] + self.shards["test"]
+        images = dict.fromkeys(path for shard in shards for path in shard.images.values())
+        return (*(shard.path for shard in shards), *images)
 
     def count(self, split: str) -> int:
         """Rows of a split, from the footers."""
-        total = 0
-        for shard in self.shards[split]:
-            with _open(shard) as file:
-                total += file.metadata.num_rows
-        return total
+        return sum(shard.num_rows for shard in self.shards[split])
 
     def fill(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         """Decode a split into (count, 3, H, W) and (count,)."""
-        row = 0
+        start = 0
         for shard in self.shards[split]:
-            for first, encoded, found_labels in _read_rows(shard):
-                check_labels(found_labels, self.info, str(shard))
-                labels[row : row + len(encoded)] = found_labels
-                for offset, data in enumerate(encoded):
-                    where = f"{shard}, row {first + offset}"
-                    images[row + offset] = decode_image(data, self.info.image_size, where)
-                row += len(encoded)
+            end = start + shard.num_rows
+            self._fill_from(shard, images[start:end], labels[start:end])
+            start = end
+
+    def _fill_from(
+        self, shard: Shard, images: NDArray[np.uint8], labels: NDArray[np.int64]
+    ) -> None:
+        row = 0
+        for rows in read_rows(shard.path, shard.columns, self.info):
+            row = rows.first + len(rows.labels)
+            if row > shard.num_rows:
+                break
+            labels[rows.first : row] = rows.labels
+            for number, data in enumerate(rows.encoded, rows.first):
+                where = f"{shard.path}, row {number}"
+                encoded = data or _read_image(shard, number, where)
+                images[number] = decode_image(encoded, self.info.image_size, where)
+        if row != shard.num_rows:
+            raise UserError(
+                f"{shard.path}: corrupt parquet file (its footer says {shard.num_rows} rows, it "
+                f"holds {'more' if row > shard.num_rows else row}); get it again"
+            )
 
 
 def find_parquet(info: DatasetInfo, root: Path) -> ParquetSource | None:
     """The shards of a dataset under ``root``, or None where there is not a single one.
 
     Raises:
-        UserError: One split is there and the other is missing.
+        UserError: One split is there and the other is missing, a split is there twice, or a shard
+            is of another kind.
     """
     if info.hub is None:
         return None
     folder = root / info.hub.local_folder
-    shards = {
-        split: tuple(sorted(folder.glob(pattern))) for split, pattern in info.hub.patterns.items()
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{folder}: the folder cannot be read (Permission denied)")
+    found = {
+        split: choose_set(folder.glob(pattern)) for split, pattern in info.hub.patterns.items()
     }
-    if not any(shards.values()):
+    if not any(found.values()):
         return None
     for split, pattern in info.hub.patterns.items():
-        if not shards[split]:
+        if not found[split]:
             raise UserError(
                 f"{folder}: no {split} split, expected {pattern}; get it from "
                 f"{info.hub.folder}/ of dataset {info.hub.repository} on the public hub"
             )
+    check_files([path for paths in found.values() for path in paths])
+    shards = {split: tuple(_look_at(path, info) for path in found[split]) for split in found}
+    _check_alike([shard for split in shards.values() for shard in split])
     return ParquetSource(info, folder, shards)
 
 
-def _open(shard: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(shard)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(shard, error) from error
+def _look_at(path: Path, info: DatasetInfo) -> Shard:
+    with open_shard(path) as file:
+        columns, num_rows = find_columns(file, path, info), file.metadata.num_rows
+    images = {}
+    if columns.lacks_bytes and columns.path is not None:
+        listed = enumerate(read_paths(path, columns))
+        images = {row: locate_image(path, row, name) for row, name in listed if name}
+    return Shard(path, columns, num_rows, images)
 
 
-def _read_rows(shard: Path) -> Iterator[tuple[int, list[bytes], NDArray[np.int64]]]:
-    """Yield (index of the first row, encoded images, labels) in pieces that fit memory."""
-    with _open(shard) as file:
-        image_column = _choose_column(file, _IMAGE_COLUMNS, shard)
-        label_column = _choose_column(file, _LABEL_COLUMNS, shard)
-        if not pa.types.is_struct(file.schema_arrow.field(image_column).type):
-            raise UserError(f"{shard}: expected column {image_column} to hold {{bytes, path}}")
-        _check_size(file.metadata, shard)
-        columns = [f"{image_column}.bytes", label_column]
-        first = 0
-        try:
-            for batch in file.iter_batches(batch_size=_ROWS_PER_READ, columns=columns):
-                encoded = batch.column(image_column).field("bytes").to_pylist()
-                labels = _to_labels(batch.column(label_column), shard, label_column)
-                yield first, _check_bytes(encoded, shard, first), labels
-                first += len(encoded)
-        except (OSError, pa.ArrowException, KeyError) as error:
-            raise _unreadable(shard, error) from error
-
-
-def _check_size(metadata: pq.FileMetaData, shard: Path) -> None:
-    """Refuse a shard that becomes too large when it is unpacked, before it takes the memory."""
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        if group.total_byte_size > group.num_rows * LARGEST_IMAGE_BYTES:
+def _check_alike(shards: Sequence[Shard]) -> None:
+    """Refuse shards whose labels mean different things."""
+    first = shards[0]
+    for shard in shards[1:]:
+        here, there = shard.columns, first.columns
+        if here.label != there.label:
             raise UserError(
-                f"{shard}: expected at most {LARGEST_IMAGE_BYTES} bytes in an image, "
-                f"found {group.num_rows} rows of {group.total_byte_size} bytes"
+                f"{shard.path}: expected labels in column {there.label} as in {first.path.name}, "
+                f"found column {here.label}"
+            )
+        if here.names is not None and there.names is None:
+            first = shard
+        elif here.names is not None and there.names is not None and here.names != there.names:
+            pairs = zip(here.names, there.names, strict=True)
+            label, pair = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
+            raise UserError(
+                f"{shard.path}: expected the classes of {first.path.name}, found another order: "
+                f"label {label} is {pair[0][:80]!r}, there {pair[1][:80]!r}"
             )
 
 
-def _choose_column(file: pq.ParquetFile, allowed: tuple[str, ...], shard: Path) -> str:
-    names = file.schema_arrow.names
-    for name in allowed:
-        if name in names:
-            return name
-    raise UserError(f"{shard}: expected a column {' or '.join(allowed)}, found {', '.join(names)}")
-
-
-def _check_bytes(encoded: list[bytes | None], shard: Path, first: int) -> list[bytes]:
-    whole = [data for data in encoded if data]
-    if len(whole) < len(encoded):
-        missing = next(row for row, data in enumerate(encoded) if not data)
-        raise UserError(f"{shard}, row {first + missing}: expected image bytes, found none")
-    return whole
-
-
-def _to_labels(column: Any, shard: Path, name: str) -> NDArray[np.int64]:
-    if not pa.types.is_integer(column.type) or column.null_count:
-        raise UserError(f"{shard}: expected an integer in every row of column {name}")
-    labels: NDArray[np.int64] = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return labels
-
-
-def _unreadable(shard: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(
-        f"{shard}: truncated or corrupt parquet file ({reason}); delete it and get it again"
-    )
+def _read_image(shard: Shard, row: int, where: str) -> bytes:
+    """The image of a row without bytes."""
+    if row not in shard.images:
+        raise UserError(f"{where}: expected image bytes, found none")
+    try:
+        return read_encoded(shard.images[row])
+    except OSError as error:
+        raise UserError(f"{shard.images[row]}: cannot be read ({error.strerror})") from error

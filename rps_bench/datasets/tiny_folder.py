@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rps_bench.datasets.images import LARGEST_IMAGE_BYTES, decode_image
+from rps_bench.datasets.images import decode_image, read_encoded
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
 
@@ -83,10 +83,8 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """An image file's content; one that is too large is cut, and refused by that."""
     try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_IMAGE_BYTES + 1)
+        return read_encoded(path)
     except OSError as error:
         raise UserError(
             f"{path}: missing or unreadable; unpack the official archive again"

@@ -131,7 +131,7 @@ def test_a_shard_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     rows = pa.array([{"bytes": bytes(3 << 20), "path": None}], kind)
     for split in ("train", "test"):
-        table = pa.table({"img": rows, "label": [0]})
+        table = pa.table({"img": rows, "label": [int(split == "test")]})
         path = folder / f"{split}-0.parquet"
         pq.write_table(table, path, compression="zstd", use_dictionary=False)
         assert path.stat().st_size < 1 << 20
