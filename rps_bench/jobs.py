@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
 from rps_bench.console import RunProgress, say, show_error
+from rps_bench.cores import set_threads
 from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
 from rps_bench.errors import (
@@ -39,6 +40,7 @@ from rps_bench.storages import EXACT
 from rps_bench.sweep import freeze_composed
 from rps_bench.tracking import Tracker, build_tracker
 from rps_bench.turns import ask_for_room
+from rps_bench.waiting import let_threads_sleep
 from rps_bench.workers import job_of_a_worker
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Attempt(Enum):
 
 def run_composed(composed: DictConfig) -> bool:
     """One job of a launcher plugin, in a process of its own; returns what ``work_through`` does."""
+    let_threads_sleep()  # Slurm may start it without the command's environment
     try:
         config = freeze_composed(composed)
     except InapplicableError:
@@ -242,10 +245,7 @@ def _do(
 @contextmanager
 def _resources(config: RunConfig) -> Iterator[RunConfig]:
     """The run with the device of its slot, in a process with its number of threads."""
-    if config.threads is not None:
-        import torch
-
-        torch.set_num_threads(config.threads)
+    set_threads(config.threads)
     if not config.gpus:
         yield config
         return

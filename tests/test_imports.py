@@ -27,6 +27,7 @@ BELOW: dict[str, set[str]] = {
 TOP_FOR_ALL = {
     *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
     "permissions",
+    "waiting",
 }
 
 

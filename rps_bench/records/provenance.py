@@ -1,7 +1,7 @@
 """Where a result comes from: code, libraries and hardware, and nothing that names a person.
 
-No host name, no user, no environment variables, no paths. torch is imported inside functions, so
-that reading records stays fast.
+No host name, no user, no paths, and of the environment only how threads wait. torch is imported
+inside functions, so that reading records stays fast.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rps_bench import __version__
+from rps_bench.waiting import stated_waiting
 
 LIBRARIES = ("torch", "torchvision", "hydra-core", "numpy")
 GIT_TIMEOUT_SECONDS = 10
@@ -27,8 +28,8 @@ def collect_provenance() -> dict[str, Any]:
     """Return a JSON-ready dict that tells code, versions, hardware and the UTC time of the call.
 
     Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
-    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `gpu_name`, `deterministic`. Unknown is
-    None.
+    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `waiting` (what the environment says on
+    how threads wait, if anything), `gpu_name`, `deterministic`. Unknown is None.
     """
     commit, is_dirty = _describe_own_checkout()
     return {
@@ -42,6 +43,7 @@ def collect_provenance() -> dict[str, Any]:
         "cpu_model": _cpu_model(),
         "cpu_count": _count_cpus(),
         "num_threads": _count_threads(),
+        "waiting": stated_waiting(os.environ),
         "gpu_name": _gpu_name(),
         "deterministic": _is_deterministic(),
     }

@@ -10,6 +10,7 @@ import pytest
 
 from rps_bench.records import collect_provenance
 from rps_bench.records.provenance import describe_checkout
+from rps_bench.waiting import VARIABLES
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -38,6 +39,16 @@ def test_it_is_json_and_tells_versions_and_time() -> None:
     assert provenance["num_threads"] >= 1
 
 
+def test_it_tells_how_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert collect_provenance()["waiting"] == {}
+    monkeypatch.setenv("GOMP_SPINCOUNT", "300")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    stated = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "300"}
+    assert collect_provenance()["waiting"] == stated
+
+
 def test_it_names_no_place() -> None:
     provenance = collect_provenance()
     values = [str(value) for value in provenance.values()]
@@ -46,8 +57,8 @@ def test_it_names_no_place() -> None:
     assert getpass.getuser() not in values
     assert set(provenance) == {
         "started_at", "git_commit", "git_dirty", "package_version", "python", "versions",
-        "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
-        "deterministic",
+        "platform", "cpu_model", "cpu_count", "num_threads", "waiting",
+        "gpu_name", "deterministic",
     }  # fmt: skip
 
 

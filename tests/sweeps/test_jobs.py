@@ -97,6 +97,7 @@ def test_a_slot_and_threads_are_taken_for_a_run(
     monkeypatch.setattr("tempfile.tempdir", None)
     threads: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # no limit but the words'
     devices: list[str] = []
 
     def run(config: RunConfig, *heard: Any) -> dict[str, Any]:
