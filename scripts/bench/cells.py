@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +24,7 @@ from scripts.bench.subject import (
 from scripts.bench.traffic import count_traffic_bytes
 
 BASELINE = "conventional fp32"
+PAUSE_SECONDS = 0.1  # threads of the side before may still turn in their loop
 
 
 def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
@@ -41,15 +43,21 @@ def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
     }
 
 
-def take_turns(jobs: Mapping[str, Job], num_rounds: int) -> dict[str, list[dict[str, Any]]]:
+def start_sides(jobs: Mapping[str, Job], stack: ExitStack) -> dict[str, Child]:
+    """A process for each side, until the stack is left."""
+    return {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
+
+
+def take_turns(
+    jobs: Mapping[str, Job], children: Mapping[str, Child], num_rounds: int
+) -> dict[str, list[dict[str, Any]]]:
     """Rounds of all sides, A B C A B C ...; each side's first one is not returned."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
-    with ExitStack() as stack:
-        children = {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
-        for number in range(num_rounds + 1):
-            for name, child in children.items():
-                rounds[name].append(child.take_round())
-                _say_round(jobs[name], name, number, num_rounds, rounds[name][-1]["seconds"])
+    for number in range(num_rounds + 1):
+        for name, child in children.items():
+            time.sleep(PAUSE_SECONDS)
+            rounds[name].append(child.take_round())
+            _say_round(jobs[name], name, number, num_rounds, rounds[name][-1]["seconds"])
     return {name: own[1:] for name, own in rounds.items()}
 
 
@@ -73,8 +81,8 @@ def describe_cell(
     }
     sides = {
         name: {
-            "images_per_second": _summarise(speeds[name]),
-            "ratio": _compare(speeds[name], speeds[BASELINE]),
+            "images_per_second": summarise(speeds[name]),
+            "ratio": compare_speeds(speeds[name], speeds[BASELINE]),
             **_share(statistics.median(speeds[name]), own.precision, needs, rates),
             "peak_memory_bytes": rounds[name][-1]["peak_memory_bytes"],
             "workers_memory_bytes": rounds[name][-1]["workers_memory_bytes"],
@@ -85,9 +93,9 @@ def describe_cell(
     return {**names, **needs, "sides": sides}
 
 
-def _compare(speeds: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
+def compare_speeds(speeds: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
     """The ratio of the medians, and those of the rounds."""
-    ratios = _summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
+    ratios = summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
     return ratios | {"median": statistics.median(speeds) / statistics.median(baseline)}
 
 
@@ -103,7 +111,8 @@ def _share(
     }
 
 
-def _summarise(values: Sequence[float]) -> dict[str, Any]:
+def summarise(values: Sequence[float]) -> dict[str, Any]:
+    """Median, lowest, highest and all of them."""
     return {
         "median": statistics.median(values),
         "low": min(values),

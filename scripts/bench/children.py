@@ -2,9 +2,10 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,20 +16,43 @@ import torch
 
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.errors import ExplainedError, describe_failure
+from rps_bench.waiting import VARIABLES, choose_waiting, stated_waiting
 from scripts.bench.sides import SIDES, Side
 from scripts.bench.subject import Job
 from scripts.bench.timing import wait_for
 
 Result = TypeVar("Result")
 
-LEAVE_SECONDS = 10
+LEAVE_SECONDS = 60  # on a crowded machine; usually a moment
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def call_apart(work: Callable[..., Result], *arguments: Any) -> Result:
     """What a call returns, done in a fresh process."""
-    with ProcessPoolExecutor(1, SPAWN) as processes:
+    with waiting_as(waiting_of_a_run()), ProcessPoolExecutor(1, SPAWN) as processes:
         return processes.submit(work, *arguments).result()
+
+
+def waiting_of_a_run() -> dict[str, str]:
+    """How the threads of a run started here would wait."""
+    return stated_waiting(os.environ) | choose_waiting(os.environ)
+
+
+@contextlib.contextmanager
+def waiting_as(variables: Mapping[str, str]) -> Iterator[None]:
+    """What starts inside the block finds these variables on how threads wait, and no others."""
+    before = stated_waiting(os.environ)
+    _replace_waiting(variables)
+    try:
+        yield
+    finally:
+        _replace_waiting(before)
+
+
+def _replace_waiting(variables: Mapping[str, str]) -> None:
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
 
 
 class Child:
@@ -37,7 +61,8 @@ class Child:
     def __init__(self, job: Job) -> None:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=serve, args=(theirs, job))
-        self.process.start()
+        with waiting_as(job.waiting):
+            self.process.start()
         theirs.close()
 
     def take_round(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The whole measurement: rates, both sides in turns, recovery; one JSON-ready dict."""
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -10,13 +12,16 @@ import torch
 from rps_bench.devices import resolve_device
 from rps_bench.records import collect_provenance
 from rps_bench.training.precision import resolve_precision
-from scripts.bench.cells import BASELINE, count_needs, describe_cell, say, take_turns
-from scripts.bench.children import call_apart
+from rps_bench.waiting import stated_waiting
+from scripts.bench.cells import BASELINE, count_needs, describe_cell, say, start_sides, take_turns
+from scripts.bench.children import call_apart, waiting_of_a_run
 from scripts.bench.options import Options
 from scripts.bench.rates import keep_best, measure_rates
 from scripts.bench.recovery import RecoveryJob, measure_recovery
 from scripts.bench.subject import BATCH_SIZE, Job, choose_images
+from scripts.bench.waiting import LIBRARY, measure_waiting
 
+ENGINE = "engine fp32"
 NOTES = (
     "rates: the best of ten times before the rounds and ten after them",
     "images_per_second: median, lowest and highest of the rounds, which the sides took in turns; "
@@ -35,6 +40,9 @@ NOTES = (
     "GPU what its tensors took. workers_memory_bytes: what the processes that load images hold "
     "for themselves",
     "conventional: what its workers load while it rests is in its favour, two batches for each",
+    f"waiting: the engine in fp32, first network only, on a CPU. Ratio against threads that wait "
+    f"{LIBRARY}; beside none and two processes that want a core each. At rest the machine must do "
+    "nothing else",
     "per_copy: against copying as many floats as the network has weights",
 )
 
@@ -53,7 +61,10 @@ def measure_training(options: Options) -> dict[str, Any]:
     needs = [count_needs(sides) for sides in jobs]  # first: it builds what is asked for
     say("the machine's rates")
     before = call_apart(measure_rates, device)
-    rounds = [take_turns(sides, options.rounds) for sides in jobs]
+    rounds = []
+    for sides in jobs:
+        with ExitStack() as stack:
+            rounds.append(take_turns(sides, start_sides(sides, stack), options.rounds))
     rates = keep_best(before, call_apart(measure_rates, device))
     training = [describe_cell(*parts, rates) for parts in zip(jobs, rounds, needs, strict=True)]
     say("recovery of the weights")
@@ -64,6 +75,8 @@ def measure_training(options: Options) -> dict[str, Any]:
         )
         for arch, compression in _list_cells(options)
     ]
+    is_cpu = device == "cpu"  # threads have little to do beside a GPU
+    waiting = measure_waiting(jobs[0][ENGINE], options.rounds) if is_cpu else []
     described = {key: value for key, value in asdict(options).items() if key != "output"}
     described |= {"device": device, "images": jobs[0][BASELINE].images}
     described |= {"steps": jobs[0][BASELINE].num_steps, "batch_size": BATCH_SIZE}
@@ -75,6 +88,7 @@ def measure_training(options: Options) -> dict[str, Any]:
         "rates": rates,
         "training": training,
         "recovery": recovery,
+        "waiting": waiting,
     }
 
 
@@ -93,9 +107,13 @@ def _list_jobs(
     sides = [("conventional", "fp32"), ("engine", "fp32"), ("engine", precision)]
     if device != "cpu":
         sides.append(("eager", precision))
+    # The usual loop has its threads wait as the user or the library has it.
+    waiting = {"conventional": stated_waiting(os.environ)}
     return {
         f"{side} {own}": Job(
-            side, own, arch, options.width, compression, device, images, num_steps, options.workers
+            *(side, own, arch, options.width, compression, device, images, num_steps),
+            options.workers,
+            waiting.get(side, waiting_of_a_run()),
         )
         for side, own in sides
     }

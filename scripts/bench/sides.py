@@ -5,6 +5,7 @@ from typing import Protocol
 
 import torch
 
+from rps_bench.cores import set_threads
 from rps_bench.devices import prepare_device
 from rps_bench.training.loop import Trainer
 from scripts.bench.conventional import build_loop, make_loader
@@ -39,7 +40,8 @@ class EngineSide:
     """The trainer of the benchmark's runs."""
 
     def __init__(self, job: Job) -> None:
-        prepare_device(torch.device(job.device))  # as a run does
+        set_threads(None)  # as a run does, here and below
+        prepare_device(torch.device(job.device))
         subject, self.epoch = prepare_subject(job), 0
         self.trainer = Trainer(
             subject.compressed,

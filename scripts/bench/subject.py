@@ -1,5 +1,6 @@
 """What both sides train: the same network, map, initial values, images and recipe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Job(NamedTuple):
     images: str  # cifar10 or random
     num_steps: int  # of a round
     num_workers: int  # that load images; the engine needs none
+    waiting: Mapping[str, str]  # variables that tell its threads how to wait for each other
 
 
 @dataclass(frozen=True)

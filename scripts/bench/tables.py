@@ -18,8 +18,9 @@ class Rows(NamedTuple):
 
 
 def show_measured(measured: Mapping[str, Any]) -> None:
-    """Print both tables and the machine they come from on standard output."""
-    for rows in (list_training(measured), list_recovery(measured)):
+    """Print the tables and the machine they come from on standard output."""
+    tables = (list_training(measured), list_recovery(measured), list_waiting(measured))
+    for rows in filter(lambda rows: rows.cells, tables):
         if sys.stdout.isatty():
             show_table(_draw(rows))
         else:
@@ -80,6 +81,27 @@ def _format_direction(direction: Mapping[str, float]) -> tuple[str, str, str]:
         f"{direction['per_copy']:.1f}",
         f"{direction['percent_of_step']:.2f}",
     )
+
+
+def list_waiting(measured: Mapping[str, Any]) -> Rows:
+    """A row for each number of busy processes and way to wait."""
+    columns = ("network", "beside", "threads wait", "images/s", "ratio", "rounds")
+    cells = []
+    for cell in measured["waiting"]:
+        busy = cell["busy_processes"]
+        for name, side in cell["sides"].items():
+            stated = ", ".join(f"{key}={value}" for key, value in side["environment"].items())
+            cells.append(
+                (
+                    f"{cell['arch']} {cell['compression']:g}x",
+                    f"{busy} busy processes" if busy else "nothing",
+                    name + (f" ({stated})" if stated else ""),
+                    _format_range(side["images_per_second"], ".0f"),
+                    _format_range(side["ratio"], ".2f"),
+                    str(len(side["ratio"]["rounds"])),
+                )
+            )
+    return Rows(columns, 3, cells)
 
 
 def describe_machine(measured: Mapping[str, Any]) -> str:

@@ -1,6 +1,11 @@
 """The benchmark compares like with like, and its file holds what it promises. Nothing is timed."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +17,20 @@ import torch
 from rps_bench.errors import ExplainedError
 from rps_bench.methods import build_method
 from rps_bench.training.loop import Trainer
-from scripts.bench import cells, children, measure, rates, subject
+from rps_bench.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
+from scripts.bench import cells, children, measure, rates, subject, waiting
 from scripts.bench.__main__ import main
-from scripts.bench.children import Child
+from scripts.bench.busy import busy_processes
+from scripts.bench.children import Child, waiting_of_a_run
 from scripts.bench.conventional import build_loop, make_loader
+from scripts.bench.options import Options
 from scripts.bench.sides import SIDES, EagerSide
 from scripts.bench.subject import Job, build_network, draw_images, make_recipe
 from scripts.bench.traffic import count_traffic_bytes
 
 CPU = torch.device("cpu")
 TINY = ("--width", "2", "--steps", "1", "--rounds", "2", "--repeats", "1", "--device", "cpu")
-JOB = Job("engine", "fp32", "resnet20", 2, 10.0, "cpu", "random", num_steps=1, num_workers=0)
+JOB = Job("engine", "fp32", "resnet20", 2, 10.0, "cpu", "random", 1, num_workers=0, waiting={})
 
 
 @pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
@@ -93,6 +101,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(measure, "call_apart", call)
     monkeypatch.setattr(cells, "Child", HereChild)
     monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
+    monkeypatch.setattr(cells, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(rates, "CONVOLUTION", (2, 4, 8, 8))
     for name, value in {"NUM_TIMES": 1, "MATRIX_SIZE": 8, "COPY_BYTES": 64}.items():
         monkeypatch.setattr(rates, name, value)
@@ -134,9 +143,19 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
         for direction in directions.values():
             copies = direction["seconds"] / recovery["copy_seconds"]
             assert direction["per_copy"] == pytest.approx(copies)
+    assert [cell["busy_processes"] for cell in measured["waiting"]] == [0, 2]
+    for cell in measured["waiting"]:
+        library, run = cell["sides"].values()
+        assert (library["environment"], run["environment"]) == ({}, choose_waiting({}))
+        num_rounds = 2 * waiting.ROUNDS_EACH[cell["busy_processes"]]
+        speeds = [side["images_per_second"] for side in (library, run)]
+        assert [len(own["rounds"]) for own in speeds] == [num_rounds] * 2
+        assert run["ratio"]["median"] == pytest.approx(speeds[1]["median"] / speeds[0]["median"])
     out = capsys.readouterr().out
     assert "| resnet20 10x | engine fp32 |" in out
     assert "| resnet20 10x | roast |" in out
+    assert "| resnet20 10x | nothing | as the library has it |" in out
+    assert f"| 2 busy processes | as in a run (GOMP_SPINCOUNT={NUM_SPINS}) |" in out
 
 
 @pytest.mark.parametrize(
@@ -217,3 +236,72 @@ def test_a_side_that_fails_says_why() -> None:
 )
 def test_files_are_named_after_the_hardware(model: str | None, slug: str) -> None:
     assert measure.name_hardware({"cpu_model": model, "cpu_count": 2}, "cpu") == slug
+
+
+def test_processes_are_busy_and_end_with_the_block() -> None:
+    seen: list[int] = []
+
+    def interrupt() -> None:
+        with busy_processes(2) as ids:
+            seen.extend(ids)
+            before = [count_ticks(number) for number in ids]
+            while any(count_ticks(n) == used for n, used in zip(ids, before, strict=True)):
+                pass
+            os.kill(ids[0], signal.SIGINT)  # a terminal sends it to them, too
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert len({*seen}) == 2
+    assert not [number for number in seen if is_alive(number)]
+
+
+def test_busy_processes_end_with_one_that_is_killed() -> None:
+    program = (
+        "import time\n"
+        "from scripts.bench.busy import busy_processes\n"
+        "with busy_processes(1) as ids:\n"
+        "    print(*ids, flush=True)\n"
+        "    time.sleep(1000)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        number = int(process.stdout.readline())
+        assert is_alive(number)
+        process.kill()
+    while is_alive(number):  # forever, if it does not end
+        time.sleep(0.01)
+
+
+def count_ticks(number: int) -> int:
+    """Processor time that a process has used, in ticks of the system."""
+    return sum(map(int, Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+
+def is_alive(number: int) -> bool:
+    """Whether a process is there, and not only its exit status."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_process_of_its_own_waits_as_its_job_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    wanted = {"GOMP_SPINCOUNT": "7"}
+    with Child(JOB._replace(waiting=wanted)) as child:
+        child.take_round()  # until then it may be a copy of this process
+        path = Path(f"/proc/{child.process.pid}/environ")
+        started = dict(word.split("=", 1) for word in path.read_text().split("\0") if word)
+    assert {key: value for key, value in started.items() if key in VARIABLES} == wanted
+    assert stated_waiting(os.environ) == {"OMP_WAIT_POLICY": "ACTIVE"}
+
+
+def test_sides_wait_as_what_they_stand_for() -> None:
+    """The usual loop knows nothing of it, and of the two that are compared only one does."""
+    jobs = measure._list_jobs(Options(), "cpu", ("resnet20", 10.0), "bf16")
+    assert jobs["conventional fp32"].waiting == stated_waiting(os.environ)
+    assert jobs["engine fp32"].waiting == jobs["engine bf16"].waiting == waiting_of_a_run() != {}
+    assert {
+        name: dict(job.waiting) for name, job in waiting.list_jobs(jobs["engine fp32"]).items()
+    } == {waiting.LIBRARY: {}, waiting.RUN: choose_waiting({})}

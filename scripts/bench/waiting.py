@@ -1,0 +1,70 @@
+"""What it gains and costs that threads which wait for each other soon sleep (rps_bench.waiting).
+
+The engine's fp32 training twice, in turns: threads wait as the OpenMP library has it, or as in a
+run. Once on the machine as it is, which should be at rest, and once beside processes that want the
+same cores. Whatever the user's environment says on it counts for neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from rps_bench.waiting import choose_waiting
+from scripts.bench.busy import busy_processes
+from scripts.bench.cells import compare_speeds, say, start_sides, summarise, take_turns
+from scripts.bench.subject import BATCH_SIZE, METHOD, Job
+
+LIBRARY, RUN = "as the library has it", "as in a run"
+NUM_BUSY = (0, 2)  # processes beside it
+# Short rounds and many of them: what else the machine does meets both sides alike.
+NUM_STEPS, ROUNDS_EACH = 1, {0: 10, 2: 3}
+
+
+def list_jobs(job: Job) -> dict[str, Job]:
+    """Both sides of one network and compression by name; `job` is the engine's in fp32."""
+    own = job._replace(num_steps=NUM_STEPS)
+    return {LIBRARY: own._replace(waiting={}), RUN: own._replace(waiting=choose_waiting({}))}
+
+
+def measure_waiting(job: Job, num_rounds: int) -> list[dict[str, Any]]:
+    """A cell for each number of busy processes, with so many times ROUNDS_EACH rounds."""
+    jobs = list_jobs(job)
+    with ExitStack() as stack:
+        children = start_sides(jobs, stack)
+        cells = []
+        for num_busy in NUM_BUSY:
+            say(f"waiting threads, {num_busy} busy processes")
+            with busy_processes(num_busy):
+                rounds = take_turns(jobs, children, num_rounds * ROUNDS_EACH[num_busy])
+            cells.append(describe_cell(jobs, rounds, num_busy))
+    return cells
+
+
+def describe_cell(
+    jobs: Mapping[str, Job], rounds: Mapping[str, Sequence[Mapping[str, Any]]], num_busy: int
+) -> dict[str, Any]:
+    """The numbers of both sides, beside so many busy processes."""
+    job = jobs[LIBRARY]
+    speeds = {
+        name: [own.num_steps * BATCH_SIZE / round_["seconds"] for round_ in rounds[name]]
+        for name, own in jobs.items()
+    }
+    sides = {
+        name: {
+            "environment": dict(own.waiting),
+            "images_per_second": summarise(speeds[name]),
+            "ratio": compare_speeds(speeds[name], speeds[LIBRARY]),
+        }
+        for name, own in jobs.items()
+    }
+    return {
+        "arch": job.arch,
+        "method": METHOD,
+        "compression": job.compression,
+        "busy_processes": num_busy,
+        "num_threads": torch.get_num_threads(),
+        "steps": job.num_steps,
+        "sides": sides,
+    }
