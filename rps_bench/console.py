@@ -1,6 +1,9 @@
 """What a run shows while it trains: a progress bar on a terminal, plain lines otherwise."""
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -8,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rps_bench.errors import UserError, explain
+from rps_bench.errors import CompressionWarning, UserError, explain
 
 if TYPE_CHECKING:
     from rps_bench.training.state import EpochResult
@@ -26,6 +29,19 @@ def say(line: str) -> None:
 def show_error(error: UserError | OSError) -> None:
     """One line on standard error."""
     print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def say_cautions(run_id: str) -> Iterator[None]:
+    """Say each `CompressionWarning` as a plain line of the run; other warnings stay as they are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CompressionWarning)
+        yield
+    for own in caught:
+        if isinstance(own.message, CompressionWarning):
+            say(f"{run_id}  {own.message}")
+        else:
+            warnings.warn_explicit(own.message, own.category, own.filename, own.lineno)
 
 
 def show_table(table: Table) -> None:

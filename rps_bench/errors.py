@@ -17,6 +17,10 @@ class InapplicableError(UserError):
     """A combination that makes no sense: an error alone, skipped with a line in a sweep."""
 
 
+class CompressionWarning(UserWarning):
+    """What a user should know of a network that was compressed, in one line."""
+
+
 def explain(error: UserError | OSError) -> str:
     """An error as one line; of the system's errors the path and the cause, and whose file it is."""
     if not isinstance(error, OSError) or error.strerror is None:

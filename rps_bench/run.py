@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from rps_bench.config import RunConfig
-from rps_bench.console import RunProgress, say
+from rps_bench.console import RunProgress, say, say_cautions
 from rps_bench.costs.macs import measure_macs
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.costs.sizes import layer_densities, measure_sizes
@@ -22,6 +22,7 @@ from rps_bench.devices import prepare_device, resolve_device
 from rps_bench.done import find_done
 from rps_bench.interrupts import Undisturbed
 from rps_bench.methods import build_method
+from rps_bench.methods.cautions import collapsed_layers, warn_of_collapse
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
 from rps_bench.models import build_model
@@ -88,7 +89,8 @@ def run(
         described = describe_config(config, str(device), precision, dataset)
         tracker.start(RunDescription(config.run_id, described, config.results_dir))
         images, labels = probe_batch(dataset, config.seed)
-        start = method.start(model, (images.to(device), labels.to(device)))
+        with say_cautions(config.run_id):
+            start = method.start(model, (images.to(device), labels.to(device)))
         if count_alive() == 1:  # the peak of several is that of all of them
             reset_peak_memory(device)
         on_device = (placed or PlacedData()).place(dataset, config.data_identity, device)
@@ -104,6 +106,9 @@ def run(
             config.checkpoint_seconds,
             undisturbed,
         ).run()
+        if len(levels) > 1:
+            with say_cautions(config.run_id):
+                warn_of_collapse(chain.model)
         record: Record = {
             "schema_version": SCHEMA_VERSION,
             "run_id": config.run_id,
@@ -177,10 +182,9 @@ def _measure(chain: Chain, model: nn.Module, dataset: Dataset, config: RunConfig
     split = config.evaluation_split
     peak_memory = peak_memory_bytes(chain.model.stored.device)
     outcome = chain.outcome
-    densities = layer_densities(chain.model)
     report: dict[str, Any] = {
-        "layer_densities": densities,
-        "collapsed_layers": [name for name, density in densities.items() if density == 0],
+        "layer_densities": layer_densities(chain.model),
+        "collapsed_layers": collapsed_layers(chain.model),
     }
     if len(chain.levels) > 1:
         report |= {"rewind_step": chain.first_step, "levels": chain.describe_levels(split)}

@@ -10,6 +10,7 @@ from torch import nn
 
 from rps_bench import checks
 from rps_bench.errors import UserError
+from rps_bench.methods.cautions import warn_of_collapse, warn_of_parameters_left_dense
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.levels import Level, Rewinding
@@ -34,17 +35,28 @@ class Method(ABC):
     def __post_init__(self) -> None:
         checks.compression_ratio(self.compression)
 
-    @abstractmethod
     def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """The compressed network; ``model`` is left untouched.
+
+        Layers that keep no weight and parameters left dense are named in a `CompressionWarning`.
 
         Args:
             model: Any module with convolution or linear layers, freshly initialised.
             probe: Normalised images (B, 3, H, W) and labels (B,) to look at before training.
 
         Raises:
-            UserError: The compression leaves no stored value, or too few for the method.
+            UserError: The compression leaves no stored value, or too few for the method; or the
+                method cannot look at such a probe or network.
         """
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is in
+            compressed = self._compress(model, probe)
+        warn_of_collapse(compressed)
+        warn_of_parameters_left_dense(model, compressed)
+        return compressed
+
+    @abstractmethod
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+        """What ``compress`` returns, with nothing said of it."""
 
     def start(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """What the first level trains: the compressed network, if compressing comes first."""

@@ -25,7 +25,7 @@ class Dense(Method):
         if self.compression != 1:
             raise UserError(f"dense has compression 1 only, got {self.compression:g}")
 
-    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """The network itself."""
         return store_everything(model)
 
@@ -50,7 +50,7 @@ class Small(Method):
 
     name: ClassVar[str] = "small"
 
-    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """A narrower network with a fresh init of the run's seed."""
         if not isinstance(model, Narrowable):
             raise UserError("method small needs a network with a width and narrowed(width)")

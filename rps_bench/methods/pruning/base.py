@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from rps_bench import checks
+from rps_bench.errors import UserError
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of
+from rps_bench.methods.pruning.conditions import scoring
 from rps_bench.methods.pruning.rounds import prune_in_rounds
 from rps_bench.methods.weight_map import SelectionMap
 
@@ -32,15 +34,20 @@ class PruningMethod(Method):
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
         """(n,) scores of the flat weights. ``model`` is a working copy that may be changed."""
 
-    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """The network with all but the m chosen weights at zero for good."""
         weights = flatten_weights(model)
-        kept = prune_in_rounds(
-            model,
-            lambda working: self.scores(working, probe),
-            self.num_stored(layout_of(model)),
-            self.rounds,
-        )
+        if weights.is_meta:
+            raise UserError(
+                f"{self.name} scores weights by their values; those of a network on the meta "
+                "device have none"
+            )
+
+        def score(working: nn.Module) -> torch.Tensor:
+            with scoring(working, self.seed):
+                return self.scores(working, probe)
+
+        kept = prune_in_rounds(model, score, self.num_stored(layout_of(model)), self.rounds)
         return CompressedModel(model, SelectionMap(weights.numel(), kept), weights[kept])
 
 

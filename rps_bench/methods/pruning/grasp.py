@@ -4,18 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import ProbedPruningMethod
-from rps_bench.methods.pruning.gradients import (
-    flat_gradient,
-    layer_weights,
-    passes,
-    probe_loss_gradient,
-)
+from rps_bench.methods.pruning.conditions import fixed_draws
+from rps_bench.methods.pruning.gradients import flat_gradient, layer_weights, probe_loss_gradient
+from rps_bench.methods.pruning.passes import probe_losses
 
 TEMPERATURE = 200.0  # divides the logits, as the authors do
 
@@ -27,13 +23,17 @@ class Grasp(ProbedPruningMethod):
     name: ClassVar[str] = "grasp"
 
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
-        """(n,) w * (H g), H g by double backward with g held constant."""
+        """(n,) w * (H g), H g by double backward with g held constant.
+
+        A network that draws, as dropout does, draws the same for g and for H g.
+        """
         model.train(self.score_mode == "train")
         weights = layer_weights(model)
-        gradient = probe_loss_gradient(model, probe, TEMPERATURE)
+        with fixed_draws(model, self.seed):
+            gradient = probe_loss_gradient(model, probe, self.name, TEMPERATURE)
         product = torch.zeros_like(gradient)
-        for images, labels, share in passes(probe):
-            loss = F.cross_entropy(model(images) / TEMPERATURE, labels)
-            part = flat_gradient(loss, weights, differentiable=True)
-            product += share * flat_gradient(part @ gradient, weights)
+        with fixed_draws(model, self.seed):
+            for loss, share in probe_losses(model, probe, self.name, TEMPERATURE):
+                part = flat_gradient(loss, weights, differentiable=True)
+                product += share * flat_gradient(part @ gradient, weights)
         return flatten_weights(model) * product

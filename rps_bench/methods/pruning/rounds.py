@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rps_bench.errors import ExplainedError
+from rps_bench.methods.cautions import warn
 from rps_bench.methods.layout import (
     compressible_layers,
     flatten_weights,
@@ -17,6 +19,10 @@ from rps_bench.methods.layout import (
 from rps_bench.methods.pruning.topk import keep_highest
 
 Score = Callable[[nn.Module], torch.Tensor]  # a model with some weights at zero -> (n,) scores
+
+
+class ScoreError(ExplainedError, FloatingPointError):
+    """Scores that choose no mask: NaN, beyond the range of their type, or all zero."""
 
 
 def num_kept_after(round_number: int, num_rounds: int, num_weights: int, num_stored: int) -> int:
@@ -33,23 +39,56 @@ def prune_in_rounds(
     """Positions of the weights that survive all rounds, ascending: (num_stored,) int64.
 
     Each round scores the model with the pruned weights at zero, and chooses among the survivors
-    of the round before, so the masks are nested. ``model`` is left untouched.
+    of the round before, so the masks are nested. ``model`` is left untouched. Where scores are
+    zero on both sides of the cut, a `CompressionWarning` says so.
 
     Raises:
-        FloatingPointError: A score is NaN.
+        ScoreError: A score is NaN or infinite, or those of the whole network are all zero.
     """
     working = copy.deepcopy(model)
     num_weights = flatten_weights(working).numel()
     kept = torch.arange(num_weights)
+    undecided: list[str] = []
     for round_number in range(1, num_rounds + 1):
         scores = score(working).detach()
-        if torch.isnan(scores).any():
-            raise FloatingPointError(f"pruning scores are NaN in round {round_number}")
+        _require_usable(scores, round_number)
         num_kept = num_kept_after(round_number, num_rounds, num_weights, num_stored)
         kept = kept.to(scores.device)
+        undecided += _find_undecided(scores[kept], num_kept, round_number)
         kept = kept[keep_highest(scores[kept], num_kept)]
         _zero_all_but(working, kept)
+    if undecided:
+        warn(undecided[0])
     return kept
+
+
+def _require_usable(scores: torch.Tensor, round_number: int) -> None:
+    if torch.isnan(scores).any():
+        raise ScoreError(f"pruning scores are NaN in round {round_number}")
+    if torch.isinf(scores).any():
+        raise ScoreError(
+            f"pruning scores overflow {scores.dtype} in round {round_number}: the network's "
+            "weights are too large for its depth"
+        )
+    if round_number == 1 and not scores.any():
+        raise ScoreError(
+            "pruning scores are all zero: no weight has an effect on what is scored, or the "
+            f"network's weights are too small for its depth in {scores.dtype}"
+        )
+
+
+def _find_undecided(scores: torch.Tensor, num_kept: int, round_number: int) -> list[str]:
+    """A line if weights are kept and others pruned that all score zero, else none."""
+    num_zero = int((scores == 0).sum())
+    num_above = int((scores > 0).sum())
+    num_tied = min(num_kept - num_above, num_zero)  # kept with a score of zero
+    if num_tied <= 0 or num_tied == num_zero:
+        return []
+    return [
+        f"in round {round_number} {num_zero:,} of {len(scores):,} weights score exactly zero, and "
+        f"{num_tied:,} of these are kept, the first of the network, as {num_kept:,} weights are to "
+        "be kept"
+    ]
 
 
 def _zero_all_but(model: nn.Module, kept: torch.Tensor) -> None:

@@ -1,16 +1,23 @@
 """SynFlow (Tanaka, Kunin, Yamins and Ganguli 2020): iterative synaptic flow, without data."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from rps_bench.errors import UserError
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import PruningMethod
 from rps_bench.methods.pruning.gradients import flat_gradient, layer_weights
+from rps_bench.methods.pruning.passes import in_passes, outputs_of, require_probe
+from rps_bench.methods.pruning.wide_floats import WideFloats
+
+CLOSED = -1e4  # and below: what people write for -inf in the mask of an attention
+INDICES = (torch.int32, torch.int64)  # the types that a table is looked up with
 
 
 @dataclass(frozen=True)
@@ -21,13 +28,47 @@ class SynFlow(PruningMethod):
     rounds: int = 100
 
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
-        """(n,) float64 scores; of the probe only the image shape is used."""
-        positive = copy.deepcopy(model).double().eval()
-        with torch.no_grad():
-            for tensor in (*positive.parameters(), *positive.buffers()):
-                tensor.abs_()
-        images, _ = probe
-        ones = torch.ones_like(images[:1], dtype=torch.float64)
-        flow = positive(ones).sum()
-        gradient = flat_gradient(flow, layer_weights(positive))
+        """(n,) float64 scores; of the probe only the image shape is used.
+
+        A probe of int32 or int64 holds indices such as token ids. Of these, ones would be one row
+        of a table again and again, so R is summed over the probe's own.
+        """
+        images, _ = require_probe(probe, self.name)
+        positive = make_positive(model)
+        weights = layer_weights(positive)
+        gradient = torch.zeros_like(flatten_weights(positive))
+        for inputs in _inputs_like(images):
+            with WideFloats(torch.float64):  # also where the network casts
+                outputs = outputs_of(positive, inputs, self.name)
+            if not outputs.is_floating_point():
+                raise UserError(f"synflow needs floating outputs, got {outputs.dtype}")
+            gradient += flat_gradient(outputs.sum(), weights)
         return (flatten_weights(positive) * gradient).abs()
+
+
+def make_positive(model: nn.Module) -> nn.Module:
+    """A copy in float64 and eval mode, every parameter and buffer at its absolute value.
+
+    That is meant for BatchNorm's statistics, scales and the like. Buffers that are no floating
+    numbers stay as they are, since they index or choose. So do masks that are added before a
+    softmax, that is matrices with -inf or its stand-ins in them: their absolute value would open
+    what they close.
+    """
+    positive = copy.deepcopy(model).double().eval()
+    buffers = [buffer for buffer in positive.buffers() if buffer.is_floating_point()]
+    with torch.no_grad():
+        for tensor in (*positive.parameters(), *(b for b in buffers if not _is_mask(b))):
+            tensor.abs_()
+    return positive
+
+
+def _is_mask(buffer: torch.Tensor) -> bool:
+    return buffer.dim() > 1 and bool((buffer <= CLOSED).any())
+
+
+def _inputs_like(images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """An image of ones; of indices the probe's own, in passes."""
+    if images.dtype in INDICES:
+        yield from in_passes(images)
+    else:
+        yield torch.ones_like(images[:1], dtype=torch.float64)

@@ -58,7 +58,7 @@ class LotteryTicketRewinding(Method):
         """The dense network: the first level trains all of it."""
         return store_everything(model)
 
-    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """``model`` pruned to m by the magnitude of the weights it holds, taken as trained."""
         dense = store_everything(model)
         rows = largest_stored(dense, self.num_stored(dense.layout))

@@ -55,7 +55,7 @@ class SharingMethod(Method):
     def build_map(self, layout: Layout, scales: tuple[float, ...]) -> SharingMap:
         """The method's map for a layer table with scales lambda."""
 
-    def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
+    def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """The network read from a fresh repository. The probe is not looked at."""
         scales = tuple(std / self.init_std for std in init_stds_of(model))
         weights = flatten_weights(model)
