@@ -63,6 +63,25 @@ def test_a_recorded_run_is_skipped_with_a_line(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("method", ["rand", "mag_trained"])
+def test_layers_that_keep_no_weight_are_said_once(
+    method: str, command: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a method that prunes after training; in a line of the run, not as Python warns."""
+    words = (f"method={method}", "compression=200", "arch.width=2")
+    options = ("method.level_fraction=0.9",) if method == "mag_trained" else ()
+    assert command(*TINY, *words, *options) == 0
+    (record,) = records_in(tmp_path / "results")
+    collapsed = record["method_report"]["collapsed_layers"]
+    densities = record["method_report"]["layer_densities"]
+    assert collapsed == [name for name, density in densities.items() if density == 0]
+    captured = capfd.readouterr()
+    (line,) = [line for line in captured.out.splitlines() if "keep no weight" in line]
+    named = f"{len(collapsed)} of {len(densities)} layers keep no weight: {collapsed[0]}"
+    assert line.startswith(f"{record['run_id']}  {named}")
+    assert "Warning" not in captured.err
+
+
 def test_the_same_command_gives_the_same_record(command: Command, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert command(*TINY, f"results_dir={name}") == 0

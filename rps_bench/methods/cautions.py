@@ -21,7 +21,7 @@ MOST_NAMES = 20  # in one line
 
 def warn(line: str) -> None:
     """Warn in one line, at the place from where the methods were called."""
-    level, frame = 1, sys._getframe(1)
+    level, frame = 2, sys._getframe(1)  # the caller of this function
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("rps_bench.methods"):
         level, frame = level + 1, frame.f_back
     warnings.warn(line, CompressionWarning, stacklevel=level)

@@ -77,7 +77,7 @@ def outputs_of(model: nn.Module, images: torch.Tensor, asked_by: str) -> torch.T
     try:
         outputs = model(images)
     except (RuntimeError, ValueError, IndexError) as error:
-        misfit = _find_misfit(images, weight, model.training)
+        misfit = _find_misfit(images, weight, model.training, str(error))
         if misfit is None or isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError(f"{asked_by} cannot run the network on the probe: {misfit}") from error
@@ -89,8 +89,10 @@ def outputs_of(model: nn.Module, images: torch.Tensor, asked_by: str) -> torch.T
     return outputs
 
 
-def _find_misfit(images: torch.Tensor, weight: torch.Tensor, is_training: bool) -> str | None:
-    """Why a network that failed did so, if the images explain it."""
+def _find_misfit(
+    images: torch.Tensor, weight: torch.Tensor, is_training: bool, message: str
+) -> str | None:
+    """Why a network that failed with a message did so, if the images explain it."""
     if images.device != weight.device:
         return f"its images are on {images.device}, the network's weights on {weight.device}"
     if not images.is_floating_point():
@@ -100,8 +102,13 @@ def _find_misfit(images: torch.Tensor, weight: torch.Tensor, is_training: bool) 
         )
     if images.dtype != weight.dtype:
         return f"its images are {images.dtype}, the network's weights {weight.dtype}"
+    if "'indices'" in message:  # of PyTorch's embedding, which has no error of its own
+        return "its images are floating numbers; this network looks up int64 indices in a table"
     if len(images) == 1 and is_training:
-        return "one image alone has no statistics to normalise by; give more of them"
+        return (
+            "one image alone has no statistics to normalise by; give more of them, or set "
+            "method.score_mode=eval"
+        )
     return None
 
 

@@ -18,6 +18,8 @@ from rps_bench.methods.layout import (
 )
 from rps_bench.methods.pruning.topk import keep_highest
 
+MOST_UNDECIDED = 0.1  # of the kept weights, where scores are zero: dead units leave some anywhere
+
 Score = Callable[[nn.Module], torch.Tensor]  # a model with some weights at zero -> (n,) scores
 
 
@@ -39,8 +41,8 @@ def prune_in_rounds(
     """Positions of the weights that survive all rounds, ascending: (num_stored,) int64.
 
     Each round scores the model with the pruned weights at zero, and chooses among the survivors
-    of the round before, so the masks are nested. ``model`` is left untouched. Where scores are
-    zero on both sides of the cut, a `CompressionWarning` says so.
+    of the round before, so the masks are nested. ``model`` is left untouched. If many weights that
+    score zero survive where others that do are pruned, a `CompressionWarning` says so.
 
     Raises:
         ScoreError: A score is NaN or infinite, or those of the whole network are all zero.
@@ -48,17 +50,24 @@ def prune_in_rounds(
     working = copy.deepcopy(model)
     num_weights = flatten_weights(working).numel()
     kept = torch.arange(num_weights)
-    undecided: list[str] = []
+    num_zeros_pruned = 0
     for round_number in range(1, num_rounds + 1):
         scores = score(working).detach()
         _require_usable(scores, round_number)
+        if round_number == 1 and num_stored < num_weights:
+            _require_choice(scores)
         num_kept = num_kept_after(round_number, num_rounds, num_weights, num_stored)
         kept = kept.to(scores.device)
-        undecided += _find_undecided(scores[kept], num_kept, round_number)
+        num_zeros_before = _count_zeros(scores[kept])
         kept = kept[keep_highest(scores[kept], num_kept)]
+        num_zeros = _count_zeros(scores[kept])
+        num_zeros_pruned += num_zeros_before - num_zeros
         _zero_all_but(working, kept)
-    if undecided:
-        warn(undecided[0])
+    if num_zeros > MOST_UNDECIDED * num_stored and num_zeros_pruned:
+        warn(
+            f"{num_zeros:,} of the {num_stored:,} weights that are kept score exactly zero, as do "
+            f"{num_zeros_pruned:,} that are pruned: which of them is decided by their place alone"
+        )
     return kept
 
 
@@ -70,25 +79,18 @@ def _require_usable(scores: torch.Tensor, round_number: int) -> None:
             f"pruning scores overflow {scores.dtype} in round {round_number}: the network's "
             "weights are too large for its depth"
         )
-    if round_number == 1 and not scores.any():
+
+
+def _require_choice(scores: torch.Tensor) -> None:
+    if not scores.any():
         raise ScoreError(
             "pruning scores are all zero: no weight has an effect on what is scored, or the "
             f"network's weights are too small for its depth in {scores.dtype}"
         )
 
 
-def _find_undecided(scores: torch.Tensor, num_kept: int, round_number: int) -> list[str]:
-    """A line if weights are kept and others pruned that all score zero, else none."""
-    num_zero = int((scores == 0).sum())
-    num_above = int((scores > 0).sum())
-    num_tied = min(num_kept - num_above, num_zero)  # kept with a score of zero
-    if num_tied <= 0 or num_tied == num_zero:
-        return []
-    return [
-        f"in round {round_number} {num_zero:,} of {len(scores):,} weights score exactly zero, and "
-        f"{num_tied:,} of these are kept, the first of the network, as {num_kept:,} weights are to "
-        "be kept"
-    ]
+def _count_zeros(scores: torch.Tensor) -> int:
+    return int((scores == 0).sum())
 
 
 def _zero_all_but(model: nn.Module, kept: torch.Tensor) -> None:

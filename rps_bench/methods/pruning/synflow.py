@@ -32,6 +32,8 @@ class SynFlow(PruningMethod):
 
         A probe of int32 or int64 holds indices such as token ids. Of these, ones would be one row
         of a table again and again, so R is summed over the probe's own.
+
+        On ones all places of an image are alike, so an attention's queries and keys score zero.
         """
         images, _ = require_probe(probe, self.name)
         positive = make_positive(model)
@@ -40,10 +42,25 @@ class SynFlow(PruningMethod):
         for inputs in _inputs_like(images):
             with WideFloats(torch.float64):  # also where the network casts
                 outputs = outputs_of(positive, inputs, self.name)
-            if not outputs.is_floating_point():
-                raise UserError(f"synflow needs floating outputs, got {outputs.dtype}")
+            _require_flow(outputs)
             gradient += flat_gradient(outputs.sum(), weights)
         return (flatten_weights(positive) * gradient).abs()
+
+
+def _require_flow(outputs: torch.Tensor) -> None:
+    if not outputs.is_floating_point():
+        raise UserError(f"synflow needs floating outputs, the network returns {outputs.dtype}")
+    if torch.isnan(outputs).any():
+        raise UserError(
+            "synflow needs finite outputs of the all-positive network, which are NaN: its weights "
+            "or buffers hold NaN, or it overflows"
+        )
+    sums = outputs.detach().sum(1) if outputs.dim() > 1 else outputs.detach()
+    if torch.allclose(sums, torch.ones_like(sums), rtol=0, atol=1e-12):
+        raise UserError(
+            "synflow needs logits: the network's outputs sum to one whatever its weights are, as "
+            "after a softmax"
+        )
 
 
 def make_positive(model: nn.Module) -> nn.Module:

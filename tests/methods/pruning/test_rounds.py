@@ -1,6 +1,7 @@
 """Rounds: exact numbers, nested masks, rescoring with pruned weights at zero."""
 
 import itertools
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.errors import CompressionWarning, UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
-from rps_bench.methods.pruning.rounds import num_kept_after, prune_in_rounds
+from rps_bench.methods.pruning.rounds import ScoreError, num_kept_after, prune_in_rounds
 
 
 def flat(model: nn.Module) -> torch.Tensor:
@@ -101,8 +102,48 @@ def test_scores_may_change_the_working_copy_only(plain: nn.Module) -> None:
 
 
 def test_nan_scores_are_no_silent_mask(plain: nn.Module) -> None:
-    with pytest.raises(FloatingPointError, match="round 1"):
+    with pytest.raises(FloatingPointError, match="NaN in round 1"):
         prune_in_rounds(plain, lambda model: torch.full((268,), torch.nan), 10, 3)
+
+
+def constant(value: float) -> Callable[[nn.Module], torch.Tensor]:
+    return lambda model: torch.full((268,), value)
+
+
+def test_scores_that_choose_nothing_are_no_silent_mask(plain: nn.Module) -> None:
+    for value in (torch.inf, -torch.inf):
+        with pytest.raises(ScoreError, match=r"overflow torch\.float32 in round 1"):
+            prune_in_rounds(plain, constant(value), 10, 3)
+    with pytest.raises(ScoreError, match="all zero"):
+        prune_in_rounds(plain, lambda model: torch.zeros(268), 10, 3)
+    everything = prune_in_rounds(plain, lambda model: torch.zeros(268), 268, 1)
+    assert everything.tolist() == list(range(268))  # there is nothing to choose
+
+
+@pytest.mark.parametrize(
+    ("num_above", "num_zero", "num_stored", "is_said"),
+    [
+        (268, 0, 50, False),
+        (40, 228, 40, False),
+        (40, 228, 44, False),  # dead units leave as many anywhere
+        (40, 228, 45, True),
+        (40, 228, 267, True),
+        (40, 100, 150, False),  # all that are zero are kept, what is below them is not
+        (0, 100, 50, True),
+    ],
+)
+def test_masks_chosen_by_place_are_said(
+    num_above: int, num_zero: int, num_stored: int, is_said: bool, plain: nn.Module
+) -> None:
+    """Where more than a tenth of the kept weights score zero, and so do others."""
+    scores = torch.full((268,), -1.0)
+    scores[:num_above] = 1.0
+    scores[num_above : num_above + num_zero] = 0.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prune_in_rounds(plain, lambda model: scores, num_stored, 1)
+    assert [warning.category for warning in caught] == [CompressionWarning] * is_said
+    assert not is_said or "score exactly zero" in str(caught[0].message)
 
 
 @pytest.mark.parametrize("name", ["rand", "mag", "snip", "grasp", "synflow"])

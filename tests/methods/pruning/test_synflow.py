@@ -1,7 +1,9 @@
 """SynFlow by hand, its conservation law, and that its rounds keep every layer alive."""
 
+import copy
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +12,10 @@ from torch import nn
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import layer_sizes, layout_of
-from rps_bench.methods.pruning.synflow import SynFlow
+from rps_bench.methods.pruning.rounds import ScoreError
+from rps_bench.methods.pruning.synflow import SynFlow, make_positive
 from rps_bench.models import build_model
+from tests.methods.pruning.odd_networks import IMAGES, Applied, casting, indexing, masked
 
 
 def linear_chain() -> nn.Sequential:
@@ -112,3 +116,85 @@ def test_a_hundred_rounds_keep_every_layer_alive(probe: Probe) -> None:
     )
     assert compressed.stored.numel() == 2708
     assert all(bool(piece.any()) for piece in kept)
+
+
+def scores_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    return SynFlow(2).scores(model, (images, torch.zeros(len(images), dtype=torch.int64)))
+
+
+def test_a_network_that_indexes_is_scored_as_one_that_does_not() -> None:
+    """On ones the order of the pixels does not matter; a pixel hidden is a column of zeros."""
+    torch.manual_seed(2)
+    network = indexing()
+    plain = copy.deepcopy(network.get_submodule("rest"))
+    with torch.no_grad():
+        plain[1].weight[:, 7] = 0  # type: ignore[index]
+    found, expected = scores_of(network, IMAGES), scores_of(plain, IMAGES)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    assert int((found == 0).sum()) == 8
+
+
+def test_integer_buffers_still_index_what_they_did() -> None:
+    positive = make_positive(indexing())
+    assert positive.get_buffer("order").tolist() == list(range(-1, -49, -1))
+    assert positive.get_buffer("hidden").dtype == torch.bool
+
+
+@pytest.mark.parametrize("closed", [-torch.inf, -1e9, -1e4, torch.finfo(torch.float32).min])
+def test_a_mask_stays_closed(closed: float) -> None:
+    """As the same network with its mask made in its forward."""
+    torch.manual_seed(2)
+    network = masked(closed)
+    found = scores_of(network, IMAGES)
+    layers = network.get_submodule("first"), network.get_submodule("last")
+
+    def forward(self: Any, images: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(images.flatten(2).transpose(1, 2))
+        is_open = torch.ones(16, 16, dtype=torch.bool).tril()
+        products = (hidden @ hidden.transpose(1, 2)).masked_fill(~is_open, -torch.inf)
+        mixed = products.softmax(-1) @ hidden
+        logits: torch.Tensor = self.last(mixed.mean(1))
+        return logits
+
+    expected = scores_of(Applied(forward, first=layers[0], last=layers[1]), IMAGES)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+    assert found.isfinite().all()
+    assert found.any()
+
+
+def test_casts_lose_nothing() -> None:
+    """As the same network without them, to all digits of float64."""
+    torch.manual_seed(2)
+    network = casting()
+
+    def forward(self: Any, images: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(self.first(images.flatten(1)))
+        logits: torch.Tensor = self.last(hidden)
+        return logits
+
+    plain = Applied(forward, **dict(network.named_children()))
+    assert torch.equal(scores_of(network, IMAGES), scores_of(plain, IMAGES))
+
+
+def test_tokens_are_the_probes_own() -> None:
+    """Two looked up rows of a table: R = sum over them of W |row|."""
+    table, linear = nn.Embedding(3, 2), nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        table.weight.copy_(torch.tensor([[1.0, -2.0], [3.0, 4.0], [50.0, 60.0]]))
+        linear.weight.copy_(torch.tensor([[-5.0, 6.0]]))
+    network = nn.Sequential(table, linear)
+    assert scores_of(network, torch.tensor([[0], [1]])).tolist() == [5 * (1 + 3), 6 * (2 + 4)]
+    many = torch.tensor([[0], [1]] * 300)  # more than one pass
+    assert scores_of(network, many).tolist() == [300 * 5 * 4, 300 * 6 * 6]
+
+
+def test_flow_beyond_the_range_is_said() -> None:
+    layers = [nn.Linear(2, 2, bias=False) for _ in range(30)]
+    for layer in layers:
+        nn.init.constant_(layer.weight, 1e12)
+    with pytest.raises(ScoreError, match=r"overflow torch\.float64 in round 1"):
+        SynFlow(2).compress(nn.Sequential(*layers), (torch.ones(1, 2), torch.tensor([0])))
+    for layer in layers:
+        nn.init.constant_(layer.weight, 1e-12)
+    with pytest.raises(ScoreError, match=r"all zero.*too small for its depth in torch\.float64"):
+        SynFlow(2).compress(nn.Sequential(*layers), (torch.ones(1, 2), torch.tensor([0])))
