@@ -17,7 +17,9 @@ from rps_bench import __version__
 from rps_bench.waiting import stated_waiting
 
 LIBRARIES = ("torch", "torchvision", "hydra-core", "numpy")
-GIT_TIMEOUT_SECONDS = 10
+GIT_TIMEOUT_SECONDS = (
+    120  # a busy machine or file system; without an answer a record lacks its commit
+)
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # What a result depends on; committed results and notes do not make the code dirty.

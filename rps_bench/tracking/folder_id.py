@@ -4,16 +4,15 @@ Two people who run the same settings into one project get two runs, and so does 
 the results to start again. The same folder gets the same id on every machine that shares it.
 """
 
+import os
 import re
 import secrets
-import time
 from pathlib import Path
 
-from rps_bench.permissions import follow_folder, make_folder
+from rps_bench.atomic import write_text
 
 FILE_NAME = "folder_id"
 _FORM = re.compile(r"[0-9a-f]{8}")
-_PATIENCE_SECONDS = 2.0
 
 
 def folder_id(folder: Path) -> str:
@@ -25,28 +24,28 @@ def folder_id(folder: Path) -> str:
     Raises:
         OSError: The folder cannot be written, or holds a broken id.
     """
-    make_folder(folder)
     path = folder / FILE_NAME
-    try:
-        file = open(path, "x")  # noqa: SIM115 (exclusive: who opens it is the one who writes)
-    except FileExistsError:
-        return _read(path)
-    identity = secrets.token_hex(4)
-    try:
-        with file:
-            file.write(identity)
-        follow_folder(path)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    if not path.exists():
+        _offer(path)
+    identity = path.read_text().strip()
+    if not _FORM.fullmatch(identity):
+        raise OSError(f"{path} holds no id; delete it")
     return identity
 
 
-def _read(path: Path) -> str:
-    """The id, once whoever made the file has written it."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not _FORM.fullmatch(text := path.read_text().strip()):
-        if time.monotonic() > deadline:
-            raise OSError(f"{path} holds no id; delete it")
-        time.sleep(0.02)
-    return text
+def _offer(path: Path) -> None:
+    """Write a new id under a name of its own, and link it into its place unless one is there.
+
+    So nobody ever waits for an id that is half written.
+    """
+    offered = write_text(
+        path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}"), secrets.token_hex(4)
+    )
+    try:
+        os.link(offered, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a disk without links; two first runs of one moment may get an id each there
+        os.replace(offered, path)
+    finally:
+        offered.unlink(missing_ok=True)

@@ -12,13 +12,16 @@ from rps_bench.locks import make_lock
 from rps_bench.permissions import make_folder
 from rps_bench.tracking.describe import wandb_run_id
 from rps_bench.tracking.folder_id import folder_id
+from rps_bench.tracking.reach import why_out_of_reach
 
 if TYPE_CHECKING:
     import wandb
 
 FOLDER = "wandb"  # wandb's own name for its folder
-CONNECT_SECONDS = 15.0  # before a run that cannot reach W&B is written offline
-SEND_SECONDS = 20.0  # at a run's end; what is not sent by then stays in the folder
+CONNECT_SECONDS = 15.0  # to find a server; a run that finds none is written offline
+# wandb's own bound on a server that is there, at the start and at the end of a run. It counts
+# seconds on the clock, so it has to suffice on a slow machine.
+ANSWER_SECONDS = 120.0
 SPACE_BYTES = 1 << 16  # more than a run of some hundred epochs writes
 
 # What of a user's environment still counts: who and where they are. All else, a run id of another
@@ -57,7 +60,7 @@ class Plan:
         dir: Where the folder ``wandb`` lies; None: in the results folder.
         tags: Of the run.
         config: Flat settings.
-        connect_seconds: How long to try before the run is written offline.
+        connect_seconds: How long to look for a server before the run is written offline.
     """
 
     run_id: str
@@ -132,19 +135,21 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
     mode, note = _choose_mode(plan.mode)
     if mode == "online":
         try:
+            _require_server(plan.connect_seconds)
             return _init(plan, identity, mode), None
         except (wandb.errors.Error, OSError, TimeoutError) as error:
             note = f"no run online ({first_line(error)})"
             wandb.teardown()  # the service would hold the id for the run that it could not open
     run = _init(plan, identity, "offline" if mode == "online" else mode)
     if note is not None:
-        note += f"; it is written to {plan.folder}, to be sent by: {sync_command(plan)}"
+        command = sync_command(plan.dir or plan.results_dir)
+        note += f"; it is written to {plan.folder}, to be sent by: {command}"
     return run, note
 
 
-def sync_command(plan: Plan) -> str:
-    """What sends the offline runs of a plan's folder."""
-    return f"python -m rps_bench.tracking sync {plan.dir or plan.results_dir}"
+def sync_command(root: str | Path) -> str:
+    """What sends everything that waits in the folder ``wandb`` of a folder."""
+    return f"python -m rps_bench.tracking sync {root}"
 
 
 def first_line(error: BaseException) -> str:
@@ -165,14 +170,24 @@ def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
         return "offline", f"no run online ({first_line(error)})"
 
 
+def _require_server(seconds: float) -> None:
+    """Raise an OSError unless there is a server to talk to."""
+    import wandb
+
+    if (reason := why_out_of_reach(wandb.setup().settings.base_url, seconds)) is not None:
+        raise reason
+
+
 def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
     import wandb
 
     settings = wandb.Settings(
         root_dir=str(plan.root),
         use_dot_wandb=False,
-        init_timeout=plan.connect_seconds,
-        finish_timeout=SEND_SECONDS,
+        init_timeout=ANSWER_SECONDS,
+        finish_timeout=ANSWER_SECONDS,
+        finish_timeout_raises=True,
+        x_service_wait=ANSWER_SECONDS,
         x_transaction_log_flush_interval=5.0,  # what a killed machine may lose, in seconds
         silent=True,
         console="off",

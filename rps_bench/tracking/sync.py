@@ -1,15 +1,18 @@
-"""Sends what runs left in files: everything offline under a results folder that W&B lacks."""
+"""Sends what runs left in files: all that lies under a results folder and that W&B lacks."""
 
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rps_bench.errors import UserError
 from rps_bench.locks import is_held
+from rps_bench.tracking.journal import Journal, find_journals, take_journal
 from rps_bench.tracking.session import FOLDER, hold_open, is_logged_in, settle_environment
+from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
 
 NOT_LOGGED_IN = "not logged in to W&B, so nothing was sent: run `wandb login`, or set WANDB_API_KEY"
 RUNS_PER_CALL = 200
@@ -18,8 +21,10 @@ RETRIES = {"WANDB_X_GRAPHQL_RETRY_MAX": "4", "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SEC
 
 
 def sync_runs(results_dir: str | Path) -> int:
-    """Send all offline runs under ``results_dir/wandb`` that are whole and not sent yet.
+    """Send all runs under ``results_dir/wandb`` that are whole and not sent yet.
 
+    First wandb's own offline runs, then the journals of runs whose worker did not tell everything:
+    a journal holds a run from its first epoch on, and W&B refuses the epochs that it has.
     Prints what it does. A run that is still being written waits for another time.
 
     Returns:
@@ -30,18 +35,45 @@ def sync_runs(results_dir: str | Path) -> int:
     """
     folder = Path(results_dir) / FOLDER
     whole, num_open = find_unsent(folder)
-    if num_open:
-        print(f"left for later, still being written: {num_open}")
-    if not whole:
-        print(f"nothing to send under {folder}")
-        return 0
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+    with ExitStack() as stack:
+        journals, num_in_use = _take_journals(folder, stack)
+        if num_open or num_in_use:
+            print(f"left for later, still being written: {max(num_open, num_in_use)}")
+        if not whole and not journals:
+            print(f"nothing to send under {folder}")
+            return 0
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         settle_environment(scratch, os.environ)
         require_login()
         _send(whole)
-    unsent = [run for run in whole if not _is_sent(run)]
-    print(f"sent {len(whole) - len(unsent)} of {len(whole)} runs under {folder}")
-    return 1 if unsent else 0
+        num_unsent = sum(not _is_sent(run) for run in whole)
+        num_unsent += sum(not _send_journal(journal) for journal in journals)
+    num_all = len(whole) + len(journals)
+    print(f"sent {num_all - num_unsent} of {num_all} runs under {folder}")
+    return 1 if num_unsent else 0
+
+
+def _take_journals(folder: Path, stack: ExitStack) -> tuple[list[Journal], int]:
+    """The journals that were left, held until the stack ends, and the number of those in use."""
+    paths = find_journals(folder)
+    taken = [journal for path in paths if (journal := take_journal(path)) is not None]
+    for journal in taken:
+        stack.callback(journal.close)
+    return taken, len(paths) - len(taken)
+
+
+def _send_journal(journal: Journal) -> bool:
+    """Tell a journal to W&B; False, and a line that says why, where it stays."""
+    worker = WorkerProcess(journal, "online")
+    try:
+        notes = worker.end()
+    except WorkerError as error:
+        notes = [str(error)]
+    finally:
+        worker.kill()
+    for note in notes:  # one that could not connect has turned the journal into an offline run
+        print(f"rps_bench: W&B: {journal.path.name}: {note}", file=sys.stderr)
+    return not notes
 
 
 def require_login() -> None:

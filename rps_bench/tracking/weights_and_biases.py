@@ -6,10 +6,11 @@ wandb itself is imported by the worker process only.
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.errors import UserError, explain
 from rps_bench.records.schema import Record
 from rps_bench.tracking.base import RunDescription, Tracker
 from rps_bench.tracking.describe import (
@@ -23,7 +24,8 @@ from rps_bench.tracking.describe import (
     run_name,
     unfinished_values,
 )
-from rps_bench.tracking.session import CONNECT_SECONDS, wanted_mode
+from rps_bench.tracking.journal import Journal, open_journal
+from rps_bench.tracking.session import CONNECT_SECONDS, FOLDER, sync_command, wanted_mode
 from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
 
 if TYPE_CHECKING:
@@ -66,22 +68,34 @@ class WandbTracker(Tracker):
         self.tags = _tags(tags)
         self.dir = dir if dir is None else checks.text("tracking.dir", dir)
         self._run: RunDescription | None = None
+        self._journal: Journal | None = None
         self._worker: WorkerProcess | None = None
 
     def start(self, run: RunDescription) -> None:
         """Start the worker and hand it the run; it opens the run while this one prepares."""
         self._run = run
+        plan = self._plan(run)
+        if plan["mode"] == "disabled":
+            return
         try:
-            self._worker = WorkerProcess()
+            self._journal = open_journal(Path(self.dir or run.results_dir) / FOLDER, run.run_id)
+        except OSError as error:
+            self._give_up(explain(error))
+            return
+        self._append({"kind": "start", "run": plan})
+        if self._journal is None:
+            return
+        try:
+            self._worker = WorkerProcess(self._journal)
         except OSError as error:
             self._give_up(f"no process for it ({error.strerror})")
-        self._send({"kind": "start", "run": self._plan(run)})
+        else:
+            self._ring()
 
     def log_epoch(self, level: int, result: "EpochResult") -> None:
         """One message, one point of each curve."""
-        if self._worker is None or self._run is None:
-            return
-        self._send({"kind": "log", "values": epoch_values(level, result, self._run)})
+        if self._run is not None:
+            self._tell({"kind": "log", "values": epoch_values(level, result, self._run)})
 
     def finish(self, record: Record) -> None:
         """Put the record's numbers into the run's summary and end it."""
@@ -101,6 +115,7 @@ class WandbTracker(Tracker):
             for note in self._worker.leave():
                 self._warn(note)
             self._worker = None
+        self._close_journal()
 
     def _plan(self, run: RunDescription) -> dict[str, Any]:
         """What the worker needs to open the run."""
@@ -121,38 +136,60 @@ class WandbTracker(Tracker):
         }
 
     def _end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
-        """Send the last message and wait, within bounds, until the worker is done."""
+        """Send the last message and wait until the worker is done, for as long as it lives."""
         self._tell_end(summary, exit_code, config)
-        if self._worker is None:
-            return
-        try:
-            for note in self._worker.end():
-                self._warn(note)
-        except WorkerError as error:
-            self._give_up(str(error))
-        else:
-            self._let_go()
+        if self._worker is not None:
+            try:
+                for note in self._worker.end():
+                    self._warn(note)
+            except WorkerError as error:
+                self._give_up(str(error))
+            else:
+                self._end_worker()
+        self._close_journal()
 
     def _tell_end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
-        self._send({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
+        self._tell({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
 
-    def _send(self, message: Mapping[str, Any]) -> None:
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        """Write a message down, and call the worker; without one it waits to be sent."""
+        self._append(message)
+        self._ring()
+
+    def _append(self, message: Mapping[str, Any]) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(message)
+        except OSError as error:
+            self._give_up(explain(error))
+            self._close_journal()
+
+    def _ring(self) -> None:
         if self._worker is None:
             return
         try:
-            self._worker.send(message)
+            self._worker.ring()
         except WorkerError as error:
             self._give_up(str(error))
 
     def _give_up(self, reason: str) -> None:
-        """Say why, once, and be silent for the rest of the run."""
-        self._let_go()
-        self._warn(f"{reason}; the run goes on without it, its record does not need it")
+        """Say why, once; what the run has to say is only written down from here on."""
+        self._end_worker()
+        text = f"{reason}; the run goes on without it, its record does not need it"
+        if self._journal is not None and self._run is not None:
+            text += f"; its epochs wait for: {sync_command(self.dir or self._run.results_dir)}"
+        self._warn(text)
 
-    def _let_go(self) -> None:
+    def _end_worker(self) -> None:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def _warn(self, text: str) -> None:
         run_id = "" if self._run is None else self._run.run_id

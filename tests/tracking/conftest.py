@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from rps_bench.tracking import RunDescription
+from rps_bench.tracking import RunDescription, worker_process
 from rps_bench.training.state import EpochResult
+from tests.patience import PATIENCE_SECONDS
 
 CONFIG: dict[str, Any] = {
     "dataset": "digits",
@@ -125,6 +126,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("NETRC", raising=False)
         patch.setenv("HOME", str(home))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(
+            worker_process, "LEAVE_SECONDS", PATIENCE_SECONDS
+        )  # no worker outlives a test
         yield home
     assert [path for path in home.rglob("*") if "wandb" in str(path) or "netrc" in str(path)] == []
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.tracking import folder_id as module
 from rps_bench.tracking.folder_id import FILE_NAME, folder_id
 
 
@@ -21,10 +20,12 @@ def test_many_at_once_agree(tmp_path: Path) -> None:
         assert len(set(pool.map(folder_id, [tmp_path / "wandb"] * 64))) == 1
 
 
-def test_a_broken_file_is_an_error_that_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
+def test_nothing_but_the_id_is_left(tmp_path: Path) -> None:
+    folder_id(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("")
     with pytest.raises(OSError, match="folder_id holds no id; delete it"):
         folder_id(tmp_path)

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rps_bench.tracking import Tracker, build_tracker
+from rps_bench.tracking.journal import find_journals
+from tests.patience import wait_until
 from tests.tracking.conftest import WandbFolder, describe, epoch, make_record
 
 # A run that is killed before it can say anything.
@@ -17,6 +18,8 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from rps_bench.tracking import build_tracker
+from rps_bench.tracking.journal import find_journals
+from tests.patience import wait_until
 from tests.tracking.conftest import describe, epoch
 tracker = build_tracker("wandb")
 tracker.start(describe(Path(sys.argv[1]), method="killed"))
@@ -183,16 +186,10 @@ def test_options_of_the_command_and_none_of_the_users_variables(folder: WandbFol
 
 
 def test_a_killed_run_is_marked_by_the_worker_that_outlives_it(folder: WandbFolder) -> None:
-    deadline = time.monotonic() + 60
-    while not any(
-        folder.summary(run).get("exit_code") is not None for run in folder.runs("killed")
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    scratch = folder.path.parent
+    wait_until(lambda: not [*scratch.glob("rps_bench-wandb-*")], "the end of the worker")
     (run,) = folder.runs("killed")
     summary = folder.summary(run)
     assert (summary["state"], summary["summary"]["status"]) == ("failed", "interrupted")
     assert [row["epoch"] for row in folder.history(run)] == [1]
-    while list(folder.path.parent.glob("rps_bench-wandb-*")):  # its scratch folder
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert find_journals(folder.path) == []

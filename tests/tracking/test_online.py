@@ -1,12 +1,17 @@
 """With a login: what a server gets from runs, from sending offline runs, and from publishing."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from rps_bench.tracking import build_tracker
+from rps_bench.tracking.describe import epoch_values
+from rps_bench.tracking.journal import find_journals, open_journal
+from rps_bench.tracking.weights_and_biases import WandbTracker
 from tests.tracking.conftest import Cli, WandbFolder, describe, epoch, make_record
 from tests.tracking.fake_server import FakeServer, serve
 
@@ -61,6 +66,47 @@ def test_offline_runs_are_sent_once(server: FakeServer, tmp_path: Path, cli: Cli
     assert server.summary["status"] == "completed"
     again = cli("sync", "results")
     assert (again.returncode, again.stdout) == (0, "nothing to send under results/wandb\n")
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_the_epochs_of_a_run_whose_worker_was_killed_are_sent_later(
+    mode: str, server: FakeServer, tmp_path: Path, cli: Cli, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = describe(tmp_path / "results")
+    with build_tracker("wandb", mode=mode) as tracker:
+        assert isinstance(tracker, WandbTracker)
+        tracker.start(run)
+        assert tracker._worker is not None
+        os.kill(tracker._worker.pid, signal.SIGKILL)
+        for number in (1, 2, 3, 4):
+            tracker.log_epoch(0, epoch(number))
+        tracker.finish(make_record(run))
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith(f"wait for: python -m rps_bench.tracking sync {tmp_path / 'results'}")
+    assert server.rows == []
+    done = cli("sync", "results")
+    assert (done.returncode, done.stdout) == (0, "sent 1 of 1 runs under results/wandb\n")
+    assert [row["epoch"] for row in server.rows] == [1, 2, 3, 4]
+    assert (server.summary["status"], server.exit_codes) == ("completed", [0])
+    assert cli("sync", "results").stdout == "nothing to send under results/wandb\n"
+
+
+def test_a_resumed_run_first_tells_what_the_killed_command_could_not(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """Worker and run are killed at once, in the middle of a line; epoch 2 is done again."""
+    journal = open_journal(tmp_path / "wandb", describe(tmp_path).run_id)
+    tracker = WandbTracker()
+    journal.append({"kind": "start", "run": tracker._plan(describe(tmp_path))})
+    for number in (1, 2):
+        values = epoch_values(0, epoch(number), describe(tmp_path))
+        journal.append({"kind": "log", "values": values})
+    os.write(journal.fileno(), b'{"kind": "lo')
+    journal.close()
+    train(tmp_path, [2, 3, 4])
+    assert [row["epoch"] for row in server.rows] == [1, 2, 3, 4]
+    assert (server.summary["status"], server.exit_codes) == ("completed", [0])
+    assert find_journals(tmp_path / "wandb") == []
 
 
 def test_the_views_are_published(server: FakeServer, cli: Cli) -> None:
