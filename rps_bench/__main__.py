@@ -27,6 +27,7 @@ from rps_bench.sweep import (
     require_places,
     require_writable,
 )
+from rps_bench.tracking.environment import require_one_run
 
 
 def main() -> None:
@@ -59,6 +60,8 @@ def main() -> None:
 def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
     """Plan, check, launch, sum up; returns the exit status."""
     plan = plan_runs(overrides, is_sweep)
+    trackers = [str(config.tracking["name"]) for config in plan.configs]
+    require_one_run(trackers, os.environ)
     for note in plan.notes:
         say(note)
     pending, tells_all = [], True

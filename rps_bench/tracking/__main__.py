@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rps_bench.errors import UserError, explain, status_of
+from rps_bench.tracking.environment import read_wishes
 from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
 
 
@@ -90,9 +91,13 @@ def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.set_defaults(action=_report)
     _add_folder(parser)
     _add_place(parser)
-    parser.add_argument("--mode", choices=MODES, help="default: online when logged in")
-    parser.add_argument("--group", help="name of the sweep (default: report)")
-    parser.add_argument("--dir", help="where wandb makes its folder (default: the results folder)")
+    parser.add_argument(
+        "--mode", choices=MODES, help="default: WANDB_MODE, else online when logged in"
+    )
+    parser.add_argument("--group", help="name of the sweep (default: WANDB_RUN_GROUP, else report)")
+    parser.add_argument(
+        "--dir", help="where wandb makes its folder (default: WANDB_DIR, else results_dir)"
+    )
 
 
 def _add_sync(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -125,10 +130,11 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    project = os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT
+    wishes = read_wishes(os.environ)
+    project = wishes.project or DEFAULT_PROJECT
     parser.add_argument("--project", default=project, help=f"W&B project (default: {project})")
-    entity = os.environ.get("WANDB_ENTITY") or None
-    parser.add_argument("--entity", default=entity, help="user or team (default: the login's)")
+    words = "user or team (default: the login's)"
+    parser.add_argument("--entity", default=wishes.entity, help=words)
 
 
 if __name__ == "__main__":

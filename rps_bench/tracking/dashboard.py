@@ -19,8 +19,9 @@ from rps_bench.tracking.dashboard_panels import (
     pareto_section,
     tables_section,
 )
+from rps_bench.tracking.environment import settle_environment
 from rps_bench.tracking.report import JOB_TYPE
-from rps_bench.tracking.session import first_line, settle_environment
+from rps_bench.tracking.session import first_line
 from rps_bench.tracking.sync import require_login
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from rps_bench.reports.describe import EXPERIMENT_KEYS
 from rps_bench.reports.pareto import pareto_frontier
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import summary_table
-from rps_bench.tracking.session import Plan, first_line, open_run, settle_environment, wanted_mode
+from rps_bench.tracking.environment import read_wishes, settle_environment, tell_not_taken
+from rps_bench.tracking.session import Plan, first_line, open_run
 
 if TYPE_CHECKING:
     import wandb
@@ -33,7 +34,8 @@ def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
 
     Args:
         results_dir: Holds ``records/``, and ``plots/`` where figures were made.
-        options: Of the run: project, and where given entity, mode, group, dir.
+        options: Of the run: project, and where given entity, mode, group, dir; else the
+            user's variables say so.
 
     Returns:
         A line that says what was logged, and where.
@@ -45,14 +47,18 @@ def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
     if not study.records:
         raise UserError(f"no records under {study.results_dir / 'records'}: nothing to report")
     figures = find_figures(study.results_dir)
-    mode = wanted_mode(options.get("mode"), os.environ)
+    wishes = read_wishes(os.environ)
+    tell_not_taken(os.environ)
+    by_variables = {"group": wishes.group or JOB_TYPE, "mode": wishes.mode, "dir": wishes.dir}
     plan = Plan(
         run_id=JOB_TYPE,
         results_dir=str(results_dir),
-        name=f"report of {study.results_dir.resolve().name}",
-        job_type=JOB_TYPE,
+        name=wishes.name or f"report of {study.results_dir.resolve().name}",
+        job_type=JOB_TYPE,  # by which the dashboard finds it
+        notes=wishes.notes,
+        tags=list(wishes.tags),
         config={"num_records": len(study.records)},
-        **{"group": JOB_TYPE, **options, "mode": mode},
+        **by_variables | dict(options),
     )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         settle_environment(scratch, os.environ)

@@ -1,7 +1,8 @@
 """A run of wandb, opened quietly and without its noise. Imports wandb only when called."""
 
+import os
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from filelock import FileLock
 from rps_bench.locks import make_lock
 from rps_bench.permissions import make_folder
 from rps_bench.tracking.describe import wandb_run_id
+from rps_bench.tracking.environment import MODES
 from rps_bench.tracking.folder_id import folder_id
 from rps_bench.tracking.reach import why_out_of_reach
 
@@ -23,25 +25,6 @@ CONNECT_SECONDS = 15.0  # to find a server; a run that finds none is written off
 # seconds on the clock, so it has to suffice on a slow machine.
 ANSWER_SECONDS = 120.0
 SPACE_BYTES = 1 << 16  # more than a run of some hundred epochs writes
-
-# What of a user's environment still counts: who and where they are. All else, a run id of another
-# run for example, would change runs that say everything themselves.
-_KEPT = {
-    "API_KEY",
-    "APP_URL",
-    "BASE_URL",
-    "CACHE_DIR",
-    "CONFIG_DIR",
-    "CREDENTIALS_FILE",
-    "DATA_DIR",
-    "ERROR_REPORTING",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "IDENTITY_TOKEN_FILE",
-    "INSECURE_DISABLE_SSL",
-    "X_EXTRA_HTTP_HEADERS",
-}
-_MODES = ("online", "offline", "disabled")
 
 
 @dataclass(frozen=True)
@@ -57,6 +40,8 @@ class Plan:
         job_type: The method, or report.
         entity: User or team; None for the login's default.
         mode: online, offline or disabled; None: online when logged in, else offline.
+        notes: On the run's page.
+        sweep: Variables of a W&B sweep, by name; they settle id, project and entity.
         dir: Where the folder ``wandb`` lies; None: in the results folder.
         tags: Of the run.
         config: Flat settings.
@@ -71,6 +56,8 @@ class Plan:
     job_type: str
     entity: str | None = None
     mode: str | None = None
+    notes: str | None = None
+    sweep: Mapping[str, str] = field(default_factory=dict)
     dir: str | None = None
     tags: list[str] = field(default_factory=list)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -85,30 +72,6 @@ class Plan:
     def folder(self) -> Path:
         """The folder of the runs."""
         return self.root / FOLDER
-
-
-def settle_environment(scratch: str, environment: MutableMapping[str, str]) -> None:
-    """Leave of the user's W&B variables who they are, and give wandb a place for its caches.
-
-    Call before wandb is imported. Nothing is written to the user's home then.
-
-    Args:
-        scratch: A folder that lives as long as wandb is in use.
-        environment: Changed in place.
-    """
-    for name in [name for name in environment if name.startswith("WANDB_")]:
-        if name.removeprefix("WANDB_") not in _KEPT:
-            del environment[name]
-    environment.setdefault("WANDB_CACHE_DIR", scratch)
-    environment.setdefault("WANDB_DATA_DIR", scratch)
-    environment.setdefault("WANDB_ERROR_REPORTING", "false")
-    environment["WANDB_SILENT"] = "true"  # what matters comes back as errors
-
-
-def wanted_mode(mode: str | None, environment: Mapping[str, str]) -> str | None:
-    """The mode asked for, here or by the user's variable; None: whatever the login allows."""
-    variable = environment.get("WANDB_MODE")
-    return mode or (variable if variable in _MODES else None)
 
 
 def is_logged_in() -> bool:
@@ -131,6 +94,9 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
     import wandb
 
     identity = wandb_run_id(plan.run_id, folder_id(Path(plan.results_dir) / FOLDER))
+    if plan.sweep:
+        os.environ.update({"WANDB_RUN_ID": identity, **plan.sweep})
+        wandb.teardown()  # it reads the variables once
     require_space(plan.folder)
     mode, note = _choose_mode(plan.mode)
     if mode == "online":
@@ -164,6 +130,9 @@ def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
 
     if wanted is not None:
         return wanted, None
+    set_by_command = MODES[wandb.setup().settings.mode]  # `wandb offline` and `wandb disabled`
+    if set_by_command != "online":
+        return set_by_command, None
     try:
         return ("online" if is_logged_in() else "offline"), None
     except wandb.errors.Error as error:
@@ -201,13 +170,15 @@ def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
         x_save_requirements=False,
         allow_offline_artifacts=False,  # tables lie in the run's own folder
     )
+    is_own = not plan.sweep  # wandb takes a sweep's place and id from the variables alone
     return wandb.init(
-        project=plan.project,
-        entity=plan.entity,
-        id=identity,
+        project=plan.project if is_own else None,
+        entity=plan.entity if is_own else None,
+        id=identity if is_own else None,
         name=plan.name,
         group=plan.group,
         job_type=plan.job_type,
+        notes=plan.notes,
         tags=plan.tags,
         config=dict(plan.config),
         mode=mode,  # type: ignore[arg-type]

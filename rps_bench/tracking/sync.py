@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rps_bench.errors import UserError
 from rps_bench.locks import is_held
+from rps_bench.tracking.environment import settle_environment
 from rps_bench.tracking.journal import Journal, find_journals, take_journal
-from rps_bench.tracking.session import FOLDER, hold_open, is_logged_in, settle_environment
+from rps_bench.tracking.session import FOLDER, hold_open, is_logged_in
 from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
 
 NOT_LOGGED_IN = "not logged in to W&B, so nothing was sent: run `wandb login`, or set WANDB_API_KEY"

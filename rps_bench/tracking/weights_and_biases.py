@@ -5,7 +5,7 @@ wandb itself is imported by the worker process only.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ from rps_bench.tracking.describe import (
     run_name,
     unfinished_values,
 )
+from rps_bench.tracking.environment import VARIABLES, read_wishes, tell_not_taken
 from rps_bench.tracking.journal import Journal, open_journal
-from rps_bench.tracking.session import CONNECT_SECONDS, FOLDER, sync_command, wanted_mode
+from rps_bench.tracking.session import CONNECT_SECONDS, FOLDER, sync_command
 from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ NOT_IN_PROJECTS = "/\\#?%:"
 
 
 class WandbTracker(Tracker):
-    """One run on W&B.
+    """One run on W&B. What is None is taken from the user's W&B variables.
 
     Args:
-        project: Where the run goes.
-        entity: User or team; None for the login's default.
-        mode: online or offline; None: online when logged in, else offline.
-        group: Name of the sweep; None: dataset-arch-recipe, and the split unless it is test.
+        project: Where the run goes; else rps_bench.
+        entity: User or team; else the login's default.
+        mode: online or offline; else online when logged in, offline when not.
+        group: Name of the sweep; else dataset-arch-recipe, and the split unless it is test.
         tags: Of the run.
-        dir: Where wandb makes its folder ``wandb``; None: the results folder.
+        dir: Where wandb makes its folder ``wandb``; else the results folder.
 
     Raises:
         UserError: A value that W&B does not take.
@@ -54,19 +55,24 @@ class WandbTracker(Tracker):
 
     def __init__(
         self,
-        project: str = DEFAULT_PROJECT,
+        project: str | None = None,
         entity: str | None = None,
         mode: str | None = None,
         group: str | None = None,
-        tags: tuple[str, ...] | list[str] = (),
+        tags: tuple[str, ...] | list[str] | None = None,
         dir: str | None = None,
     ) -> None:
-        self.project = check_project(project)
-        self.entity = entity if entity is None else checks.text("tracking.entity", entity)
-        self.mode = mode if mode is None else checks.choice("tracking.mode", mode, MODES)
-        self.group = group if group is None else _short("tracking.group", group, LONGEST_NAME)
-        self.tags = _tags(tags)
-        self.dir = dir if dir is None else checks.text("tracking.dir", dir)
+        wishes = read_wishes(os.environ)
+        given = _either("project", project, wishes.project) or ("", DEFAULT_PROJECT)
+        self.project = check_project(given[1], given[0])
+        self.entity = _checked(checks.text, _either("entity", entity, wishes.entity))
+        self.mode = wishes.mode if mode is None else checks.choice("tracking.mode", mode, MODES)
+        self.group = _checked(_name, _either("group", group, wishes.group))
+        self.tags = _tags(*(_either("tags", tags, wishes.tags) or ("", ())))
+        self.dir = _checked(checks.text, _either("dir", dir, wishes.dir))
+        self.job_type = _checked(_name, _either("job_type", None, wishes.job_type))
+        self.name = _checked(_name, _either("name", None, wishes.name))
+        self.notes, self.sweep = wishes.notes, wishes.sweep
         self._run: RunDescription | None = None
         self._journal: Journal | None = None
         self._worker: WorkerProcess | None = None
@@ -75,10 +81,12 @@ class WandbTracker(Tracker):
         """Start the worker and hand it the run; it opens the run while this one prepares."""
         self._run = run
         plan = self._plan(run)
-        if plan["mode"] == "disabled":
+        if self.mode == "disabled":
             return
+        tell_not_taken(os.environ)
+        identity = self.sweep.get("WANDB_RUN_ID", run.run_id)
         try:
-            self._journal = open_journal(Path(self.dir or run.results_dir) / FOLDER, run.run_id)
+            self._journal = open_journal(Path(self.dir or run.results_dir) / FOLDER, identity)
         except OSError as error:
             self._give_up(explain(error))
             return
@@ -123,12 +131,14 @@ class WandbTracker(Tracker):
             "run_id": run.run_id,
             "results_dir": run.results_dir,
             "dir": self.dir,
-            "mode": wanted_mode(self.mode, os.environ),
+            "mode": self.mode,
             "project": self.project,
             "entity": self.entity,
             "group": self.group or group_name(run.config),
-            "job_type": run.config["method"],
-            "name": run_name(run.config),
+            "job_type": self.job_type or run.config["method"],
+            "name": self.name or run_name(run.config),
+            "notes": self.notes,
+            "sweep": dict(self.sweep),
             "tags": list(self.tags),
             "config": flat_settings(run),
             "connect_seconds": CONNECT_SECONDS,
@@ -196,26 +206,37 @@ class WandbTracker(Tracker):
         print(f"rps_bench: W&B: {run_id}: {text}", file=sys.stderr, flush=True)
 
 
-def check_project(name: object) -> str:
+def check_project(name: object, key: str = "tracking.project") -> str:
     """The name, if W&B takes it as a project's.
 
     Raises:
-        UserError: It does not.
+        UserError: It does not; the message calls it ``key``.
     """
-    text = _short("tracking.project", name, LONGEST_NAME)
+    text = _name(key, name)
     if set(text) & set(NOT_IN_PROJECTS):
-        raise UserError(f"tracking.project must have none of {NOT_IN_PROJECTS}, got {text}")
+        raise UserError(f"{key} must have none of {NOT_IN_PROJECTS}, got {text}")
     return text
 
 
-def _short(key: str, value: object, longest: int) -> str:
+def _either(option: str, value: object, variable: object) -> tuple[str, object] | None:
+    """The option's value, or the variable's, and what to call it in a message; None for neither."""
+    if value is not None:
+        return f"tracking.{option}", value
+    return (VARIABLES[option], variable) if variable else None
+
+
+def _checked(check: Callable[[str, object], str], given: tuple[str, object] | None) -> str | None:
+    return None if given is None else check(*given)
+
+
+def _name(key: str, value: object, longest: int = LONGEST_NAME) -> str:
     text = checks.text(key, value)
     if len(text) > longest:
         raise UserError(f"{key} must have at most {longest} characters, got {len(text)}")
     return text
 
 
-def _tags(tags: object) -> tuple[str, ...]:
+def _tags(key: str, tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list | tuple):
-        raise UserError(f"tracking.tags must be a list such as [a,b], got {tags}")
-    return tuple(_short("tracking.tags", tag, LONGEST_TAG) for tag in tags)
+        raise UserError(f"{key} must be a list such as [a,b], got {tags}")
+    return tuple(_name(key, tag, LONGEST_TAG) for tag in tags)

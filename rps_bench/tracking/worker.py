@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from rps_bench.locks import hold
 from rps_bench.permissions import follow_by_umask, make_folder
+from rps_bench.tracking.environment import settle_environment
 from rps_bench.tracking.epochs_written import EpochsWritten
 from rps_bench.tracking.journal import follow
 from rps_bench.tracking.session import (
@@ -29,7 +30,6 @@ from rps_bench.tracking.session import (
     open_run,
     require_space,
     run_folder,
-    settle_environment,
 )
 from rps_bench.tracking.vital_signs import Heart
 

@@ -126,9 +126,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("NETRC", raising=False)
         patch.setenv("HOME", str(home))
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(
-            worker_process, "LEAVE_SECONDS", PATIENCE_SECONDS
-        )  # no worker outlives a test
+        # No worker outlives its test.
+        patch.setattr(worker_process, "LEAVE_SECONDS", PATIENCE_SECONDS)
         yield home
     assert [path for path in home.rglob("*") if "wandb" in str(path) or "netrc" in str(path)] == []
 

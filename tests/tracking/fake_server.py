@@ -24,6 +24,8 @@ class FakeServer(ThreadingHTTPServer):
         self.rows: list[dict[str, Any]] = []
         self.summary: dict[str, Any] = {}
         self.exit_codes: list[int] = []
+        self.sweep = ""
+        self.commands: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -48,10 +50,24 @@ class FakeServer(ThreadingHTTPServer):
             files = [{"name": f, "uploadUrl": f"{self.url}/up/{f}"} for f in variables["files"]]
             answer = {"runID": "b", "uploadHeaders": [], "files": files}
             return {"data": {"createRunFiles": answer}}
+        if name == "SweepWithRuns":
+            sweep = {"name": variables["sweep"], "config": self.sweep, "runs": {"edges": []}}
+            return {"data": {"project": {"sweep": sweep}}}
+        if name == "CreateAgent":
+            return {"data": {"createAgent": {"agent": {"id": "a"}}}}
+        if name == "Heartbeat":
+            commands = json.dumps(self._commands(json.loads(variables["runState"])))
+            return {"data": {"agentHeartbeat": {"agent": {"id": "a"}, "commands": commands}}}
         if name == "UpsertView2":
             view = {"id": "v", "name": variables["name"]}
             return {"data": {"upsertView": {"view": view, "inserted": True}}}
         return NO_ONE
+
+    def _commands(self, running: dict[str, bool]) -> list[dict[str, Any]]:
+        """The next for a sweep's agent; with none left it is to go once its runs have ended."""
+        if self.commands:
+            return [self.commands.pop(0)]
+        return [] if running else [{"type": "exit"}]
 
     def _known_run(self, name: str) -> dict[str, Any] | None:
         if not self.rows:

@@ -26,12 +26,10 @@ tracker.start(describe(Path(sys.argv[1]), method="killed"))
 tracker.log_epoch(0, epoch(1))
 os.kill(os.getpid(), 9)
 """
-# What a user may have set for other work.
+# What a user may have set for other work, and a run sets itself.
 FOREIGN = {
-    "WANDB_RUN_ID": "theirs", "WANDB_NAME": "theirs", "WANDB_RUN_GROUP": "theirs",
-    "WANDB_RESUME": "must", "WANDB_TAGS": "theirs", "WANDB_DIR": "/nowhere",
-    "WANDB_CONSOLE": "wrap", "WANDB_DISABLED": "true", "WANDB_JOB_TYPE": "theirs",
-    "WANDB_SERVICE": "3-1-tcp-localhost-9",
+    "WANDB_RUN_ID": "theirs", "WANDB_RESUME": "must", "WANDB_CONSOLE": "wrap",
+    "WANDB_PROGRAM": "theirs", "WANDB_SERVICE": "3-1-tcp-localhost-9",
 }  # fmt: skip
 
 
@@ -179,7 +177,7 @@ def test_a_resumed_run_continues_under_its_id(folder: WandbFolder) -> None:
     assert [row["level_epoch"] for row in rows] == [3, 4, 2, 3, 4]
 
 
-def test_options_of_the_command_and_none_of_the_users_variables(folder: WandbFolder) -> None:
+def test_options_of_the_command_and_none_of_foreign_variables(folder: WandbFolder) -> None:
     (opened,) = folder.messages(folder.runs("ltr")[0], "run")
     assert (opened["run_group"], opened["project"], opened["tags"]) == ("mine", "p", ["a", "b"])
     assert "theirs" not in str([folder.messages(run, "run") for run in folder.runs()])

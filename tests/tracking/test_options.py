@@ -10,7 +10,6 @@ from omegaconf import OmegaConf
 
 from rps_bench.errors import UserError
 from rps_bench.tracking import TRACKERS, TrackedProgress, build_tracker, default_options
-from rps_bench.tracking.session import settle_environment, wanted_mode
 from tests.tracking.conftest import describe, epoch, make_record
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "tracking"
@@ -29,13 +28,6 @@ def test_every_default_has_its_comment() -> None:
     lines = (CONF / "wandb.yaml").read_text().splitlines()[2:]
     assert len(lines) == 6
     assert all(" # " in line for line in lines)
-
-
-def test_project_and_entity_follow_the_users_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_PROJECT", "theirs")
-    monkeypatch.setenv("WANDB_ENTITY", "team")
-    table: Any = OmegaConf.to_container(OmegaConf.load(CONF / "wandb.yaml"), resolve=True)
-    assert (table["project"], table["entity"]) == ("theirs", "team")
 
 
 @pytest.mark.parametrize(
@@ -79,25 +71,6 @@ def test_none_writes_nothing(tmp_path: Path) -> None:
         tracker.log_epoch(0, epoch(1))
         tracker.finish(make_record(describe(tmp_path)))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_mode_of_the_command_wins_over_the_users_variable() -> None:
-    assert wanted_mode(None, {}) is None
-    assert wanted_mode(None, {"WANDB_MODE": "offline"}) == "offline"
-    assert wanted_mode("online", {"WANDB_MODE": "offline"}) == "online"
-    assert wanted_mode(None, {"WANDB_MODE": "nonsense"}) is None
-
-
-def test_of_the_users_variables_only_who_they_are_remains() -> None:
-    environment = {
-        "HOME": "/home/me", "WANDB_API_KEY": "key", "WANDB_BASE_URL": "url", "WANDB_RUN_ID": "x",
-        "WANDB_MODE": "offline", "WANDB_SERVICE": "s", "WANDB_CACHE_DIR": "/mine",
-    }  # fmt: skip
-    settle_environment("/scratch", environment)
-    assert environment == {
-        "HOME": "/home/me", "WANDB_API_KEY": "key", "WANDB_BASE_URL": "url", "WANDB_SILENT": "true",
-        "WANDB_CACHE_DIR": "/mine", "WANDB_DATA_DIR": "/scratch", "WANDB_ERROR_REPORTING": "false",
-    }  # fmt: skip
 
 
 class Heard:
