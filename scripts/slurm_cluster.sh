@@ -15,8 +15,8 @@ set -euo pipefail
 FOLDER=${RPS_BENCH_SLURM_FOLDER:-${TMPDIR:-/tmp}/rps_bench_slurm_$(id -un)} # all state
 SLOTS=${RPS_BENCH_SLURM_SLOTS:-8} # cores the node claims: more than any test's parallel limit
 PORT=${RPS_BENCH_SLURM_PORT:-16817} # of slurmctld; slurmd takes the next one
-START_SECONDS=60                    # how long the daemons may take
-STOP_SECONDS=20
+START_SECONDS=600                   # how long the daemons may take
+STOP_SECONDS=300
 MARK=$FOLDER/.rps_bench_slurm # only a folder with this file is ever deleted
 export SLURM_CONF=$FOLDER/slurm.conf
 PATH=$PATH:/usr/sbin:/sbin

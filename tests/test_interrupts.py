@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Self
 
 import pytest
 
@@ -19,8 +20,8 @@ from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.records import read_records
 from rps_bench.workers import JobsUntilStopped
 from scripts.soak.rounds import SWEEP, Rounds
+from tests.patience import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 120
 TINY = (
     *("recipe=smoke", "recipe.batch_size=16", "recipe.max_steps_per_epoch=null"),
     *("recipe.epochs=9", "arch.width=2", "device=cpu", "precision=fp32"),
@@ -145,15 +146,34 @@ def test_no_job_is_handed_out_once_the_command_was_asked_to_stop() -> None:
     assert list(pending) == []
 
 
-class Command:
-    """``python -m rps_bench WORDS`` as a process of its own, its lines in a file."""
+# A command that gets SIGTERM in its third epoch, when it has done a step of that.
+HIT_IN_EPOCH_3 = """
+import os, signal
+from rps_bench.__main__ import main
+from rps_bench.console import RunProgress
+epochs, show_epoch, show_step = [], RunProgress.show_epoch, RunProgress.show_step
+def watch_epoch(self, result):
+    epochs.append(result)
+    show_epoch(self, result)
+def watch_step(self, *numbers):
+    show_step(self, *numbers)
+    if len(epochs) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+RunProgress.show_epoch, RunProgress.show_step = watch_epoch, watch_step
+main()
+"""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+
+class Command:
+    """``python -m rps_bench WORDS`` as a process of its own, its lines in a file; a context."""
+
+    def __init__(self, folder: Path, *words: str, code: str | None = None) -> None:
+        start = ["-m", "rps_bench"] if code is None else ["-c", code]
         self.log = folder / "log"
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(self.log, "a") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rps_bench", *words],
+                [sys.executable, *start, *words],
                 cwd=folder,
                 env=environment,
                 stdout=file,
@@ -161,11 +181,22 @@ class Command:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
     def wait_for(self, pattern: str) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not re.search(pattern, self.log.read_text()):
-            assert time.monotonic() < deadline, f"{pattern} was not said: {self.log.read_text()}"
-            time.sleep(0.01)
+        """Wait for a line; the command must not end before it."""
+        wait_until(lambda: self._has_said(pattern), pattern)
+
+    def _has_said(self, pattern: str) -> bool:
+        has_ended = self.process.poll() is not None  # asked before the look, which comes late then
+        found = re.search(pattern, self.log.read_text()) is not None
+        assert found or not has_ended, self.log.read_text()
+        return found
 
     def end(self) -> int:
         return self.process.wait(PATIENCE_SECONDS)
@@ -183,16 +214,15 @@ def begun_states(folder: Path) -> list[str]:
 
 def test_an_interrupted_run_keeps_its_state_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = (*TINY, "method=mag")
-    first = Command(tmp_path, *words)
-    first.wait_for("epoch 2/9")
-    first.process.send_signal(signal.SIGTERM)
-    assert first.end() == 143
+    with Command(tmp_path, *words, code=HIT_IN_EPOCH_3) as first:
+        assert first.end() == 143
     lines = [line for line in first.log.read_text().splitlines() if "epoch" not in line]
     assert lines == ["rps_bench: interrupted; the same command goes on with what is missing"]
     assert len(begun_states(tmp_path)) == 1
     assert list(tmp_path.rglob("run-*.lock"))
     assert read_records(tmp_path / "results") == ((), ())
-    assert Command(tmp_path, *words).end() == 0
+    with Command(tmp_path, *words) as second:
+        assert second.end() == 0
     assert epochs_in(first.log) == [("mag", epoch) for epoch in range(1, 10)]
     assert begun_states(tmp_path) == []
 
@@ -200,20 +230,17 @@ def test_an_interrupted_run_keeps_its_state_and_says_how_to_go_on(tmp_path: Path
 def test_an_interrupted_launcher_stops_its_processes_first(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
     words = ("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=2", *TINY, "method=mag,rand")
-    command = Command(tmp_path, *words)
-    command.wait_for("mag-.*epoch 1/9")
-    command.wait_for("rand-.*epoch 1/9")
-    children = set(children_of(command.process.pid))
-    assert len(children) >= 2
-    command.process.send_signal(signal.SIGINT)
-    assert command.end() == 130
+    with Command(tmp_path, *words, "recipe.epochs=100000") as command:  # it ends by a signal only
+        command.wait_for("mag-.*epoch 1/")
+        command.wait_for("rand-.*epoch 1/")
+        children = set(children_of(command.process.pid))
+        assert len(children) >= 2
+        command.process.send_signal(signal.SIGINT)
+        assert command.end() == 130
     lines = [line for line in command.log.read_text().splitlines() if "epoch" not in line]
     assert lines == ["rps_bench: interrupted; the same command goes on with what is missing"]
     assert len(begun_states(tmp_path)) == 2
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(Path(f"/proc/{pid}").exists() for pid in children):
-        assert time.monotonic() < deadline, "orphans"
-        time.sleep(0.05)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "orphans to end")
 
 
 def children_of(pid: int) -> list[int]:

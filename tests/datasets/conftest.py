@@ -7,8 +7,8 @@ import json
 import pickle
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +172,13 @@ class Server:
         return lambda handler: self.send(handler, data[: len(data) // 2], len(data))
 
     def stall(self, data: bytes) -> Callable[[Any], None]:
-        """Promise all, send half, then keep silent for longer than any test's timeout."""
+        """Promise all, send half, then keep silent until the client has gone."""
 
         def answer(handler: Any) -> None:
             self.send(handler, data[: len(data) // 2], len(data))
             handler.wfile.flush()
-            time.sleep(0.6)
+            with suppress(OSError):
+                handler.rfile.read(1)
 
         return answer
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rps_bench.datasets import DATASETS, load_dataset
+from rps_bench.datasets import DATASETS, download, load_dataset
 from rps_bench.datasets.download import DownloadError, DownloadPolicy, Expected, fetch
 from rps_bench.datasets.obtain import obtain
 from rps_bench.errors import UserError
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -24,11 +25,11 @@ API = "/api/datasets/uoft-cs/cifar10/tree/main/plain_text"
 
 
 def quick(server: Any, **changes: Any) -> DownloadPolicy:
-    """All addresses on the loopback server, with a short patience."""
+    """All addresses on the loopback server, with hardly a pause between tries."""
     policy = DownloadPolicy(
         hub_url=server.url,
         archive_url=f"{server.url}/cifar.tar.gz",
-        timeout_seconds=0.2,
+        timeout_seconds=PATIENCE_SECONDS,
         num_tries=2,
         backoff_seconds=0.01,
     )
@@ -66,9 +67,11 @@ def test_fetch_bad_file_fails_after_all_tries(
 ) -> None:
     server.routes["/file"] = CONTENT if answer == "good" else getattr(server, answer)(CONTENT)
     (tmp_path / "file").write_bytes(b"old")
+    policy = quick(server, timeout_seconds=0.2 if answer == "stall" else PATIENCE_SECONDS)
     with pytest.raises(DownloadError, match=f"/file \\(.*{reason}"):
-        fetch(f"{server.url}/file", tmp_path / "file", expected, quick(server))
-    assert server.asked == ["/file"] * 2
+        fetch(f"{server.url}/file", tmp_path / "file", expected, policy)
+    if answer != "stall":  # which the client may give up on before the server has heard it
+        assert server.asked == ["/file"] * 2
     assert names_below(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
 
@@ -150,6 +153,16 @@ def stall_shard(server: Any, paths: list[str]) -> None:
     server.routes[paths[0]] = server.stall(server.routes[paths[0]])
 
 
+def be_impatient_with(stalling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for one address for a moment only, for all others as long as it takes."""
+    fetch_once = download._fetch_once
+
+    def patched(url: str, partial: Path, expected: Expected, timeout_seconds: float) -> None:
+        fetch_once(url, partial, expected, 0.2 if url == stalling else timeout_seconds)
+
+    monkeypatch.setattr(download, "_fetch_once", patched)
+
+
 def truncate_shard(server: Any, paths: list[str]) -> None:
     server.routes[paths[0]] = server.truncate(server.routes[paths[0]])
 
@@ -173,7 +186,10 @@ def test_archive_stands_in_for_a_broken_hub(
     monkeypatch: pytest.MonkeyPatch,
     damage: Callable[[Any, list[str]], None],
 ) -> None:
-    damage(server, server.serve_hub(samples.write_parquet(tmp_path / "hub", seed=7)))
+    paths = server.serve_hub(samples.write_parquet(tmp_path / "hub", seed=7))
+    damage(server, paths)
+    if damage is stall_shard:
+        be_impatient_with(server.url + paths[0], monkeypatch)
     serve_archive(samples, server, tmp_path / "official", monkeypatch)
     root = tmp_path / "data"
     dataset = load_dataset("cifar10", root, quick(server))
@@ -254,7 +270,8 @@ def test_two_processes_download_once(samples: Any, server: Any, tmp_path: Path) 
         "from rps_bench.datasets import load_dataset, sources\n"
         "from rps_bench.datasets.download import DownloadPolicy\n"
         "Path(sys.argv[3]).touch()\n"
-        "dataset = load_dataset('cifar10', sys.argv[1], DownloadPolicy(hub_url=sys.argv[2]))\n"
+        "policy = DownloadPolicy(hub_url=sys.argv[2], timeout_seconds=900)\n"
+        "dataset = load_dataset('cifar10', sys.argv[1], policy)\n"
         "print(dataset.train.images.sum().item())\n"
     )
     ready = tmp_path / "ready"
@@ -264,10 +281,11 @@ def test_two_processes_download_once(samples: Any, server: Any, tmp_path: Path) 
         stdout=subprocess.PIPE,
         text=True,
     )
-    while not ready.exists() and other.poll() is None:
-        time.sleep(0.005)
-    dataset = load_dataset("cifar10", tmp_path / "data", DownloadPolicy(hub_url=server.url))
+    with other:
+        wait_until(lambda: ready.exists() or other.poll() is not None, "the other's imports")
+        dataset = load_dataset("cifar10", tmp_path / "data", quick(server))
+        said, _ = other.communicate()
     total = int(samples.train().sum(dtype=np.int64))
-    assert other.communicate(timeout=60)[0] == f"{total}\n"
+    assert said == f"{total}\n"
     assert dataset.train.images.sum().item() == total
     assert sorted(server.asked) == sorted([API, *paths])

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 from rps_bench.datasets import DATASETS, load_dataset
+from rps_bench.datasets.parquet import ParquetSource
 
 ROOT = Path(os.environ.get("RPS_BENCH_DATA") or "/nonexistent")
 
@@ -36,11 +36,10 @@ def needs(name: str) -> pytest.MarkDecorator:
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=needs(n)) for n in DATASETS if n != "digits"]
 )
-def test_real_images_fit_their_constants(name: str) -> None:
+def test_real_images_fit_their_constants(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load_dataset(name, ROOT)
-    start = time.perf_counter()
+    monkeypatch.delattr(ParquetSource, "fill")  # the second load decodes nothing
     dataset = load_dataset(name, ROOT)
-    assert time.perf_counter() - start < 0.5  # the second load
     assert dataset.is_partial == (len(dataset.train) < 50_000 or len(dataset.test) < 10_000)
     counts = dataset.train.labels.bincount(minlength=dataset.num_classes)
     assert int(counts.min()) == int(counts.max()) == len(dataset.train) // dataset.num_classes

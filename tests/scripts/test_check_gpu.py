@@ -1,6 +1,7 @@
 """The check of a GPU, as far as it goes without one."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from scripts.gpu_stages import (
     train_alone,
     train_at_once,
 )
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 
 def test_without_a_gpu_it_ends_with_one_line(
@@ -70,11 +72,27 @@ def test_a_failure_ends_its_own_stage_only(
     assert run_stages([Stage("a", 100, work)], 1000, {}, path)
 
 
-def test_a_command_ends_when_its_time_is_up() -> None:
-    words = [sys.executable, "-c", "print('begun', flush=True); import time; time.sleep(600)"]
-    done = run_command(words, 5)
+def test_a_command_ends_when_its_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is up once it has begun, however long an interpreter takes to start."""
+    begun = tmp_path / "begun"
+
+    class Process(subprocess.Popen[str]):
+        def communicate(
+            self, input: str | None = None, timeout: float | None = None
+        ) -> tuple[str, str]:
+            if timeout == 5:
+                wait_until(begun.exists, "the command")
+                timeout = 0
+            return super().communicate(input, timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    code = f"print('begun', flush=True); open({str(begun)!r}, 'w'); import signal; signal.pause()"
+    done = run_command([sys.executable, "-c", code], 5)
     assert (done.status, done.last_line) == (None, "begun")
-    assert run_command([sys.executable, "-c", "raise SystemExit('no')"], 60)[:2] == (1, "no\n")
+    words = [sys.executable, "-c", "raise SystemExit('no')"]
+    assert run_command(words, PATIENCE_SECONDS)[:2] == (1, "no\n")
 
 
 ALONE = """\

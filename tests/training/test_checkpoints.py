@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ from rps_bench.methods.selection import store_everything
 from rps_bench.training import checkpoints
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.state import EpochResult, Outcome, TrainingState
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 60  # for what happens at once, on a busy machine
 LEVEL = Level(3, 24, is_shared=True)
 OUTCOME = Outcome([EpochResult(1, 0.1, 1 / 3, 2.0, 12.5, 0.25)], None, 0.25, 37)
 STATE = TrainingState(5, {"stored": torch.arange(3.0)}, {"stored": torch.ones(3)}, OUTCOME)
@@ -127,7 +126,7 @@ def test_a_killed_process_lets_go_of_its_locks(files: Checkpoints, said: list[st
     def work() -> None:
         with files.in_use("run-a"), files.at_work_on(LEVEL):
             holds.set()
-            time.sleep(600)
+            signal.pause()
 
     process = forks.Process(target=work)
     process.start()
@@ -136,7 +135,7 @@ def test_a_killed_process_lets_go_of_its_locks(files: Checkpoints, said: list[st
     assert said == [f"kept, as another process uses it: {files.folder}"]
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    process.join(PATIENCE_SECONDS)
+    process.join()
     assert in_folder(files) == ["level-03-24.lock", "run-run-a.lock"]
     with files.in_use("run-a"), files.at_work_on(LEVEL):
         pass

@@ -5,7 +5,6 @@ Needs Chromium: the one that RPS_BENCH_CHROMIUM names, else a usual name on the 
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from rps_bench.reports.html import write_report
 from rps_bench.reports.html.tables import NOTHING
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.styles import TIMES
+from tests import patience
 from tests.reports.conftest import make_record
 from tests.reports.html.conftest import (
     HOSTILE,
@@ -41,7 +41,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-TIMEOUT_MS = 120_000  # for a machine that does much else
+TIMEOUT_MS = 1000 * patience.PATIENCE_SECONDS
 POINTS = "#pareto .scatterlayer .point"
 
 
@@ -87,10 +87,7 @@ def wait_until(page: "Page", expression: str) -> None:
     Page.wait_for_function polls by eval inside the page, which the report's policy refuses whenever
     the first look comes too early; asking from outside is not bound by it.
     """
-    last = time.monotonic() + TIMEOUT_MS / 1000
-    while not page.evaluate(expression):
-        assert time.monotonic() < last, f"never true: {expression}"
-        page.wait_for_timeout(20)
+    patience.wait_until(lambda: page.evaluate(expression), expression)
 
 
 @contextmanager
