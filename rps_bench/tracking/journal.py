@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rps_bench.permissions import follow_folder, make_folder
 from rps_bench.tracking.describe import wandb_run_id
 
 PREFIX, SUFFIX = "unsent-", ".jsonl"
@@ -63,7 +64,7 @@ def open_journal(folder: Path, run_id: str) -> Journal:
     Raises:
         OSError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     form = re.compile(re.escape(PREFIX + wandb_run_id(run_id, "")) + "[0-9a-f]{8}" + SUFFIX)
     for path in find_journals(folder):
         if form.fullmatch(path.name) and (left := take_journal(path)) is not None:
@@ -72,6 +73,7 @@ def open_journal(folder: Path, run_id: str) -> Journal:
     path = folder / f"{PREFIX}{wandb_run_id(run_id, secrets.token_hex(4))}{SUFFIX}"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    follow_folder(path)
     return Journal(path, descriptor)
 
 
