@@ -10,15 +10,15 @@ import sys
 
 import hydra
 
-from rps_bench.command_line import asks_for_information, parse_words
+from rps_bench.command_line import asks_for_information, parse_words, quote_homes
 from rps_bench.compose import CONFIG_NAME
-from rps_bench.console import say, show_error
+from rps_bench.console import say
 from rps_bench.done import find_done
-from rps_bench.errors import UserError, status_of
 from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.jobs import run_composed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
+from rps_bench.output import command
 from rps_bench.sweep import (
     config_folder,
     explained,
@@ -35,26 +35,29 @@ def main() -> None:
 
     Exits with 0: all recorded, 1: a run failed, 2: bad input, 130: interrupted, 143: terminated.
     """
+    sys.exit(_answer())
+
+
+@command
+def _answer() -> int:
+    """Do what the words ask for; returns the exit status."""
     with StopSignals() as signals:
         try:
             arguments = parse_words(sys.argv[1:])
-            if asks_for_information(arguments):
-                _inform(arguments.overrides)
-                return
-            sys.exit(_run_all(arguments.overrides, arguments.multirun, signals))
+            if not asks_for_information(arguments):
+                return _run_all(arguments.overrides, arguments.multirun, signals)
+            _inform(arguments.overrides)
+            return 0
         except (Exception, KeyboardInterrupt) as error:
             # A library that a signal cuts may raise an error of its own.
             if signals.asked is None and not isinstance(error, KeyboardInterrupt):
-                if not isinstance(error, UserError | OSError):
-                    raise
-                show_error(error)
-                sys.exit(status_of(error))
+                raise
             print(
                 "rps_bench: interrupted; the same command goes on with what is missing",
                 file=sys.stderr,
             )
             asked = error.number if isinstance(error, StopError) else signals.asked
-            sys.exit(128 + (asked or signal.SIGINT))
+            return 128 + (asked or signal.SIGINT)
 
 
 def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
@@ -94,7 +97,7 @@ def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
 def _inform(overrides: list[str]) -> None:
     """Let Hydra answer a flag such as --help; it wants its flags before the overrides."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    flags = [word for word in sys.argv[1:] if word not in overrides and word != "--"]
+    flags = [word for word in quote_homes(sys.argv[1:]) if word not in overrides and word != "--"]
     sys.argv[1:] = [*flags, "--", *overrides]
     answer = hydra.main(
         config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base()

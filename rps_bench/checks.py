@@ -1,13 +1,33 @@
 """Checks of single values a user gave: each returns the value typed, or raises one clear line."""
 
 import math
+import os
 import unicodedata
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from rps_bench.errors import UserError
+from rps_bench.nearest import did_you_mean
+from rps_bench.shown import show, suggest
 
 _UNFIT = {"Cc", "Cs"}  # of Unicode: control characters, and halves that UTF-8 cannot write
+
+
+def refuse(
+    key: str, wanted: str, value: object, fits: Callable[[object], bool] = lambda value: False
+) -> NoReturn:
+    """Raise the one line on a value that is not allowed.
+
+    Args:
+        key: What to call it.
+        wanted: What is allowed, in words.
+        value: What was given.
+        fits: Whether another value would be taken, of those that may have been meant.
+    """
+    hint = suggest(value, lambda meant: fits(meant) or (meant is None and "null" in wanted))
+    if isinstance(value, list) and len(value) > 1 and fits(value[0]):
+        hint = f"; a sweep (-m) has its values without brackets: {','.join(map(show, value))}"
+    raise UserError(f"{key} must be {wanted}, got {show(value)}{hint}")
 
 
 def number(
@@ -27,14 +47,13 @@ def number(
     Raises:
         UserError: Not a finite number, or one that is not allowed.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            result = float(value)
-        except OverflowError:
-            result = math.inf
-        if math.isfinite(result) and holds(result):
-            return result
-    raise UserError(f"{key} must be {wanted}, got {value}")
+
+    def fits(value: object) -> bool:
+        return _is_finite(value) and holds(float(value))  # type: ignore[arg-type]
+
+    if not fits(value):
+        refuse(key, wanted, value, fits)
+    return float(value)  # type: ignore[arg-type]
 
 
 def positive_number(key: str, value: object) -> float:
@@ -47,24 +66,35 @@ def compression_ratio(value: object) -> float:
     return number("compression", value, "a finite number >= 1", lambda ratio: ratio >= 1)
 
 
-def whole_number(key: str, value: object, low: int, high: int | None = None) -> int:
+def whole_number(key: str, value: object, low: int, high: int | None = None, also: str = "") -> int:
     """The value as an int in [low, high].
+
+    Args:
+        key: What to call it in the message.
+        value: Anything.
+        low: The smallest that is allowed.
+        high: The largest, None for no end.
+        also: What else the caller takes, for the message, such as ``null or ``.
 
     Raises:
         UserError: Not a whole number (true and 2.0 are none), or out of bounds.
     """
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if is_whole and low <= value and (high is None or value <= high):  # type: ignore[operator]
-        return value  # type: ignore[return-value]
-    bounds = f"from {low} up" if high is None else f"from {low} to {high}"
-    raise UserError(f"{key} must be a whole number {bounds}, got {value}")
+
+    def fits(value: object) -> bool:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return is_whole and low <= value and (high is None or value <= high)  # type: ignore[operator]
+
+    if not fits(value):
+        bounds = f"from {low} up" if high is None else f"from {low} to {high}"
+        refuse(key, f"{also}a whole number {bounds}", value, fits)
+    return value  # type: ignore[return-value]
 
 
 def truth_value(key: str, value: object) -> bool:
     """The value as a bool; words that only look like one are refused."""
-    if isinstance(value, bool):
-        return value
-    raise UserError(f"{key} must be true or false, got {value}")
+    if not isinstance(value, bool):
+        refuse(key, "true or false", value, lambda meant: isinstance(meant, bool))
+    return value
 
 
 def text(key: str, value: object) -> str:
@@ -75,14 +105,33 @@ def text(key: str, value: object) -> str:
         and not _UNFIT.intersection(map(unicodedata.category, value))
     ):
         return value
-    raise UserError(f"{key} must be a non-empty text, got {value!r}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    hint = f"; as a text it is typed '{key}=\"{show(value)}\"'" if is_number else ""
+    raise UserError(f"{key} must be a non-empty text, got {show(value)}{hint}")
+
+
+def path(key: str, value: object) -> str:
+    """The value as a path, its ``~`` or ``~user`` expanded, which a shell leaves alone in quotes.
+
+    Raises:
+        UserError: No text, nobody's home, or None, which is typed null.
+    """
+    written = text(key, value)
+    if written == "None":
+        raise UserError(f"{key} must be a path, got 'None'; for none type null, or leave it out")
+    expanded = os.path.expanduser(written)
+    if expanded.startswith("~"):
+        home = written.partition("/")[0]
+        raise UserError(f"{key} is {show(written)}, but {home} is nobody's home; type ./{written}")
+    return expanded
 
 
 def choice(key: str, value: object, allowed: Collection[str]) -> str:
     """The value as one of the allowed names."""
     if isinstance(value, str) and value in allowed:
         return value
-    raise UserError(f"{key} must be one of {', '.join(allowed)}, got {value}")
+    hint = did_you_mean(value, allowed)
+    raise UserError(f"{key} must be one of {', '.join(allowed)}, got {show(value)}{hint}")
 
 
 def each(key: str, values: object, check: Callable[[str, object], Any]) -> tuple[Any, ...]:
@@ -93,6 +142,17 @@ def each(key: str, values: object, check: Callable[[str, object], Any]) -> tuple
         values: A list or a tuple.
         check: Called with the key and one value.
     """
-    if not isinstance(values, list | tuple) or not values:
-        raise UserError(f"{key} must be a list with at least one value, got {values}")
-    return tuple(check(key, value) for value in values)
+    if isinstance(values, list | tuple) and values:
+        return tuple(check(key, value) for value in values)
+    is_bare = values is not None and not isinstance(values, list | tuple)
+    hint = f"; type [{values}]" if is_bare else ""
+    raise UserError(f"{key} must be a list with at least one value, got {show(values)}{hint}")
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False

@@ -1,10 +1,13 @@
 """The words of a command line: Hydra's flags and ``key=value`` overrides, in any order."""
 
 import argparse
+import re
+from collections.abc import Sequence
+from functools import partial
 
 from hydra._internal.utils import get_args_parser
 
-from rps_bench.errors import UserError
+from rps_bench.arguments import refuse_words
 
 INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
 
@@ -19,11 +22,11 @@ def parse_words(words: list[str]) -> argparse.Namespace:
         UserError: An unknown flag.
     """
     parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign, assignment]
-    arguments = parser.parse_intermixed_args(words)
+    parser.error = partial(refuse_words, parser)  # type: ignore[method-assign]
+    arguments = parser.parse_intermixed_args(quote_homes(words))
     for flag in _NOT_TAKEN:
         if getattr(arguments, flag, None) is not None:
-            _refuse(f"unrecognized arguments: --{flag.replace('_', '-')}")
+            refuse_words(parser, f"unrecognized arguments: --{flag.replace('_', '-')}")
     return arguments
 
 
@@ -32,5 +35,6 @@ def asks_for_information(arguments: argparse.Namespace) -> bool:
     return any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS)
 
 
-def _refuse(message: str) -> None:
-    raise UserError(f"{message}; --help shows what is allowed")
+def quote_homes(words: Sequence[str]) -> list[str]:
+    """The words with quotes in ``key=~/folder``, which Hydra cannot read and a shell may leave."""
+    return [re.sub(r"^([\w./]+)=(~[\w./-]*)$", r"\1='\2'", word) for word in words]

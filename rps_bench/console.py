@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rps_bench.errors import CompressionWarning, UserError, explain
+from rps_bench.errors import CompressionWarning
 
 if TYPE_CHECKING:
     from rps_bench.training.state import EpochResult
@@ -24,11 +24,6 @@ def say(line: str) -> None:
     """One plain line on standard output, at once; whole, also beside other processes."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def show_error(error: UserError | OSError) -> None:
-    """One line on standard error."""
-    print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import torch
 
 from rps_bench.errors import UserError
 from rps_bench.heap import keep_freed_memory, return_freed_memory
+from rps_bench.nearest import did_you_mean
 
 
 def resolve_device(name: str) -> torch.device:
@@ -17,7 +18,9 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda:0" if "cuda:0" in present else "cpu")
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in present:
-        raise UserError(f"device {name} is not there; allowed here: auto, {', '.join(present)}")
+        allowed = ["auto", *present]
+        hint = did_you_mean(name, allowed)
+        raise UserError(f"device {name} is not there; allowed here: {', '.join(allowed)}{hint}")
     return torch.device(wanted)
 
 

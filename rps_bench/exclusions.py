@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
+from rps_bench.nearest import unknown_name
+from rps_bench.shown import show
 
 KEYS = ("dataset", "arch", "method", "recipe", "compression", "seed")
 
@@ -16,7 +18,7 @@ def refuse_excluded(config: RunConfig, rules: object) -> None:
         UserError: Not a list of such rules.
     """
     if not isinstance(rules, list):
-        raise UserError(f"exclude must be a list of rules, got {rules}")
+        raise UserError(f"exclude must be a list of rules, got {show(rules)}")
     for rule in rules:
         if _matches(config, _check(rule)):
             raise InapplicableError(f"excluded by exclude: {_describe(rule)}")
@@ -24,10 +26,11 @@ def refuse_excluded(config: RunConfig, rules: object) -> None:
 
 def _check(rule: object) -> Mapping[str, object]:
     if not isinstance(rule, Mapping) or not rule:
-        raise UserError(f"exclude needs rules such as {{method: ltr, seed: [1, 2]}}, got {rule}")
+        wanted = "rules such as {method: ltr, seed: [1, 2]}"
+        raise UserError(f"exclude needs {wanted}, got {show(rule)}")
     for key in rule:
         if key not in KEYS:
-            raise UserError(f"unknown key {key} in exclude; allowed: {', '.join(KEYS)}")
+            raise unknown_name("key in exclude:", str(key), KEYS)
     return rule
 
 

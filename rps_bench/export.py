@@ -17,14 +17,17 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from rps_bench import checks
+from rps_bench.arguments import Parser
 from rps_bench.atomic import write_bytes
-from rps_bench.console import say, show_error
+from rps_bench.console import say
 from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import UserError
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import read_facts, to_bytes
 from rps_bench.models import ARCHITECTURES
+from rps_bench.nearest import no_pair, unknown_name
+from rps_bench.output import command
 from rps_bench.records.models import model_path
 from rps_bench.records.store import find_record
 from rps_bench.storages import STORAGES
@@ -32,6 +35,7 @@ from rps_bench.storages import STORAGES
 COMPRESSED, DENSE, ONNX = "compressed", "dense", "onnx"
 ENDINGS = {COMPRESSED: ".safetensors", DENSE: "-dense.safetensors", ONNX: ".onnx"}  # of file names
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PATHS = ("results_dir", "to")
 NUM_CHECKED = 8  # images
 TOLERANCE = 1e-4  # of ONNX Runtime's logits, times the largest logit where that is above 1
 
@@ -56,9 +60,6 @@ class Export:
 
     def __post_init__(self) -> None:
         checks.choice("format", self.format, tuple(ENDINGS))
-        checks.text("results_dir", self.results_dir)
-        if self.to is not None:
-            checks.text("to", self.to)
         if self.storage is not None:
             checks.choice("storage", self.storage, STORAGES)
             if self.format != COMPRESSED:
@@ -70,18 +71,15 @@ class Export:
         return Path(self.to or f"{self.run_id}{ENDINGS[self.format]}")
 
 
+@command
 def main(words: Sequence[str] | None = None) -> int:
     """Write the file and say what it is; returns the exit status."""
+    export = read_words(_parse(words))
+    content, remark = make_content(export)
     try:
-        export = read_words(_parse(words))
-        content, remark = make_content(export)
-        try:
-            write_bytes(export.path, content)
-        except OSError as error:
-            raise UserError(f"{export.path} cannot be written ({error.strerror})") from error
-    except UserError as error:
-        show_error(error)
-        return 2
+        write_bytes(export.path, content)
+    except OSError as error:
+        raise UserError(f"{export.path} cannot be written ({error.strerror})") from error
     say(f"{export.path}: {len(content)} bytes{remark}")
     return 0
 
@@ -97,10 +95,10 @@ def read_words(words: Sequence[str]) -> Export:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise UserError(f"an option is written key=value, got {word}")
+            raise no_pair(word, allowed)
         if key not in allowed:
-            raise UserError(f"unknown key {key}; allowed: {', '.join(allowed)}")
-        given[key] = value
+            raise unknown_name("key", key, allowed)
+        given[key] = checks.path(key, value) if key in PATHS else value
     if "run_id" not in given:
         raise UserError("run_id=ID is missing: which run's model to write")
     return Export(**given)
@@ -207,8 +205,8 @@ def _require_onnx() -> None:
 
 
 def _parse(words: Sequence[str] | None) -> list[str]:
-    """The words that are no request for help."""
-    parser = argparse.ArgumentParser(
+    """The words that are no flags."""
+    parser = Parser(
         prog="python -m rps_bench.export",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Write the model of a run that was recorded with keep_model=true to a file.",
@@ -219,8 +217,8 @@ def _parse(words: Sequence[str] | None) -> list[str]:
         "to=             the file; default: named after the run, in the current folder",
     )
     parser.add_argument("words", nargs="*", metavar="key=value")
-    known, unknown = parser.parse_known_args(words)
-    return [*known.words, *unknown]
+    given: list[str] = parser.parse_args(words).words
+    return given
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.exclusions import refuse_excluded
+from rps_bench.nearest import unknown_name
+from rps_bench.shown import show
 from rps_bench.storages import STORAGES
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
@@ -74,11 +76,11 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     defaults = _method_defaults(config_folder, method_name)
     options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
     changed = {k: v for k, v in sorted(options.items()) if k not in defaults or defaults[k] != v}
-    width, data_root = arch["width"], composed["data_root"]
+    width, data_root = arch["width"], composed["data_root"] or None  # empty: a variable unset
     if width is not None:
-        checks.whole_number("arch.width", width, 1, LARGEST_WIDTH)
+        checks.whole_number("arch.width", width, 1, LARGEST_WIDTH, "null or ")
     if data_root is not None:
-        checks.text("data_root", data_root)
+        data_root = checks.path("data_root", data_root)
     config = RunConfig(
         dataset=checks.choice("dataset", dataset["name"], DATASETS),
         arch=checks.text("arch", arch["name"]),
@@ -99,7 +101,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
         device=checks.text("device", composed["device"]),
         data_root=data_root,
-        results_dir=checks.text("results_dir", composed["results_dir"]),
+        results_dir=checks.path("results_dir", composed["results_dir"]),
         tracking=_tracking(composed),
         storage=checks.choice("storage", composed["storage"], STORAGES),
         keep_model=checks.truth_value("keep_model", composed["keep_model"]),
@@ -120,7 +122,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
 def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     for key in table:
         if key not in allowed:
-            raise UserError(f"unknown key {prefix}{key}; allowed: {', '.join(allowed)}")
+            raise unknown_name("key", f"{prefix}{key}", [f"{prefix}{name}" for name in allowed])
     for key in allowed:
         if key not in table:
             raise UserError(f"the key {prefix}{key} is missing")
@@ -132,7 +134,7 @@ def _table(
     """A group's table, with just these keys where they are known."""
     table = composed[group]
     if not isinstance(table, Mapping) or "name" not in table:
-        raise UserError(f"{group} must be chosen by name, got {table}")
+        raise UserError(f"{group} must be chosen by name, got {show(table)}")
     for key in table:
         if not isinstance(key, str):
             raise UserError(f"unknown key {group}.{key}: a key is a text")
@@ -163,7 +165,7 @@ def _compression(value: object, fixed: float | None, method: str) -> float:
         value = DEFAULT_COMPRESSION if fixed is None else fixed
     compression = checks.compression_ratio(value)
     if fixed is not None and compression != fixed:
-        raise InapplicableError(f"{method} has compression {fixed:g} only, got {compression:g}")
+        raise InapplicableError(f"{method} has compression {fixed:g} only, got {show(value)}")
     return compression
 
 
@@ -182,7 +184,9 @@ def _checkpoint_seconds(value: object) -> float | None:
 
 
 def _threads(value: object) -> int | None:
-    return None if value is None else checks.whole_number("threads", value, 1, LARGEST_THREADS)
+    if value is None:
+        return None
+    return checks.whole_number("threads", value, 1, LARGEST_THREADS, "null or ")
 
 
 def _gpus(value: object) -> tuple[int, ...]:
@@ -190,23 +194,25 @@ def _gpus(value: object) -> tuple[int, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not value:
-        raise UserError(f"gpus must be null or a list of GPU numbers such as [0,1], got {value}")
+        wanted = "null or a list of GPU numbers such as [0,1]"
+        checks.refuse("gpus", wanted, value)
     return tuple(checks.whole_number("gpus", number, 0) for number in value)
 
 
 def _population(value: object) -> int | None:
-    if value == "auto":
-        return None
-    if type(value) is int and 1 <= value <= LARGEST_POPULATION:
-        return value
-    wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
-    raise UserError(f"population must be {wanted}, got {value}")
+    def fits(value: object) -> bool:
+        return value == "auto" or (type(value) is int and 1 <= value <= LARGEST_POPULATION)
+
+    if not fits(value):
+        wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
+        checks.refuse("population", wanted, value, fits)
+    return None if value == "auto" else value  # type: ignore[return-value]
 
 
 def _option(key: str, value: object, default: object) -> object:
     """A method option: one value, as a float where the default is one."""
     if value is not None and not isinstance(value, bool | int | float | str):
-        raise UserError(f"method.{key} must be a single value, got {value}")
+        raise UserError(f"method.{key} must be a single value, got {show(value)}")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return checks.number(f"method.{key}", value)
     return value

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from rps_bench.config import RunConfig
-from rps_bench.console import RunProgress, say, show_error
+from rps_bench.console import RunProgress, say
 from rps_bench.cores import set_threads
 from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
@@ -32,6 +32,7 @@ from rps_bench.errors import (
 from rps_bench.groups import find_groups
 from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
+from rps_bench.output import outliving_readers, show_error
 from rps_bench.reasons import explained_failures, is_out_of_memory
 from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.records.store import find_finished, find_record
@@ -68,7 +69,7 @@ def run_composed(composed: DictConfig) -> bool:
         return True  # the plan said so
     tells_all = True
     is_worker = multiprocessing.parent_process() is not None
-    with job_of_a_worker() if is_worker else StopSignals() as signals:
+    with outliving_readers(), job_of_a_worker() if is_worker else StopSignals() as signals:
         if signals is not None:
             tells_all = work_through([config], signals.undisturbed)
     return tells_all

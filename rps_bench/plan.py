@@ -12,10 +12,10 @@ from rich.table import Table
 
 from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.config import RunConfig
-from rps_bench.console import say, show_error, show_table
+from rps_bench.console import say, show_table
 from rps_bench.done import find_done
-from rps_bench.errors import UserError, status_of
 from rps_bench.locks import find_begun_runs
+from rps_bench.output import command
 from rps_bench.records.schema import FINISHED, Record
 from rps_bench.records.store import find_record, read_records
 from rps_bench.sweep import plan_runs
@@ -23,20 +23,17 @@ from rps_bench.sweep import plan_runs
 TO_DO = ("new", "begun", "failed before", "without its file")
 
 
+@command
 def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
-    try:
-        arguments = parse_words(list(sys.argv[1:] if words is None else words))
-        if asks_for_information(arguments):
-            say(str(__doc__).strip())
-            return 0
-        plan = plan_runs(arguments.overrides, arguments.multirun)
-        for note in plan.notes:
-            say(note)
-        show_plan(plan.configs)
-    except (UserError, OSError) as error:
-        show_error(error)
-        return status_of(error)
+    arguments = parse_words(list(sys.argv[1:] if words is None else words))
+    if asks_for_information(arguments):
+        say(str(__doc__).strip())
+        return 0
+    plan = plan_runs(arguments.overrides, arguments.multirun)
+    for note in plan.notes:
+        say(note)
+    show_plan(plan.configs)
     return 0
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,23 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
-from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from rps_bench import checks
 from rps_bench.compose import CONFIG_NAME, Composer
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
-from rps_bench.freeze import TOP_KEYS, freeze
+from rps_bench.freeze import freeze
 from rps_bench.locks import CHECKPOINTS_FOLDER
 from rps_bench.permissions import explain_denial, find_obstacle, make_folder
 from rps_bench.records.models import model_path
 from rps_bench.records.store import record_path
+from rps_bench.refusals import explain_refusal, refuse_unchosen
 from rps_bench.storages import EXACT
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
 LARGEST_SWEEP = 100_000  # runs, which are all composed and checked before the first
-LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
 
 
 def config_folder() -> Path:
@@ -45,6 +45,10 @@ def config_folder() -> Path:
     package = Path(__file__).resolve().parent
     inside, beside = package / "conf", package.parent / "conf"
     return inside if inside.is_dir() else beside
+
+
+# In conf/config.yaml, for what Hydra makes itself of a folder that was typed.
+OmegaConf.register_new_resolver("path", partial(checks.path, "results_dir"), replace=True)
 
 
 def hydra_version_base() -> dict[str, str]:
@@ -106,7 +110,7 @@ def explained() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_explain(error)) from error
+        raise UserError(explain_refusal(error, config_folder())) from error
 
 
 def freeze_composed(composed: DictConfig) -> RunConfig:
@@ -151,6 +155,7 @@ def _places(config: RunConfig) -> Iterator[Path]:
 def _plan(overrides: list[str], is_sweep: bool) -> Plan:
     with explained():
         parsed = OverridesParser.create().parse_overrides(overrides)
+        refuse_unchosen(parsed)
         plain = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
         settings = compose(CONFIG_NAME, plain, return_hydra_config=True).hydra
         is_sweep = is_sweep or settings.mode == RunMode.MULTIRUN
@@ -220,28 +225,3 @@ def _keep_what_is_rounded(runs: Mapping[str, PlannedRun]) -> Iterator[PlannedRun
         if run_id in rounded:
             run = PlannedRun(run.config.with_exact_storage, (*run.overrides, "keep_model=true"))
         yield run
-
-
-def _explain(error: Exception) -> str:
-    """An error of Hydra, OmegaConf or what they stand on, as one line."""
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        reason = (str(error).splitlines() or [""])[0]
-        return f"these words cannot be read ({type(error).__name__}: {reason})"
-    if isinstance(error, MissingConfigException):
-        extra = LAUNCHER_EXTRAS.get(Path(str(error.missing_cfg_file)).name)
-        if extra is not None:
-            return f"hydra/launcher={extra} needs: pip install 'rps_bench[{extra}]'"
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return f"{group} must be one of {', '.join(error.options)}, got {choice}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = "; ".join(line for line in lines if "hydra.cc" not in line and "append" not in line)
-    cause = error.__cause__
-    parent = getattr(cause, "parent_node", None)
-    if text.startswith("Could not override") and isinstance(parent, DictConfig):
-        key = str(getattr(cause, "full_key", ""))
-        prefix = key.rpartition(".")[0]
-        allowed = TOP_KEYS if not prefix else tuple(str(name) for name in parent)
-        names = ", ".join(f"{prefix}.{name}" if prefix else name for name in allowed)
-        return f"unknown key {key}; allowed: {names}"
-    return text.rstrip(".")

@@ -7,7 +7,6 @@ Records are realistic in size: 10 epochs of history, layer densities of ResNet-2
 FOLDER keeps the records for another time; without it they lie in a temporary folder.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rps_bench.arguments import Parser, to_path
 from rps_bench.records import Record, read_records, record_path
 from rps_bench.reports.describe import describe_runs
 from rps_bench.reports.honesty import find_faults
@@ -123,9 +123,9 @@ def time_reports(folder: Path) -> None:
 
 def main() -> None:
     """Make the records where they are missing, then time the reports."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=to_path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)

@@ -23,13 +23,14 @@ from typing import Any, NamedTuple
 import torch
 
 from rps_bench import checks
+from rps_bench.arguments import Parser, to_path
 from rps_bench.atomic import write_text
-from rps_bench.console import say, show_error
-from rps_bench.errors import UserError, describe_failure, status_of
+from rps_bench.console import say
+from rps_bench.errors import UserError, describe_failure
+from rps_bench.output import command
 from rps_bench.records import collect_provenance
 from scripts.bench.children import call_apart
 from scripts.bench.measure import name_hardware
-from scripts.bench.options import Parser
 from scripts.bench.rates import measure_rates
 from scripts.bench.subject import choose_images
 from scripts.gpu_stages import (
@@ -122,22 +123,19 @@ def _floor_of(own: dict[str, Any]) -> str:
     return "" if times is None else f" ({times:.1f} times the floor)"
 
 
+@command
 def main(words: Sequence[str] | None = None) -> int:
     """Return the exit status."""
     parser = Parser(prog="python -m scripts.check_gpu", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=450, help="for everything (450)")
-    parser.add_argument("--output", type=Path, help="results/benchmarks/check-<hardware>.json")
+    parser.add_argument("--output", type=to_path, help="results/benchmarks/check-<hardware>.json")
     parser.add_argument("--population", type=int, default=8, help="runs at once (8)")
-    try:
-        options = parser.parse_args(words)
-        checks.positive_number("seconds", options.seconds)
-        checks.whole_number("population", options.population, 1)
-        if not torch.cuda.is_available():
-            raise UserError("no CUDA device is there")
-        return check(options.seconds, options.output, options.population)
-    except (UserError, OSError) as error:
-        show_error(error)
-        return status_of(error)
+    options = parser.parse_args(words)
+    checks.positive_number("seconds", options.seconds)
+    checks.whole_number("population", options.population, 1)
+    if not torch.cuda.is_available():
+        raise UserError("no CUDA device is there")
+    return check(options.seconds, options.output, options.population)
 
 
 def check(seconds: float, output: Path | None, population: int) -> int:

@@ -28,6 +28,7 @@ TOP_FOR_ALL = {
     *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
     "permissions",
     "waiting",
+    *("arguments", "nearest", "output", "shown"),  # of every command
 }
 
 

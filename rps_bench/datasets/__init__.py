@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rps_bench.datasets.info import DATASETS, DatasetInfo
-from rps_bench.errors import UserError
+from rps_bench.nearest import unknown_name
 
 if TYPE_CHECKING:
     from rps_bench.datasets.base import Dataset
@@ -37,7 +37,7 @@ def load_dataset(
         UserError: An unknown name, files that are missing or corrupt, or a failed download.
     """
     if name not in DATASETS:
-        raise UserError(f"unknown dataset {name!r}; allowed: {', '.join(DATASETS)}")
+        raise unknown_name("dataset", name, DATASETS)
     from rps_bench.datasets.download import DownloadPolicy
     from rps_bench.datasets.sources import load
 

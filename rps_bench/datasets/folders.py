@@ -6,19 +6,23 @@ import shutil
 import stat
 from pathlib import Path
 
+from rps_bench import checks
+
 DATA_VARIABLE = "RPS_BENCH_DATA"
 
 
 def user_cache_folder() -> Path:
     """``rps_bench`` below XDG_CACHE_HOME, or below ``~/.cache`` where that is unset."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "rps_bench"
+    return Path(checks.path("XDG_CACHE_HOME", base or "~/.cache")) / "rps_bench"
 
 
 def resolve_root(root: str | Path | None) -> Path:
     """The data root: the argument, else the variable RPS_BENCH_DATA, else the user's cache."""
     chosen = root or os.environ.get(DATA_VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else user_cache_folder()
+    if not chosen:
+        return user_cache_folder()
+    return Path(checks.path(DATA_VARIABLE, str(chosen))).absolute()
 
 
 def is_writable(folder: Path) -> bool:

@@ -4,27 +4,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rps_bench.errors import UserError, explain, status_of
+from rps_bench.arguments import Parser
 from rps_bench.inference.options import read_options
+from rps_bench.output import command
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the words ask for and print the files; return the exit status."""
-    words = _parse(arguments)
-    try:
-        options = read_options(words)
-        from rps_bench.inference.store import run_inference  # imports matplotlib
+    options = read_options(_parse(arguments))
+    from rps_bench.inference.store import run_inference  # imports matplotlib
 
-        for path in run_inference(options):
-            print(path)
-    except (UserError, OSError) as error:
-        print(explain(error), file=sys.stderr)
-        return status_of(error)
+    for path in run_inference(options):
+        print(path)
     return 0
 
 
 def _parse(arguments: Sequence[str] | None) -> list[str]:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m rps_bench.inference",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Time and memory of compressed models at inference, by way of running them:"

@@ -8,6 +8,7 @@ from typing import Any
 from rps_bench import checks
 from rps_bench.errors import UserError
 from rps_bench.models import ARCHITECTURES
+from rps_bench.nearest import no_pair, unknown_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Options:
         checks.whole_number("threads", self.threads, 1)
         checks.positive_number("seconds", self.seconds)
         if self.width is not None:
-            checks.whole_number("width", self.width, 1)
+            checks.whole_number("width", self.width, 1, also="null or ")
 
 
 LISTS = ("arch", "compression", "batch")
@@ -55,16 +56,21 @@ def read_options(words: Sequence[str]) -> Options:
     values: dict[str, Any] = {}
     for word in words:
         key, is_pair, text = word.partition("=")
-        if not is_pair or key not in names:
-            allowed = ", ".join(f"{name}=..." for name in names)
-            raise UserError(f"unknown option {word}; allowed: {allowed}")
+        if not is_pair:
+            raise no_pair(word, names)
+        if key not in names:
+            raise unknown_name("key", key, names)
         values[key] = _read_value(key, text)
     return Options(**values)
 
 
 def _read_value(key: str, text: str) -> Any:
     if key == "results_dir":
-        return Path(checks.text(key, text))
+        return Path(checks.path(key, text))
+    if key == "width" and text in ("", "null"):
+        return None
+    if text.startswith("["):
+        raise UserError(f"{key}: lists are written {text.strip('[]')}, without brackets")
     if key in LISTS:
         # Each value once: a cell is measured once.
         return tuple(dict.fromkeys(_read_number(part.strip()) for part in text.split(",")))

@@ -3,7 +3,6 @@
 import inspect
 from typing import Any
 
-from rps_bench.errors import UserError
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
@@ -14,6 +13,7 @@ from rps_bench.methods.pruning.snip import Snip
 from rps_bench.methods.pruning.synflow import SynFlow
 from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedMagnitude
 from rps_bench.methods.sharing.methods import RPG, HashedNet, Roast, StableRPS
+from rps_bench.nearest import unknown_name
 
 __all__ = ["METHODS", "build_method", "default_options", "load_compressed", "restore"]
 
@@ -58,10 +58,9 @@ def build_method(name: str, compression: float, seed: int = 0, **options: Any) -
             allowed.
     """
     if name not in METHODS:
-        raise UserError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}")
+        raise unknown_name("method", name, METHODS)
     allowed = default_options(name)
     for option in options:
         if option not in allowed:
-            names = ", ".join(allowed) or "none"
-            raise UserError(f"method {name} has no option {option!r}; its options: {names}")
+            raise unknown_name(f"option of method {name}:", option, allowed)
     return METHODS[name](compression=compression, seed=seed, **options)

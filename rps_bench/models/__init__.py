@@ -5,6 +5,7 @@ import torch
 from rps_bench.errors import UserError
 from rps_bench.models.resnet import ResNet20
 from rps_bench.models.vgg import VGG11
+from rps_bench.nearest import unknown_name
 
 ARCHITECTURES: dict[str, type[ResNet20] | type[VGG11]] = {
     "resnet20": ResNet20,
@@ -30,7 +31,7 @@ def build_model(
         UserError: Unknown name, or a width or number of classes below 1.
     """
     if name not in ARCHITECTURES:
-        raise UserError(f"unknown architecture {name!r}; allowed: {', '.join(ARCHITECTURES)}")
+        raise unknown_name("architecture", name, ARCHITECTURES)
     architecture = ARCHITECTURES[name]
     width = architecture.default_width if width is None else width
     if width < 1:

@@ -5,16 +5,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rps_bench.errors import UserError, explain, one_line, status_of
+from rps_bench.arguments import Parser, to_path
+from rps_bench.errors import UserError, one_line, status_of
+from rps_bench.output import command, show_error
 from rps_bench.reports.honesty import find_faults
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import save_summary
 from rps_bench.reports.table import save_table
 from rps_bench.reports.words import count_of
 
-EXIT_INCOMPLETE = 2
 
-
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the parts asked for; return the exit status.
 
@@ -27,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(one_line(f"note: {finding.text}"), file=sys.stderr)
     if not study.records:
         place = study.results_dir / "records"
-        print(f"no records under {place}: run an experiment first, or name the folder that"
-              " holds results", file=sys.stderr)  # fmt: skip
-        return EXIT_INCOMPLETE
+        raise UserError(
+            f"no records under {place}: run an experiment first, or name the folder that holds "
+            "results"
+        )
     print(f"{count_of(len(study.table), 'record')} under {study.results_dir / 'records'}")
     return max(_write(PARTS[part], study) for part in PARTS if part in options.only)
 
@@ -40,7 +42,7 @@ def _write(part: Callable[[Study], list[Path]], study: Study) -> int:
         for path in part(study):
             print(path)
     except (UserError, OSError) as error:
-        print(explain(error), file=sys.stderr)
+        show_error(error)
         return status_of(error)
     return 0
 
@@ -77,7 +79,7 @@ PARTS: dict[str, Callable[[Study], list[Path]]] = {
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m rps_bench.reports",
         description="Write table, summary, figures, claims and report.html of recorded runs into"
         " their results folder. Reads records only; trains nothing. What a reader should know"
@@ -88,7 +90,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "results_dir",
         nargs="?",
         default=Path("results"),
-        type=Path,
+        type=to_path,
         help="folder that holds records/ (default: results)",
     )
     parser.add_argument(

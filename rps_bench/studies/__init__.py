@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from rps_bench.errors import UserError
+from rps_bench.nearest import unknown_name
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.cache_lines import CacheLines
 from rps_bench.studies.continuity import Continuity
@@ -40,11 +41,11 @@ def build_study(name: str, /, **options: Any) -> TheoryStudy:
         UserError: Unknown name, unknown or missing option, or a value out of its range.
     """
     if name not in STUDIES:
-        raise UserError(f"unknown study {name!r}; allowed: {', '.join(STUDIES)}")
+        raise unknown_name("study", name, STUDIES)
     known = [field.name for field in fields(STUDIES[name])]
     for option in options:
         if option not in known:
-            raise UserError(f"study {name} has no option {option!r}; its options: {_join(known)}")
+            raise unknown_name(f"option of study {name}:", option, known)
     missing = [option for option in known if option not in options]
     if missing:
         raise UserError(f"study {name} needs a value for {_join(missing)}")

@@ -7,33 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rps_bench.errors import UserError, explain, status_of
+from rps_bench.arguments import Parser, to_path
+from rps_bench.errors import UserError, status_of
+from rps_bench.nearest import no_pair
+from rps_bench.output import command, show_error
+from rps_bench.shown import show
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
 from rps_bench.sweep import config_folder, explained
 
-EXIT_BAD_INPUT = 2
 ALL = "all"
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies asked for and print their files; return the exit status."""
-    command = _parse(arguments)
-    names = list(STUDIES) if command.name == ALL else [command.name]
-    if command.name == ALL and command.options:
-        print("options belong to one study: name it instead of all", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    given = _parse(arguments)
+    names = list(STUDIES) if given.name == ALL else [given.name]
+    if given.name == ALL and given.options:
+        raise UserError("options belong to one study: name it instead of all")
     status = 0
     for name in names:
         try:
-            study = read_options(name, command.options)
-            act = draw_study if command.draw_only else run_study
-            for path in act(study, command.folder):
+            study = read_options(name, given.options)
+            act = draw_study if given.draw_only else run_study
+            for path in act(study, given.folder):
                 print(path)
         except (UserError, OSError) as error:  # such as missing images: the other studies go on
-            print(explain(error), file=sys.stderr)
+            show_error(error)
             status = max(status, status_of(error))
     return status
 
@@ -48,7 +52,12 @@ def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:
     values = OmegaConf.load(path) if name in STUDIES else OmegaConf.create()
     for word in overrides:
         if "=" not in word:
-            raise UserError(f"an option is written key=value, got {word}")
+            raise no_pair(word, values)
+        try:
+            OmegaConf.from_dotlist([word])
+        except YAMLError as error:
+            reason = getattr(error, "problem", None) or type(error).__name__
+            raise UserError(f"{show(word)} cannot be read as yaml ({reason})") from error
     with explained():
         values = OmegaConf.merge(values, OmegaConf.from_dotlist(list(overrides)))
         options: Any = OmegaConf.to_container(values, resolve=True)
@@ -58,7 +67,7 @@ def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     width = max(map(len, STUDIES))
     questions = "\n".join(f"  {name:{width}}  {s.question}" for name, s in STUDIES.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m rps_bench.studies",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Check a part of the theory by running it: numbers as CSV and one figure.",
@@ -69,14 +78,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("options", nargs="*", help="key=value", metavar="option=value")
     parser.add_argument(
         "--folder",
-        type=Path,
+        type=to_path,
         default=Path("results/studies"),
         help="where the files go (default: %(default)s)",
     )
     parser.add_argument(
         "--draw-only", action="store_true", help="draw the figure of earlier numbers again"
     )
-    return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColum
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import DOTTED, MethodStyle, method_style
 from rps_bench.seeds import derive_key, named_generator
+from rps_bench.shown import show
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.sketches import compress_rows
 from rps_bench.studies.variances import VARIANCES, estimate_variance
@@ -118,7 +119,7 @@ class InnerProducts(TheoryStudy):
         if max(self.compressions) > self.num_weights:
             raise UserError(
                 f"compressions must be at most num_weights = {self.num_weights}, "
-                f"got {max(self.compressions):g}"
+                f"got {show(max(self.compressions))}"
             )
 
     def measure(self, folder: Path) -> pd.DataFrame:

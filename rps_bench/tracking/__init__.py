@@ -6,7 +6,8 @@ Imports neither torch nor wandb.
 import inspect
 from typing import Any
 
-from rps_bench.errors import UserError
+from rps_bench import checks
+from rps_bench.nearest import unknown_name
 from rps_bench.tracking.base import RunDescription, Tracker
 from rps_bench.tracking.none import NoTracker
 from rps_bench.tracking.progress import TrackedProgress
@@ -43,11 +44,9 @@ def build_tracker(name: str, **options: Any) -> Tracker:
     Raises:
         UserError: Unknown name or option, or a bad value; the message says what is allowed.
     """
-    if name not in TRACKERS:
-        raise UserError(f"tracking must be one of {', '.join(TRACKERS)}, got {name}")
+    checks.choice("tracking", name, TRACKERS)
     allowed = default_options(name)
     for option in options:
         if option not in allowed:
-            keys = ", ".join(f"tracking.{key}" for key in allowed) or "none"
-            raise UserError(f"unknown key tracking.{option}; allowed: {keys}")
+            raise unknown_name("key", f"tracking.{option}", [f"tracking.{key}" for key in allowed])
     return TRACKERS[name](**options)

@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rps_bench.errors import UserError, explain, status_of
+from rps_bench.arguments import Parser, to_path
+from rps_bench.output import command
 from rps_bench.tracking.environment import read_wishes
 from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
 
 
+@command
 def main(words: Sequence[str] | None = None) -> int:
     """Do one of the three; 0: done, 1: something was not sent, 2: bad input or no login."""
     options = _parse(words)
-    try:
-        status: int = options.action(options)
-    except (UserError, OSError) as error:
-        print(f"rps_bench: error: {explain(error)}", file=sys.stderr)
-        return status_of(error)
+    status: int = options.action(options)
     return status
 
 
@@ -74,7 +72,7 @@ def describe_view(view: Any) -> dict[str, Any]:
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m rps_bench.tracking",
         description="What Weights & Biases gets beside the runs. None of it changes a record.",
     )
@@ -95,9 +93,8 @@ def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--mode", choices=MODES, help="default: WANDB_MODE, else online when logged in"
     )
     parser.add_argument("--group", help="name of the sweep (default: WANDB_RUN_GROUP, else report)")
-    parser.add_argument(
-        "--dir", help="where wandb makes its folder (default: WANDB_DIR, else results_dir)"
-    )
+    where = "where wandb makes its folder (default: WANDB_DIR, else results_dir)"
+    parser.add_argument("--dir", type=to_path, help=where)
 
 
 def _add_sync(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -124,7 +121,7 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
         "results_dir",
         nargs="?",
         default=Path("results"),
-        type=Path,
+        type=to_path,
         help="the folder that holds records/ and wandb/ (default: results)",
     )
 

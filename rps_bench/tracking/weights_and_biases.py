@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rps_bench import checks
 from rps_bench.errors import UserError, explain
 from rps_bench.records.schema import Record
+from rps_bench.shown import show
 from rps_bench.tracking.base import RunDescription, Tracker
 from rps_bench.tracking.describe import (
     INTERRUPTED,
@@ -69,7 +70,7 @@ class WandbTracker(Tracker):
         self.mode = wishes.mode if mode is None else checks.choice("tracking.mode", mode, MODES)
         self.group = _checked(_name, _either("group", group, wishes.group))
         self.tags = _tags(*(_either("tags", tags, wishes.tags) or ("", ())))
-        self.dir = _checked(checks.text, _either("dir", dir, wishes.dir))
+        self.dir = _checked(checks.path, _either("dir", dir, wishes.dir))
         self.job_type = _checked(_name, _either("job_type", None, wishes.job_type))
         self.name = _checked(_name, _either("name", None, wishes.name))
         self.notes, self.sweep = wishes.notes, wishes.sweep
@@ -214,7 +215,7 @@ def check_project(name: object, key: str = "tracking.project") -> str:
     """
     text = _name(key, name)
     if set(text) & set(NOT_IN_PROJECTS):
-        raise UserError(f"{key} must have none of {NOT_IN_PROJECTS}, got {text}")
+        raise UserError(f"{key} must have none of {NOT_IN_PROJECTS}, got {show(text)}")
     return text
 
 
@@ -238,5 +239,5 @@ def _name(key: str, value: object, longest: int = LONGEST_NAME) -> str:
 
 def _tags(key: str, tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list | tuple):
-        raise UserError(f"{key} must be a list such as [a,b], got {tags}")
+        raise UserError(f"{key} must be a list such as [a,b], got {show(tags)}")
     return tuple(_name(key, tag, LONGEST_TAG) for tag in tags)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from rps_bench import checks
 from rps_bench.errors import UserError
+from rps_bench.shown import show
 
 LARGEST_EPOCHS = 100_000  # a record holds every one of them
 SCHEDULES = ("step", "one_cycle")
@@ -60,7 +61,9 @@ class Recipe:
         checks.choice("recipe.schedule", self.schedule, SCHEDULES)
         checks.number("recipe.factor", self.factor, "a number in (0, 1]", lambda x: 0 < x <= 1)
         if self.max_steps_per_epoch is not None:
-            checks.whole_number("recipe.max_steps_per_epoch", self.max_steps_per_epoch, 1)
+            checks.whole_number(
+                "recipe.max_steps_per_epoch", self.max_steps_per_epoch, 1, also="null or "
+            )
         self._check_drops()
         if self.nesterov and self.momentum == 0:
             raise UserError("recipe.nesterov=true needs a recipe.momentum above 0")
@@ -91,7 +94,8 @@ class Recipe:
         for key in ("lr", "momentum", "weight_decay", "factor"):
             typed[key] = checks.number(f"recipe.{key}", typed[key])
         if not isinstance(typed["drops"], tuple):
-            raise UserError(f"recipe.drops must be a list of epochs, got {typed['drops']}")
+            given = show(typed["drops"])
+            raise UserError(f"recipe.drops must be a list of epochs such as [1,2], got {given}")
         return cls(**typed)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rps_bench.atomic import write_text
-from rps_bench.console import say, show_error
-from rps_bench.errors import ExplainedError, UserError, status_of
+from rps_bench.console import say
+from rps_bench.errors import ExplainedError
+from rps_bench.output import command
 from scripts.bench.measure import measure_training
 from scripts.bench.options import read_options
 from scripts.bench.tables import show_measured
@@ -15,6 +16,7 @@ from scripts.bench.tables import show_measured
 FOLDER = Path("results/benchmarks")
 
 
+@command
 def main(words: Sequence[str] | None = None) -> int:
     """Return the exit status."""
     try:
@@ -22,9 +24,6 @@ def main(words: Sequence[str] | None = None) -> int:
         measured = measure_training(options)
         path = options.output or FOLDER / f"{measured['hardware']}.json"
         write_text(path, json.dumps(measured, indent=2) + "\n")
-    except (UserError, OSError) as error:
-        show_error(error)
-        return status_of(error)
     except ExplainedError as error:
         print(f"rps_bench: error: {error}", file=sys.stderr)
         return 1

@@ -1,14 +1,14 @@
 """What the benchmark measures: the words of its command line as checked values."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from rps_bench import checks
+from rps_bench.arguments import Parser, to_path
 from rps_bench.errors import UserError
 from rps_bench.models import ARCHITECTURES
+from rps_bench.shown import show
 
 IMAGES = ("auto", "cifar10", "random")
 MOST_STEPS = 390  # whole batches of an epoch of CIFAR-10
@@ -60,14 +60,6 @@ class Options:
             checks.whole_number("width", self.width, 1)
 
 
-class Parser(argparse.ArgumentParser):
-    """Raises a UserError for words it does not know, which is shown in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Called for what cannot be parsed."""
-        raise UserError(message)
-
-
 def read_options(words: Sequence[str] | None = None) -> Options:
     """Return the options of a command line (default: this process's).
 
@@ -85,7 +77,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     parser.add_argument("--workers", type=int, default=default.workers, help="loading processes")
     parser.add_argument("--repeats", type=int, default=default.repeats, help="of each recovery")
     parser.add_argument("--width", type=int, help="channels of the first convolution")
-    parser.add_argument("--output", type=Path, help="results/benchmarks/<hardware>.json")
+    parser.add_argument("--output", type=to_path, help="results/benchmarks/<hardware>.json")
     values = vars(parser.parse_args(words))
     values["arch"] = tuple(values["arch"].split(",")) if values["arch"] else default.arch
     values["compression"] = _read_numbers(values["compression"]) or default.compression
@@ -96,4 +88,4 @@ def _read_numbers(text: str | None) -> tuple[float, ...]:
     try:
         return tuple(map(float, text.split(","))) if text else ()
     except ValueError:
-        raise UserError(f"compression must be numbers such as 10,100, got {text}") from None
+        raise UserError(f"compression must be numbers such as 10,100, got {show(text)}") from None

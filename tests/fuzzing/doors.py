@@ -68,39 +68,34 @@ def ask_plan(words: Sequence[str]) -> str:
 
 def ask_export(words: Sequence[str]) -> str:
     """``python -m rps_bench.export WORDS``, whole: there is no such run."""
-    return _ask(lambda: rps_bench.export.main(words), is_argparse=True)
+    return _ask(lambda: rps_bench.export.main(words))
 
 
 def ask_inference(words: Sequence[str]) -> str:
     """``python -m rps_bench.inference WORDS``, up to the first measurement."""
     begin = patch.object(rps_bench.inference.store, "run_inference", _begin)
     with begin:
-        return _ask(lambda: rps_bench.inference.__main__.main(words), is_argparse=True)
+        return _ask(lambda: rps_bench.inference.__main__.main(words))
 
 
 def ask_studies(words: Sequence[str]) -> str:
     """``python -m rps_bench.studies WORDS``, up to the first number."""
     module = rps_bench.studies.__main__
     with patch.object(module, "run_study", _begin), patch.object(module, "draw_study", _begin):
-        return _ask(lambda: module.main(words), is_argparse=True)
+        return _ask(lambda: module.main(words))
 
 
 def ask_reports(words: Sequence[str]) -> str:
     """``python -m rps_bench.reports WORDS``, whole: there are no records."""
-    return _ask(lambda: rps_bench.reports.__main__.main(words), is_argparse=True)
+    return _ask(lambda: rps_bench.reports.__main__.main(words))
 
 
 def _begin(*arguments: object) -> None:
     raise Begun
 
 
-def _ask(main: Callable[[], Any], is_argparse: bool = False) -> str:
-    """Call a door in an empty folder and judge its answer.
-
-    Args:
-        main: Returns or exits with the status.
-        is_argparse: Whether argparse may refuse, which shows the usage above its line.
-    """
+def _ask(main: Callable[[], Any]) -> str:
+    """Call a door, which returns or exits with the status, in an empty folder; judge its answer."""
     out, err = io.StringIO(), io.StringIO()
     folders: list[str] = []
     with _empty_folder(), _writes() as written, _alarm():
@@ -126,8 +121,7 @@ def _ask(main: Callable[[], Any], is_argparse: bool = False) -> str:
         return "accepted"
     if status in (0, None) and not lines:
         return "informed"
-    shows_usage = is_argparse and lines and lines[0].startswith("usage:")
-    if status == 2 and (shows_usage or len(lines) == 1 or (is_argparse and lines)):
+    if status == 2 and len(lines) == 1 and lines[0].startswith("rps_bench: error: "):
         return "refused"
     raise Fault(f"status {status}, lines {lines[:5]}")
 

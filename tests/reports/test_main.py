@@ -68,14 +68,14 @@ def test_one_part_that_cannot_be_written_does_not_stop_the_others(
     assert main([str(study_folder)]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines()[1:] == ["table", "claims", "html"]
-    assert err == "figures need more\n"
+    assert err == "rps_bench: error: figures need more\n"
 
 
 def test_an_unknown_part_is_refused(study_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(study_folder), "--only", "tables"])
-    assert stopped.value.code == 2
-    assert "invalid choice: 'tables' (choose from" in capsys.readouterr().err
+    assert main([str(study_folder), "--only", "tables"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("rps_bench: error: argument --only: must be one of table, figures, ")
+    assert error.endswith("got tables; did you mean table?\n")
     assert not (study_folder / "table.csv").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_folder_without_records(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main([str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"no records under {tmp_path / 'records'}: ")
+    assert err.startswith(f"rps_bench: error: no records under {tmp_path / 'records'}: ")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
@@ -140,7 +140,7 @@ def test_a_folder_with_broken_files_only(
     assert main([str(tmp_path)]) == 2
     note, nothing = capsys.readouterr().err.splitlines()
     assert note.startswith("note: records/torn.json is left out: not valid JSON")
-    assert nothing.startswith("no records under ")
+    assert nothing.startswith("rps_bench: error: no records under ")
 
 
 def test_reports_keep_what_they_cannot_replace(
@@ -155,7 +155,8 @@ def test_reports_keep_what_they_cannot_replace(
     assert main([str(small_disk.folder), *parts]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "note:" not in line]
     names = ("table.csv", "claims.csv", "report.html")
-    assert lines == [f"{small_disk.folder / name}: No space left on device" for name in names]
+    places = [f"{small_disk.folder / name}: No space left on device" for name in names]
+    assert lines == [f"rps_bench: error: {place}" for place in places]
     small_disk.make_room()
     after = {path: path.read_bytes() for path in small_disk.folder.iterdir() if path.is_file()}
     assert after == before

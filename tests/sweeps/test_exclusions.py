@@ -48,7 +48,7 @@ def test_what_is_left_out_is_said_once_with_its_count() -> None:
         ("exclude=3", "exclude must be a list of rules, got 3"),
         ("exclude=[3]", "exclude needs rules such as"),
         ("exclude=[{}]", "exclude needs rules such as"),
-        ("exclude=[{colour: red}]", "unknown key colour in exclude; allowed: dataset, arch"),
+        ("exclude=[{colour: red}]", "unknown key in exclude: colour; allowed: dataset, arch"),
         ("exclude=[{seed: 0}]", "excluded by exclude: seed=0"),
     ],
 )

@@ -39,7 +39,7 @@ class LotteryTicketRewinding(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rewind_steps is not None:
-            checks.whole_number("method.rewind_steps", self.rewind_steps, 0)
+            checks.whole_number("method.rewind_steps", self.rewind_steps, 0, also="null or ")
         checks.number(
             "method.level_fraction", self.level_fraction, "a number in (0, 1)", lambda x: 0 < x < 1
         )
