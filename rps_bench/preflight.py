@@ -24,7 +24,7 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
             config.method, config.compression, config.seed, **config.method_options
         )
         num_classes = DATASETS[config.dataset].num_classes
-        method.num_stored(_find_layout(config.arch, num_classes, config.width))
+        method.num_stored(find_layout(config.arch, num_classes, config.width))
         if method.rewinding is not None:
             num_train = DATASETS[config.dataset].num_train
             steps_per_epoch = config.recipe.steps_per_epoch(num_train)
@@ -32,7 +32,7 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
 
 
 @cache
-def _find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
+def find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
     """The layer table of a network; a sweep has thousands of runs and a handful of networks."""
     with torch.device("meta"):
         return layout_of(build_model(arch, num_classes, width))

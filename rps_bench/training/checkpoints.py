@@ -14,6 +14,7 @@ Nothing is unpickled.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -111,6 +112,15 @@ class Checkpoints:
         model.save(self._path(level, ".safetensors"))
         write_text(self._path(level, ".json"), json.dumps(outcome.describe()))
         self.discard_partial(level)
+
+    def list_finished(self) -> set[Level]:
+        """The finished levels whose model is at hand, told from the names of their files."""
+        levels = set()
+        for path in self.folder.glob("level-*.json"):
+            found = re.fullmatch(r"level-(\d+)-(\d+)", path.stem)
+            if found is not None and path.with_suffix(".safetensors").is_file():
+                levels.add(Level(int(found[1]), int(found[2]), is_shared=True))
+        return levels
 
     def model(self, level: Level, dense: nn.Module) -> CompressedModel | None:
         """A finished level's model, None if it is not there. ``dense``: a network of its kind."""

@@ -1,5 +1,6 @@
 """The plan: what is new, begun, in progress, done or failed, and how long it may take."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def test_states_follow_what_happens(
         "rand 2x": "in progress",
         "rand 4x": "begun",
     }
-    assert "4 runs: 1 completed, 1 new, 1 in progress, 1 begun; 2 to do, about" in text
+    assert "4 runs: 1 completed, 1 new, 1 in progress, 1 begun; 2 to do, 4 epochs, about" in text
     held.release()
     assert find_state(configs["rand", 2.0], {configs["rand", 2.0].run_id: False}) == "begun"
 
@@ -73,7 +74,7 @@ def test_a_failed_run_is_to_do_again(planned: Callable[..., str], tmp_path: Path
         record_failure(config, "it broke")
     text = planned(*WORDS)
     assert set(states(text).values()) == {"failed before"}
-    assert "4 to do, time unknown: no earlier records to estimate from" in text
+    assert "4 to do, 8 epochs, time unknown: no earlier records to estimate from" in text
 
 
 def test_a_recorded_run_whose_file_is_wanted_is_to_do(
@@ -88,6 +89,9 @@ def test_a_recorded_run_whose_file_is_wanted_is_to_do(
     assert set(states(planned(*ALONE, "keep_model=true")).values()) == {"completed"}
 
 
+NUM_DIGITS = 1437  # training images
+
+
 def fake(method: str, compression: float, seconds: float, epochs: int, **cost: Any) -> Any:
     return {
         "config": {
@@ -95,6 +99,7 @@ def fake(method: str, compression: float, seconds: float, epochs: int, **cost: A
             "arch": "resnet20",
             "method": method,
             "compression": compression,
+            "arch_options": {"width": None},
             "recipe_options": {"epochs": epochs},
         },
         "cost": {"train_seconds": seconds, **cost},
@@ -102,24 +107,100 @@ def fake(method: str, compression: float, seconds: float, epochs: int, **cost: A
 
 
 def test_the_estimate_takes_the_likest_runs() -> None:
-    (config,) = plan_runs(["method=mag", "compression=4", "recipe=smoke"], False).configs
-    assert config.recipe.epochs == 2
+    words = ["method=mag", "compression=4", "recipe=quick"]
+    (config,) = plan_runs(words, False).configs
     records = [fake("snip", 4, 300.0, 3)]
-    assert estimate_seconds(config, records) == 200.0  # 100 s an epoch
+    assert estimate_seconds(config, 2, records) == pytest.approx(200)  # 100 s an epoch
     records += [fake("mag", 8, 30.0, 3), fake("mag", 16, 60.0, 3), fake("mag", 32, 90.0, 3)]
-    assert estimate_seconds(config, records) == 40.0  # the median of its own method
+    assert estimate_seconds(config, 2, records) == pytest.approx(40)  # the median of its own method
     records += [fake("mag", 4, 7.0, 1)]
-    assert estimate_seconds(config, records) == 14.0
-    assert estimate_seconds(config, []) is None
+    assert estimate_seconds(config, 2, records) == pytest.approx(14)
+    assert estimate_seconds(config, 0, records) == 0.0
+    assert estimate_seconds(config, 2, []) is None
     elsewhere = fake("mag", 4, 7.0, 1)
     elsewhere["config"]["arch"] = "vgg11"
-    assert estimate_seconds(config, [elsewhere]) is None
+    assert estimate_seconds(config, 2, [elsewhere]) is None
+    narrow = fake("mag", 4, 1.0, 1)
+    narrow["config"]["arch_options"] = {"width": 2}
+    (config,) = plan_runs([*words, "arch.width=2"], False).configs
+    assert estimate_seconds(config, 2, [*records, narrow]) == pytest.approx(2)
 
 
-def test_a_chain_is_estimated_whole() -> None:
-    (config,) = plan_runs(["method=ltr", "compression=10", "recipe=smoke"], False).configs
-    records = [fake("ltr", 10, 10.0, 2, total_train_seconds=120.0)]
-    assert estimate_seconds(config, records) == 120.0
+def test_an_epoch_that_is_cut_short_takes_less() -> None:
+    words = ["method=mag", "recipe=quick", "recipe.max_steps_per_epoch=5", "recipe.batch_size=10"]
+    (config,) = plan_runs(words, False).configs
+    seconds = estimate_seconds(config, 1, [fake("mag", 10, 10.0, 1)])
+    assert seconds == pytest.approx(10.0 * 50 / NUM_DIGITS)
+
+
+def test_the_times_of_a_chain_are_those_of_all_its_epochs() -> None:
+    (config,) = plan_runs(["method=ltr", "compression=10", "recipe=quick"], False).configs
+    records = [fake("ltr", 10, 10.0, 2, total_train_seconds=120.0, total_epochs=24.0)]
+    assert estimate_seconds(config, 3, records) == pytest.approx(15)
+
+
+LTR = ("-m", "method=ltr", "recipe=smoke", "recipe.epochs=2", "arch.width=2", "device=cpu")
+
+
+def epochs_of(text: str) -> list[float]:
+    """The epochs that each run of a plan trains."""
+    rows = [line.split() for line in text.splitlines() if line.startswith("digits-")]
+    return [float(row[2]) if row[1] == "new" else 0.0 for row in rows]
+
+
+def count_levels(compression: float, fraction: float = 0.2) -> int:
+    """Levels after the first, of n weights of width 2."""
+    num_levels, kept, last = 0, NUM_WEIGHTS, math.floor(NUM_WEIGHTS / compression)
+    while kept > last:
+        kept -= math.ceil(fraction * kept)
+        num_levels += 1
+    return num_levels
+
+
+NUM_WEIGHTS = 4_350
+
+
+def test_levels_count_once(planned: Callable[..., str]) -> None:
+    """Compressions 2 and 4 need levels of their own and share all others."""
+    first, second = count_levels(2), count_levels(4)
+    alone = [epochs_of(planned(*LTR, "method.rewind_steps=0", f"compression={c}")) for c in (2, 4)]
+    assert alone == [[2.0 * (1 + first)], [2.0 * (1 + second)]]
+    both = epochs_of(planned(*LTR, "method.rewind_steps=0", "compression=2,4"))
+    assert both == [2.0 * (1 + first), 2.0 * (second - (first - 1))]
+    text = planned(*LTR, "method.rewind_steps=0", "compression=4,2")
+    assert epochs_of(text) == [2.0 * (1 + second), 2.0]  # its last level only
+    assert f"2 to do, {2 * (2 + second)} epochs" in text
+
+
+def test_levels_follow_fraction_and_rewinding(planned: Callable[..., str]) -> None:
+    (config,) = plan_runs([*LTR[1:], "compression=4"], False).configs
+    steps = config.recipe.steps_per_epoch(NUM_DIGITS)
+    words = (*LTR, "method.level_fraction=0.5", "compression=4")
+    assert epochs_of(planned(*words, "method.rewind_steps=0")) == [6.0]
+    (epochs,) = epochs_of(planned(*words, "method.rewind_steps=1"))
+    assert epochs == round(2 + 2 * (2 - 1 / steps), 1)
+
+
+def test_levels_on_disk_are_done(planned: Callable[..., str], command: Command) -> None:
+    words = (*LTR, "method.level_fraction=0.5", "method.rewind_steps=0")
+    assert command(*words, "compression=2") == 0
+    assert epochs_of(planned(*words, "compression=2,4")) == [0.0, 2.0]
+    assert epochs_of(planned(*words, "compression=8", "seed=0,1")) == [4.0, 8.0]
+    for path in Path("results/checkpoints").rglob("level-01-*.safetensors"):
+        path.unlink()
+    assert epochs_of(planned(*words, "compression=4")) == [4.0]
+
+
+def test_rounding_trains_nothing(planned: Callable[..., str], command: Command) -> None:
+    words = (*ALONE, "storage=int8,exact,fp16")
+    assert epochs_of(planned("-m", *words)) == [2.0, 0.0, 0.0]
+    assert command(*ALONE, "keep_model=true") == 0
+    assert epochs_of(planned("-m", *words)) == [0.0, 0.0, 0.0]
+
+
+def test_a_plan_refuses_what_cannot_be_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan.main(["compression=1e9"]) == 2
+    assert "the largest for this network is 270896" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
