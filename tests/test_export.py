@@ -133,8 +133,8 @@ def test_onnx_without_its_packages(
     ("words", "message"),
     [
         ("", "run_id=ID is missing"),
-        (RUN_ID, "an option is written key=value, got digits"),
-        ("--dense", "an option is written key=value, got --dense"),
+        (RUN_ID, "an option is written key=value, without spaces, got digits"),
+        ("--dense", "unrecognized arguments: --dense; options are written key=value, without --"),
         ("run=x", "unknown key run; allowed: run_id, format, storage, results_dir, to"),
         (f"run_id={RUN_ID} format=pt", "format must be one of compressed, dense, onnx, got pt"),
         (f"run_id={RUN_ID} storage=fp8", "storage must be one of exact, fp16, bf16, int8, got fp8"),
