@@ -4,13 +4,16 @@ It looks ahead, checks every run, says what is recorded already, and launches th
 imported only when a run really starts.
 """
 
+import argparse
 import os
 import signal
 import sys
 
-import hydra
+from hydra import version
+from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.utils import env_override
 
-from rps_bench.command_line import asks_for_information, parse_words, quote_homes
+from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
@@ -19,14 +22,8 @@ from rps_bench.jobs import run_composed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.output import command
-from rps_bench.sweep import (
-    config_folder,
-    explained,
-    hydra_version_base,
-    plan_runs,
-    require_places,
-    require_writable,
-)
+from rps_bench.sources import config_folder, hydra_version_base
+from rps_bench.sweep import Plan, explained, plan_runs, require_places, require_writable
 from rps_bench.tracking.environment import require_one_run
 
 
@@ -44,10 +41,12 @@ def _answer() -> int:
     with StopSignals() as signals:
         try:
             arguments = parse_words(sys.argv[1:])
-            if not asks_for_information(arguments):
-                return _run_all(arguments.overrides, arguments.multirun, signals)
-            _inform(arguments.overrides)
-            return 0
+            if asks_for_information(arguments):
+                _inform(arguments)
+                return 0
+            plan = plan_runs(arguments.overrides, arguments.multirun, arguments.config_dir)
+            with env_override(plan.launching.environment):
+                return _run_all(plan, signals)
         except (Exception, KeyboardInterrupt) as error:
             # A library that a signal cuts may raise an error of its own.
             if signals.asked is None and not isinstance(error, KeyboardInterrupt):
@@ -60,9 +59,8 @@ def _answer() -> int:
             return 128 + (asked or signal.SIGINT)
 
 
-def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
-    """Plan, check, launch, sum up; returns the exit status."""
-    plan = plan_runs(overrides, is_sweep)
+def _run_all(plan: Plan, signals: StopSignals) -> int:
+    """Check, launch, sum up; returns the exit status."""
     trackers = [str(config.tracking["name"]) for config in plan.configs]
     require_one_run(trackers, os.environ)
     for note in plan.notes:
@@ -94,16 +92,13 @@ def _run_all(overrides: list[str], is_sweep: bool, signals: StopSignals) -> int:
     return exit_status(outcomes, tells_all)
 
 
-def _inform(overrides: list[str]) -> None:
-    """Let Hydra answer a flag such as --help; it wants its flags before the overrides."""
+def _inform(arguments: argparse.Namespace) -> None:
+    """Let Hydra answer a flag such as --help."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    flags = [word for word in quote_homes(sys.argv[1:]) if word not in overrides and word != "--"]
-    sys.argv[1:] = [*flags, "--", *overrides]
-    answer = hydra.main(
-        config_path=str(config_folder()), config_name=CONFIG_NAME, **hydra_version_base()
-    )(run_composed)
+    for base in hydra_version_base().values():
+        version.setbase(base)
     with explained():
-        answer()
+        _run_hydra(arguments, get_args_parser(), run_composed, str(config_folder()), CONFIG_NAME)
 
 
 if __name__ == "__main__":

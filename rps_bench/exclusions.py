@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rps_bench.checks import round_float
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.nearest import unknown_name
@@ -45,4 +46,6 @@ def _describe(rule: Mapping[str, object]) -> str:
 
 
 def _as_list(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+    """The values of a rule, numbers as those of a run."""
+    values = value if isinstance(value, list) else [value]
+    return [round_float(each) if isinstance(each, float) else each for each in values]

@@ -215,4 +215,4 @@ def _option(key: str, value: object, default: object) -> object:
         raise UserError(f"method.{key} must be a single value, got {show(value)}")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return checks.number(f"method.{key}", value)
-    return value
+    return checks.round_float(value) if isinstance(value, float) else value

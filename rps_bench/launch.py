@@ -8,16 +8,17 @@ import os
 from collections.abc import Sequence
 
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
-from rps_bench.compose import CONFIG_NAME
+from rps_bench.compose import CONFIG_NAME, known_settings
+from rps_bench.hydra_words import PARAMS
 from rps_bench.interrupts import StopSignals
 from rps_bench.jobs import run_composed, work_through
-from rps_bench.sweep import THIS_PROCESS, Plan, PlannedRun, config_folder
+from rps_bench.sources import opened_hydra
+from rps_bench.sweep import THIS_PROCESS, Launching, Plan, PlannedRun
 from rps_bench.workers import JobsUntilStopped, stopping_workers
 
 LOCAL_LAUNCHERS = ("processes", "joblib")  # those whose processes are children of this one
@@ -29,31 +30,45 @@ def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool
     Raises:
         StopError: The command was asked to stop. Runs of this machine's processes are stopped.
     """
-    jobs = [list(run.overrides) for run in runs]
-    if plan.launcher == THIS_PROCESS:
+    jobs, launching = [list(run.overrides) for run in runs], plan.launching
+    if launching.launcher == THIS_PROCESS:
         return work_through([run.config for run in runs], signals.undisturbed)
-    if plan.launcher in LOCAL_LAUNCHERS:
+    if launching.launcher in LOCAL_LAUNCHERS:
         with stopping_workers(signals):
-            return _launch_with_plugin(plan.plain, JobsUntilStopped(jobs, signals))
-    return _launch_with_plugin(plan.plain, jobs)
+            return _launch_with_plugin(launching, jobs, signals)
+    return _launch_with_plugin(launching, jobs, None)
 
 
-def _launch_with_plugin(plain: Sequence[str], jobs: list[list[str]]) -> bool:
+def _launch_with_plugin(
+    launching: Launching, jobs: Sequence[list[str]], signals: StopSignals | None
+) -> bool:
     """Let the launcher that the command line names run the jobs in processes of its own."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    GlobalHydra.instance().clear()
-    search_path = create_config_search_path(str(config_folder()))
-    app = Hydra.create_main_hydra2("rps_bench", search_path)
-    try:
+    # Each experiment's sweep is in the jobs; Hydra wants its own note of it to be that of them all.
+    words = [*launching.plain, f"++{PARAMS}=null"]
+    with opened_hydra(launching.sources) as app:
         settings = app.compose_config(
-            CONFIG_NAME, list(plain), run_mode=RunMode.MULTIRUN, with_log_configuration=False
+            CONFIG_NAME, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False
         )
+        if launching.cache is not None:
+            OmegaConf.set_cache(settings, launching.cache)  # jobs begin with it
         context = HydraContext(config_loader=app.config_loader, callbacks=Callbacks(settings))
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=run_composed, config=settings
-        )
-        launched = launcher.launch(jobs, initial_job_idx=0)
-        returned = [job.return_value for job in launched]  # raises what a job did not catch
-        return False not in returned  # a launcher may return nothing
-    finally:
-        GlobalHydra.instance().clear()
+        with known_settings(settings):
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=run_composed, config=settings
+            )
+            return _launch_in_batches(launcher, jobs, launching.batch_size or len(jobs), signals)
+
+
+def _launch_in_batches(
+    launcher: Launcher, jobs: Sequence[list[str]], size: int, signals: StopSignals | None
+) -> bool:
+    """Hand the jobs over, so many at a time; with signals none after a stop."""
+    returned: list[object] = []
+    for first in range(0, len(jobs), size):
+        batch = list(jobs[first : first + size])
+        if signals is not None:
+            batch = JobsUntilStopped(batch, signals)
+        launched = launcher.launch(batch, initial_job_idx=first)
+        returned += [job.return_value for job in launched]  # raises what a job did not catch
+    return False not in returned  # a launcher may return nothing

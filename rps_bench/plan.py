@@ -35,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if asks_for_information(arguments):
         say(str(__doc__).strip())
         return 0
-    plan = plan_runs(arguments.overrides, arguments.multirun)
+    plan = plan_runs(arguments.overrides, arguments.multirun, arguments.config_dir)
     for note in plan.notes:
         say(note)
     show_plan(plan.configs)

@@ -17,6 +17,7 @@ from rps_bench.shown import show
 GROUPS = ("dataset", "arch", "method", "recipe", "tracking", "experiment")
 ALLOWED = (*TOP_KEYS, "experiment")  # as keys of a command line
 NAMED_GROUPS = ("dataset", "arch", "method", "tracking")  # those whose name is no free text
+NOISE = ("hydra.cc", "append", "Error when parsing index")  # lines of Hydra's that help nobody
 LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
 
 
@@ -51,14 +52,21 @@ def explain_refusal(error: Exception, folder: Path) -> str:
     if ambiguous := re.match("Ambiguous value for argument '(.*)'", str(error)):
         several = f"{ambiguous[1]} has several values: to sweep over them, add -m"
         return f"{several}; a list is written [a,b], a text with commas in quotes"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = "; ".join(line for line in lines if "hydra.cc" not in line and "append" not in line)
+    text = _join_lines(error)
     return _explain_key(error, text, folder) or text.rstrip(".")
+
+
+def _join_lines(error: Exception) -> str:
+    """What an error says, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(line for line in lines if not any(noise in line for noise in NOISE))
 
 
 def _explain_word(error: OverrideParseException) -> UserError:
     word, reasons = error.override, str(error).splitlines()
     key, _, value = word.partition("=")
+    if "while evaluating" in str(error):  # a function such as range, which says what it takes
+        return UserError(_join_lines(error))
     if any("missing EQUAL" in reason for reason in reasons):
         return no_pair(word, ALLOWED)
     if word.endswith(","):

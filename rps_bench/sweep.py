@@ -4,7 +4,6 @@ Hydra composes and launches; this page only looks ahead, so that a bad value end
 one line before any data is touched, and finished runs cost nothing.
 """
 
-import math
 import os
 import tempfile
 from collections import Counter
@@ -12,48 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
-from hydra.types import RunMode
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from rps_bench import checks
-from rps_bench.compose import CONFIG_NAME, Composer
+from rps_bench.compose import Composer, ResolverCache
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
+from rps_bench.expansion import Expansion, expand, parse
 from rps_bench.freeze import freeze
+from rps_bench.hydra_words import PARAMS, check_hydra_words
 from rps_bench.locks import CHECKPOINTS_FOLDER
 from rps_bench.permissions import explain_denial, find_obstacle, make_folder
 from rps_bench.records.models import model_path
 from rps_bench.records.store import record_path
 from rps_bench.refusals import explain_refusal, refuse_unchosen
+from rps_bench.sources import config_folder, find_sources, opened_hydra
 from rps_bench.storages import EXACT
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
-LARGEST_SWEEP = 100_000  # runs, which are all composed and checked before the first
-
-
-def config_folder() -> Path:
-    """The folder of the yaml files: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside, beside = package / "conf", package.parent / "conf"
-    return inside if inside.is_dir() else beside
-
 
 # In conf/config.yaml, for what Hydra makes itself of a folder that was typed.
 OmegaConf.register_new_resolver("path", partial(checks.path, "results_dir"), replace=True)
-
-
-def hydra_version_base() -> dict[str, str]:
-    """Hydra 1.3 asks for ``version_base``, later versions warn about it."""
-    return {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 @dataclass(frozen=True)
@@ -71,16 +54,14 @@ class Plan:
     Attributes:
         runs: In the order of the command line's lists, each once.
         is_sweep: Whether ``-m`` was given, or an experiment file makes it a sweep.
-        plain: The overrides that are the same for all runs.
-        launcher: Name of Hydra's launcher; basic is this process.
         notes: One line on each kind of combination that was left out.
+        launching: What a launcher needs to know.
     """
 
     runs: tuple[PlannedRun, ...]
     is_sweep: bool
-    plain: tuple[str, ...]
-    launcher: str
     notes: tuple[str, ...]
+    launching: "Launching"
 
     @property
     def configs(self) -> list[RunConfig]:
@@ -88,18 +69,44 @@ class Plan:
         return [run.config for run in self.runs]
 
 
-def plan_runs(overrides: Sequence[str], is_sweep: bool) -> Plan:
+@dataclass(frozen=True)
+class Launching:
+    """How the runs of a command line are started.
+
+    Attributes:
+        launcher: Name of Hydra's launcher; basic is this process.
+        plain: The overrides that are the same for all runs.
+        sources: Places of yaml files beside the package's own.
+        batch_size: Runs that a launcher is given at a time, None: all.
+        environment: Variables that are set for the runs.
+        cache: Values that are found once for a whole command, such as of ``${now:%Y}``.
+    """
+
+    launcher: str
+    plain: tuple[str, ...]
+    sources: tuple[str, ...]
+    batch_size: int | None
+    environment: dict[str, str]
+    cache: ResolverCache | None
+
+
+def plan_runs(overrides: Sequence[str], is_sweep: bool, config_dir: str | None = None) -> Plan:
     """Compose and check every run of a command line.
 
     Args:
         overrides: The command line's ``key=value`` words.
         is_sweep: Whether ``-m`` was given.
+        config_dir: A folder of more yaml files, None for the package's own alone.
 
     Raises:
         UserError: Anything wrong in any of them; one line that names what is allowed.
     """
-    with initialize_config_dir(str(config_folder()), job_name="rps_bench", **hydra_version_base()):
-        return _plan(list(overrides), is_sweep)
+    with explained():
+        words = parse(overrides)
+        sources = find_sources(config_dir, words)
+    check_hydra_words(words)
+    with opened_hydra(sources) as app:
+        return _plan(overrides, is_sweep, sources, app.config_loader)
 
 
 @contextmanager
@@ -110,6 +117,8 @@ def explained() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error.__cause__, UserError):  # raised amid Hydra's work
+            raise error.__cause__ from None
         raise UserError(explain_refusal(error, config_folder())) from error
 
 
@@ -152,76 +161,100 @@ def _places(config: RunConfig) -> Iterator[Path]:
         yield model_path(*config.record_place).parent
 
 
-def _plan(overrides: list[str], is_sweep: bool) -> Plan:
+def _plan(
+    overrides: Sequence[str], is_sweep: bool, sources: tuple[str, ...], loader: ConfigLoader
+) -> Plan:
     with explained():
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        refuse_unchosen(parsed)
-        plain = [o.input_line for o in parsed if not o.is_sweep_override() and o.input_line]
-        settings = compose(CONFIG_NAME, plain, return_hydra_config=True).hydra
-        is_sweep = is_sweep or settings.mode == RunMode.MULTIRUN
-        launcher = str(settings.runtime.choices["hydra/launcher"])
-        jobs = _list_jobs(settings, overrides) if is_sweep else [overrides]
-    if launcher != THIS_PROCESS and not is_sweep:
-        raise UserError(f"hydra/launcher={launcher} launches sweeps: add -m")
-    runs, notes = _check(jobs, is_sweep)
-    return Plan(runs, is_sweep, tuple(plain), launcher, notes)
+        words = parse(overrides, loader)
+        refuse_unchosen(words)
+        expansions = expand(words, loader, is_sweep)
+    is_sweep = any(expansion.is_sweep for expansion in expansions)
+    launcher = _find_launcher(expansions)
+    _check_sweep_words(words, is_sweep, launcher)
+    runs, notes, cache = _check(expansions, is_sweep)
+    first = expansions[0]
+    batch_size, environment = _find_batch_size(first.settings), _find_environment(first.settings)
+    plain = (*first.hydra_words, *first.plain)
+    launching = Launching(launcher, plain, sources, batch_size, environment, cache)
+    return Plan(runs, is_sweep, notes, launching)
 
 
-def _list_jobs(settings: DictConfig, overrides: list[str]) -> list[list[str]]:
-    """The overrides of every run of a sweep."""
-    params = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
-    parsed = OverridesParser.create().parse_overrides([*params, *overrides])
-    _check_size(parsed)
-    return [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
+def _find_batch_size(settings: DictConfig) -> int | None:
+    size = settings.sweeper.max_batch_size
+    return None if size is None else checks.whole_number("hydra.sweeper.max_batch_size", size, 1)
 
 
-def _check_size(parsed: Sequence[Override]) -> None:
-    """Refuse lists that give no run, or more than there can be; before Hydra writes them out."""
-    num_runs = math.prod({o.get_key_element(): _count_values(o) for o in parsed}.values())
-    if not 0 < num_runs <= LARGEST_SWEEP:
+def _find_environment(settings: DictConfig) -> dict[str, str]:
+    """Variables to set, as a system takes them."""
+    with explained():
+        variables = {str(key): str(value) for key, value in settings.job.env_set.items()}
+    for key, value in variables.items():
+        if not key or "=" in key or "\0" in key + value:
+            raise UserError(f"hydra.job.env_set.{key} cannot be a variable of the environment")
+    return variables
+
+
+def _find_launcher(expansions: Sequence[Expansion]) -> str:
+    """The one launcher of all runs."""
+    found = {
+        (str(e.settings.runtime.choices["hydra/launcher"]), OmegaConf.to_yaml(e.settings.launcher))
+        for e in expansions
+    }
+    if len(found) > 1:
         raise UserError(
-            f"a sweep has 1 to {LARGEST_SWEEP} runs, these lists give {'more' if num_runs else 0}"
+            "these experiments are launched in different ways; give one command to each"
         )
+    return found.pop()[0]
 
 
-def _count_values(override: Override) -> int:
-    """Values of a list on the command line; one more than there can be runs stands for more."""
-    value = override.value() if override.is_sweep_override() else None
-    if isinstance(value, RangeSweep):
-        return sum(1 for _ in islice(value.range(), LARGEST_SWEEP + 1))
-    return len(value.list) if isinstance(value, ChoiceSweep) else 1
+def _check_sweep_words(words: Sequence[Override], is_sweep: bool, launcher: str) -> None:
+    """Refuse words that do something in a sweep only."""
+    if is_sweep:
+        return
+    if launcher != THIS_PROCESS:
+        raise UserError(f"hydra/launcher={launcher} launches sweeps: add -m")
+    for word in words:
+        if word.key_or_group.startswith(PARAMS):
+            raise UserError(f"{word.input_line} is of a sweep: add -m")
 
 
-def _check(jobs: list[list[str]], is_sweep: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
+def _check(
+    expansions: Sequence[Expansion], is_sweep: bool
+) -> tuple[tuple[PlannedRun, ...], tuple[str, ...], ResolverCache | None]:
     """Freeze each job; leave out, with a note, what a sweep may leave out."""
-    composer = Composer()
-    runs: dict[str, PlannedRun] = {}
+    cache: ResolverCache | None = None
+    runs: dict[tuple[str, ...], PlannedRun] = {}
     left_out: Counter[str] = Counter()
     inapplicable: InapplicableError | None = None
-    for job in jobs:
-        with explained():
-            composed = composer.compose(job)
-        try:
-            config = freeze(composed, config_folder())
-        except InapplicableError as error:
-            if not is_sweep:
-                raise
-            inapplicable = error
-            left_out[str(error)] += 1
-            continue
-        runs.setdefault(config.run_id, PlannedRun(config, tuple(job)))
+    for expansion in expansions:
+        composer = Composer(expansion.hydra_words, expansion.settings, cache)
+        for job in expansion.jobs:
+            with explained():
+                composed = composer.compose(job)
+            try:
+                config = freeze(composed, config_folder())
+            except InapplicableError as error:
+                if not is_sweep:
+                    raise
+                inapplicable = error
+                left_out[str(error)] += 1
+                continue
+            runs.setdefault(config.record_place, PlannedRun(config, job))
+        cache = composer.cache
     if not runs and inapplicable is not None:
         raise inapplicable
     notes = [f"skipped{f' {n} times' if n > 1 else ''}: {note}" for note, n in left_out.items()]
-    return tuple(_keep_what_is_rounded(runs)), tuple(notes)
+    return tuple(_keep_what_is_rounded(runs)), tuple(notes), cache
 
 
-def _keep_what_is_rounded(runs: Mapping[str, PlannedRun]) -> Iterator[PlannedRun]:
+def _keep_what_is_rounded(runs: Mapping[tuple[str, ...], PlannedRun]) -> Iterator[PlannedRun]:
     """Let a run keep its model's file where others of the sweep round it: one training for all."""
     rounded = {
-        run.config.with_exact_storage.run_id for run in runs.values() if run.config.storage != EXACT
+        run.config.with_exact_storage.record_place
+        for run in runs.values()
+        if run.config.storage != EXACT
     }
-    for run_id, run in runs.items():
-        if run_id in rounded:
+    for place, run in runs.items():
+        if place in rounded:
             run = PlannedRun(run.config.with_exact_storage, (*run.overrides, "keep_model=true"))
         yield run

@@ -1,12 +1,15 @@
 """The run's identity: stable names, blind to what does not change a result."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from rps_bench.checks import round_float
+from rps_bench.sources import config_folder
 from rps_bench.sweep import plan_runs
 
 # Pinned: a change here orphans every record that exists.
@@ -73,6 +76,43 @@ def test_what_changes_no_result_changes_no_id(words: str) -> None:
 )
 def test_what_changes_a_result_changes_the_id(words: str) -> None:
     assert run_id(words) != run_id("")
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        ("recipe.lr=0.30000000000000004", "recipe.lr=0.3"),
+        ("recipe.weight_decay=0.00010000000000000002", "recipe.weight_decay=0.0001"),
+        ("recipe.momentum=0.8999999999999999", "recipe.momentum=0.9"),
+        ("recipe.factor=0.30000000000000004", "recipe.factor=0.3"),
+        ("compression=3.1600000000000001421", "compression=3.16"),
+        ("compression=9.999999999999999", "compression=10"),
+        ("method.init_std=0.30000000000000004", "method.init_std=0.3"),
+        ("dataset.imbalance=10.000000000000002", "dataset.imbalance=10"),
+        (
+            "method=ltr method.level_fraction=0.30000000000000004",
+            "method=ltr method.level_fraction=0.3",
+        ),
+    ],
+)
+def test_what_a_sum_of_floats_leaves_changes_no_id(words: str, same: str) -> None:
+    assert run_id(words) == run_id(same)
+
+
+def test_an_excluded_number_is_rounded_as_that_of_a_run() -> None:
+    words = ["method=mag", "compression=1.1,1.3", "exclude=[{compression: 1.3000000000000003}]"]
+    assert [config.compression for config in plan_runs(words, is_sweep=True).configs] == [1.1]
+
+
+def test_no_record_is_rounded_away() -> None:
+    """Every number that a committed record was made with is one that a run still can have."""
+    paths = list((config_folder().parent / "results").glob("**/records/**/*.json"))
+    for path in paths:
+        config = json.loads(path.read_text())["config"]
+        numbers = [config["compression"], *config["recipe_options"].values()]
+        numbers += config.get("method_options", {}).values()
+        floats = [number for number in numbers if isinstance(number, float)]
+        assert floats == [round_float(number) for number in floats], path.name
 
 
 def checkpoint_name(words: str, is_shared: bool = True) -> str:

@@ -20,7 +20,8 @@ BELOW: dict[str, set[str]] = {
     # Reads records only; dataset facts for chance levels, the recipe's fields for its options.
     "reports": {"datasets", "records", "training"},
     # With a door of its own, which finds conf/ as the main one does.
-    "studies": {"datasets", "models", "methods", "training", "records", "reports", "sweep"},
+    "studies": {"datasets", "models", "methods", "training", "records", "reports"}
+    | {"sources", "sweep"},
     # With a door of its own, too.
     "inference": {"models", "methods", "costs", "records", "reports", "devices"},
 }

@@ -14,10 +14,11 @@ from rps_bench.errors import UserError, status_of
 from rps_bench.nearest import no_pair
 from rps_bench.output import command, show_error
 from rps_bench.shown import show
+from rps_bench.sources import config_folder
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
-from rps_bench.sweep import config_folder, explained
+from rps_bench.sweep import explained
 
 ALL = "all"
 

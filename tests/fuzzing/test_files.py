@@ -117,7 +117,7 @@ def test_a_changed_record_breaks_no_report(record: object) -> None:
         study = read_study(folder)
         list(plan_figures(study))
         page = render_summary(split_experiments(study), find_links(study))
-        estimate_seconds(CONFIG, _timed_records(folder))
+        estimate_seconds(CONFIG, 2.0, _timed_records(folder))
         notes = err.getvalue().splitlines()
         assert all(line.startswith("note: ") for line in notes)
         try:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rps_bench.sources import config_folder
 from rps_bench.studies import STUDIES
 from rps_bench.studies.__main__ import main, read_options
-from rps_bench.sweep import config_folder
 
 SMALL = ["archs=[resnet20]", "compressions=[1,10]", "methods=[rpg,hashednet]"]
 

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rps_bench.compose import CONFIG_NAME, Composer
-from rps_bench.sweep import config_folder, hydra_version_base
+from rps_bench.sources import config_folder, hydra_version_base
 
 JOBS = [
     ["method=mag", "compression=10", "seed=0"],
@@ -19,6 +19,9 @@ JOBS = [
     ["compression=7", "results_dir='out/${seed}'", "seed=4"],
     ["compression=7", "results_dir='out/${compression}'", "seed=5"],
     ["compression=many", "seed=true"],
+    ["compression=10", "++compression=5"],
+    ["++seed=3", "seed=4"],
+    ["seed=1", "~seed"],
 ]
 
 
@@ -39,9 +42,9 @@ def test_runs_that_differ_in_compression_and_seed_share_one_composition(
 ) -> None:
     composed = []
 
-    def spy(name: str, overrides: list[str]) -> Any:
+    def spy(name: str, overrides: list[str], return_hydra_config: bool) -> Any:
         composed.append(overrides)
-        return compose(name, overrides)
+        return compose(name, overrides, return_hydra_config=return_hydra_config)
 
     monkeypatch.setattr("rps_bench.compose.compose", spy)
     with initialize_config_dir(str(config_folder()), job_name="test", **hydra_version_base()):
