@@ -29,8 +29,8 @@ class InUseError(Exception):
 
 
 def make_lock(path: Path) -> FileLock:
-    """A lock that those may take who may write in its folder, which exists; not taken yet."""
-    rights = shared_rights(path.parent)
+    """A lock that those may take who may write in its folder; not taken yet."""
+    rights = shared_rights(path.parent) if path.parent.is_dir() else 0
     if rights == 0:
         return FileLock(path)
     read_only = path.parent.stat().st_mode & READ_ALL  # a lock holds nothing that is secret

@@ -44,7 +44,11 @@ def warn_of_parameters_left_dense(model: nn.Module, compressed: CompressedModel)
     if not left or compressed.weight_map.num_stored == compressed.weight_map.num_weights:
         return
     total = count_parameters(model)
-    names = [f"{name} ({_percent(count, total)})" for name, count in left.items()]
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    names = [
+        f"{name} ({_percent(count, total)}{', frozen' if name in frozen else ''})"
+        for name, count in left.items()
+    ]
     share = _percent(sum(left.values()), total)
     warn(
         f"the compression leaves {share} of the network's parameters dense, beside biases and "

@@ -20,6 +20,9 @@ from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import build_model
 from tests.methods.odd_networks import HiddenTie, build
 
+# Of attention's packed projection, which is not compressed.
+pytestmark = pytest.mark.filterwarnings("ignore:the compression leaves")
+
 METHODS = ("dense", "stable_rps", "mag", "rpg")
 
 

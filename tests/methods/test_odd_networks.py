@@ -20,6 +20,9 @@ from rps_bench.methods.layerwise import recover_by_layer
 from rps_bench.methods.layout import count_parameters, num_weights
 from tests.methods.odd_networks import NETWORKS, LayerTwice, TiedLinear, build
 
+# Which parameters stay dense is said; what is said has tests of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:the compression leaves")
+
 METHODS = ("dense", "stable_rps", "mag")
 
 

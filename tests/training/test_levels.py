@@ -19,6 +19,7 @@ from rps_bench.methods import files
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
+from rps_bench.methods.map_state import KEY
 from rps_bench.methods.selection import store_everything
 from rps_bench.models import build_model
 from rps_bench.training import checkpoints, levels
@@ -215,8 +216,8 @@ def test_every_level_starts_from_the_state_at_k_bit_for_bit(
         begun, places = training.steps[0].state, training.places
         assert begun.step == step
         assert begun.outcome == Outcome()
-        stored = {"stored": saved.tensors["stored"][places]}
-        assert_same_tensors(begun.tensors, saved.tensors | stored)
+        own = {"stored": saved.tensors["stored"][places], KEY: training.model.get_extra_state()}
+        assert_same_tensors(begun.tensors, saved.tensors | own)
         if step > 0:
             stored = {"stored": saved.momentum["stored"][places]}
         assert_same_tensors(begun.momentum, saved.momentum | stored if step else {})
@@ -234,8 +235,9 @@ def test_without_rewinding_levels_keep_what_training_gave(walk: Walker, spied: l
         begun = after.steps[0].state
         assert (begun.step, begun.momentum) == (3, {})
         trained = before.model.state_dict()
-        stored = {"stored": before.model.weights().detach()[after.places]}
-        assert_same_tensors(begun.tensors, trained | stored)
+        kept = before.model.weights().detach()[after.places]
+        own = {"stored": kept, KEY: after.model.get_extra_state()}
+        assert_same_tensors(begun.tensors, trained | own)
         assert [step.rate for step in after.steps] == rates[3:]
     tracked = [t.model.state_dict()["skeleton.1.num_batches_tracked"] for t in spied]
     assert [int(count) for count in tracked] == [10, 17, 24, 31]

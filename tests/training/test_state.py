@@ -412,6 +412,7 @@ def test_a_compressed_models_file_is_no_state(
         reread(to_bytes(compress("mag")))
 
 
+@pytest.mark.filterwarnings("ignore:the compression leaves")
 def test_momentum_takes_the_strides_of_its_parameter(
     make_dataset: Callable[..., Dataset], make_recipe: Callable[..., Recipe]
 ) -> None:

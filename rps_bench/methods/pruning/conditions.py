@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from rps_bench.methods.pruning.gradients import layer_weights
 from rps_bench.methods.pruning.wide_floats import WideFloats
 from rps_bench.seeds import derive_key
 
@@ -18,7 +17,7 @@ def scoring(model: nn.Module, seed: int) -> Iterator[None]:
 
     Its own draws, as of dropout, come from the seed. Attention is made of plain matrix products:
     the fused kernels have no second derivative. A network in half precision is widened to float32
-    in place, since its scores would underflow. Weights that are frozen get a gradient.
+    in place, since its scores would underflow.
 
     Args:
         model: The working copy.
@@ -30,9 +29,6 @@ def scoring(model: nn.Module, seed: int) -> Iterator[None]:
         stack.enter_context(_plain_modules(model))
         if _widen_halves(model):
             stack.enter_context(WideFloats(torch.float32))
-        for weight in layer_weights(model):
-            if weight.is_leaf:
-                weight.requires_grad_()
         yield
 
 

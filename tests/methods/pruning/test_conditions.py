@@ -82,10 +82,3 @@ def test_halves_are_widened_and_nothing_else() -> None:
         *(torch.float32, torch.float32),
     ]
     assert all(torch.equal(value, expected[name]) for name, value in model[0].state_dict().items())
-
-
-def test_frozen_weights_get_a_gradient() -> None:
-    model = nn.Linear(2, 2).requires_grad_(False)
-    with scoring(model, 0):
-        assert model.weight.requires_grad
-        assert not model.bias.requires_grad

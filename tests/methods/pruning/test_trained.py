@@ -123,9 +123,9 @@ def test_other_methods_have_one_level_of_their_own(name: str, make_plain: Any) -
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("rewind_steps", -1, "method.rewind_steps must be a whole number from 0 up"),
-        ("rewind_steps", 1.5, "method.rewind_steps must be a whole number from 0 up"),
-        ("rewind_steps", True, "method.rewind_steps must be a whole number from 0 up"),
+        ("rewind_steps", -1, "method.rewind_steps must be null or a whole number from 0 up"),
+        ("rewind_steps", 1.5, "method.rewind_steps must be null or a whole number from 0 up"),
+        ("rewind_steps", True, "method.rewind_steps must be null or a whole number from 0 up"),
         ("level_fraction", 0, "method.level_fraction must be a number in"),
         ("level_fraction", 1, "method.level_fraction must be a number in"),
         ("level_fraction", float("nan"), "method.level_fraction must be a number in"),
