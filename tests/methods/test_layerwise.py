@@ -132,18 +132,18 @@ def test_one_layer_has_its_weight_at_a_time(
     resnet: nn.Module, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = recover_by_layer(compress("stable_rps", probe, resnet))
-    alive: list[weakref.ref[torch.UntypedStorage]] = []
+    alive: list[weakref.ref[Any]] = []
     held, recover = [], layerwise.recover_range
 
     def note(*arguments: Any) -> torch.Tensor:
         weight = recover(*arguments)
-        alive.append(weakref.ref(weight.untyped_storage()))  # type: ignore[arg-type]
+        alive.append(weakref.ref(weight.untyped_storage()))
         held.append(sum(reference() is not None for reference in alive))
         return weight
 
     monkeypatch.setattr(layerwise, "recover_range", note)
     model(probe[0])
-    assert held == [1] * len(model.weight_map.layout)  # type: ignore[arg-type]
+    assert held == [1] * len(model.weight_map.layout)
     assert list(model.parameters()) == list(model.skeleton.parameters())
     assert not model(probe[0]).requires_grad
 
