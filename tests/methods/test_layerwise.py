@@ -143,7 +143,7 @@ def test_one_layer_has_its_weight_at_a_time(
 
     monkeypatch.setattr(layerwise, "recover_range", note)
     model(probe[0])
-    assert held == [1] * len(model.weight_map.layout)
+    assert held == [1] * len(model.weight_map.layout)  # type: ignore[arg-type]
     assert list(model.parameters()) == list(model.skeleton.parameters())
     assert not model(probe[0]).requires_grad
 
