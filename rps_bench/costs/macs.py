@@ -8,21 +8,35 @@ import torch
 from torch import nn
 
 from rps_bench.costs.sizes import layer_densities
+from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.layout import compressible_layers
+from rps_bench.methods.layout import layout_of, places_of
+from rps_bench.models.initialisation import COMPRESSIBLE_TYPES
 
 
 def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
-    """How many outputs of its layer each weight of a dense network takes part in, by layer.
+    """How many outputs each weight of a dense network takes part in, by the weight's first name.
+
+    A tied weight takes part in those of all its layers; looking up an embedding multiplies nothing.
 
     Args:
         model: A dense network.
         image_size: Height and width of its input.
+
+    Raises:
+        UserError: A weight is used without calling its layer, as attention does.
     """
     uses: dict[str, int] = {}
+    layers = {
+        place: (name, model.get_submodule(place.rpartition(".")[0]))
+        for (name, _), places in zip(layout_of(model), places_of(model), strict=True)
+        for place in places
+    }
+    hooked = {id(layer): (name, layer) for name, layer in layers.values()}  # each module once
     handles = [
-        layer.register_forward_hook(_counter(f"{name}.weight", uses))
-        for name, layer in compressible_layers(model)
+        layer.register_forward_hook(_counter(name, uses))
+        for name, layer in hooked.values()
+        if isinstance(layer, COMPRESSIBLE_TYPES)
     ]
     weight = next(model.parameters())
     try:
@@ -31,6 +45,8 @@ def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
     finally:
         for handle in handles:
             handle.remove()
+    if uncalled := [name for name, _ in layout_of(model) if name not in uses]:
+        raise UserError(f"multiplications by {uncalled[0]} cannot be counted: no layer calls it")
     return uses
 
 

@@ -8,9 +8,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rps_bench.costs.macs import measure_macs, uses_per_weight
+from rps_bench.errors import UserError
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.selection import store_everything
+from tests.methods.odd_networks import build
 
 RESNET_MACS, VGG_MACS = 40_813_184, 152_769_536  # 32x32, 10 classes
 
@@ -145,3 +147,15 @@ def test_unusual_layers_by_hand() -> None:
     by_hand = 108 * 16 + 72 * 32 + 60 * 14 + 30 * 14
     assert measure_macs(store_everything(model), 8)["macs"] == by_hand
     assert 2 * by_hand == count_flops(model, 8)
+
+
+@pytest.mark.parametrize("name", ["tied layers", "tied embedding", "layer twice", "1-d"])
+def test_a_tied_weight_multiplies_in_all_its_layers(name: str) -> None:
+    network = build(name)
+    macs = measure_macs(store_everything(network), 8)["macs"]
+    assert 2 * macs == count_flops(network, 8)
+
+
+def test_a_weight_that_no_layer_calls_is_named() -> None:
+    with pytest.raises(UserError, match=r"attend\.self_attn\.out_proj\.weight cannot be counted"):
+        measure_macs(store_everything(build("attention")), 8)
