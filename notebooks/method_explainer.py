@@ -463,7 +463,7 @@ for name in ("stable_rps", "roast", "hashednet", "rpg", "mag", "rand"):
         "stored values": model.stored.numel(),
         "weights that read one": int((read >= 0).sum()),
         "slots that are read": int(read[read >= 0].unique().numel()),
-        "indices kept": sum(buffer.numel() for buffer in model.weight_map.buffers()),
+        "indices kept": len(getattr(model.weight_map, "kept", ())),
         "gradient divided by": f"{lowest:.3g} to {highest:.3g}" if lowest < highest else "1",
     }
 display(pd.DataFrame.from_dict(summary, orient="index"))

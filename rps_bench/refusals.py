@@ -53,6 +53,10 @@ def explain_refusal(error: Exception, folder: Path) -> str:
         several = f"{ambiguous[1]} has several values: to sweep over them, add -m"
         return f"{several}; a list is written [a,b], a text with commas in quotes"
     text = _join_lines(error)
+    if re.search(r"object_type=\w+Sweep", text):  # OmegaConf on a sweep as a value
+        return (
+            "a function such as range(0,3) is a list by itself: write its values out beside others"
+        )
     return _explain_key(error, text, folder) or text.rstrip(".")
 
 

@@ -182,6 +182,7 @@ def test_it_works(line: str, what: str, expected: list[object]) -> None:
 
 # A command line, and part of the line that it ends in.
 REFUSED = [
+    ("-m 'seed=range(0,4),9'", "write its values out beside others"),
     ("+seed=3", "Either remove + prefix: 'seed=3'"),
     ("+arch.depth=3", "unknown key arch.depth; allowed: name, width"),
     ("~seed", "the key seed is missing"),
