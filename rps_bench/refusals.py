@@ -28,7 +28,7 @@ def refuse_unchosen(overrides: Sequence[Override]) -> None:
         group, _, option = key.partition(".")
         if not key:
             raise no_pair(str(override.input_line), ALLOWED)
-        if key in GROUPS and not override.is_delete() and isinstance(value, int | float | None):
+        if key in GROUPS and not override.is_delete() and isinstance(value, int | float):
             hint = "leave it out for the default"
             raise UserError(f"{key} is chosen by name, got {show(value)}; {hint}")
         if group in NAMED_GROUPS and option == "name":
@@ -108,8 +108,9 @@ def _explain_key(error: Exception, text: str, folder: Path) -> str | None:
         allowed = [f"{prefix}.{name}" for name in map(str, parent)]
         return f"{unknown_name('key', key, allowed)}{_name_owners(key, folder)}"
     if text.startswith("Error merging override"):
-        kind = "a list" if getattr(cause, "object_type", None) is list else "another kind of value"
-        return f"{key} must be {kind}, got {text.partition('=')[2]}"
+        if getattr(cause, "object_type", None) is list:
+            return f"{key} must be a list, got {text.partition('=')[2]}"
+        return f"{key}: {str(cause).splitlines()[0]}"
     return None
 
 
