@@ -121,7 +121,7 @@ def test_one_goes_on_where_the_other_was(shared: Path, command: Command) -> None
 
 ASK = """
 import sys
-from rps_bench.console import show_error
+from rps_bench.output import show_error
 from rps_bench.errors import UserError
 from rps_bench.sweep import plan_runs, require_places
 try:

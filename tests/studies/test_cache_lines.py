@@ -164,7 +164,7 @@ def test_figure(study: CacheLines) -> None:
     [
         ("methods", ["mag"], "methods must be one of stable_rps, roast, hashednet, rpg, got mag"),
         ("tile_sides", [0], "tile_sides must be a whole number from 1 up, got 0"),
-        ("run_lengths", [], r"run_lengths must be a list with at least one value, got \(\)"),
+        ("run_lengths", [], r"run_lengths must be a list with at least one value, got \[\]"),
         ("log2_sizes", [40], "log2_sizes must be a whole number from 8 to 30, got 40"),
         ("repeats", 0, "repeats must be a whole number from 1 up, got 0"),
     ],

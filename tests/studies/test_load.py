@@ -53,7 +53,7 @@ def test_figure(load: Load) -> None:
     ("option", "value", "message"),
     [
         ("methods", ["mag"], "methods must be one of stable_rps, roast, hashednet, rpg, got mag"),
-        ("archs", [], r"archs must be a list with at least one value, got \(\)"),
+        ("archs", [], r"archs must be a list with at least one value, got \[\]"),
         ("compressions", [0.5], "compression must be a finite number >= 1, got 0.5"),
         ("num_classes", 1, "num_classes must be a whole number from 2 up, got 1"),
     ],
