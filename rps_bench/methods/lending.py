@@ -22,6 +22,7 @@ from rps_bench.methods.layout import Places
 LENT = "lent_weights"  # attribute of a layer: {name of its parameter: index in the layout}
 HIDING = "hiding_modules"  # attribute of a module: its attributes that hide modules from PyTorch
 _OF_EVERY_MODULE = frozenset(nn.Module().__dict__)
+_LISTS = (list, tuple, set, frozenset)  # themselves: what a subclass is made of is its own affair
 
 Swap = Callable[[nn.Module], nn.Module]
 
@@ -82,7 +83,7 @@ def lend_weights(network: nn.Module, weights: Sequence[torch.Tensor]) -> Iterato
             name: weights[index] for name, index in module.__dict__.get(LENT, {}).items()
         }
         changed["_modules"] = {
-            name: child and swap(child) for name, child in module._modules.items()
+            name: None if child is None else swap(child) for name, child in module._modules.items()
         }
         for name in module.__dict__.get(HIDING, ()):
             changed[name] = _with_modules(module.__dict__[name], swap)
@@ -143,7 +144,7 @@ def _reached_from(module: nn.Module) -> Iterator[nn.Module]:
     Networks with tied weights often keep a layer in a list, a table or a bound method, where
     PyTorch does not count it a second time.
     """
-    yield from filter(None, module._modules.values())
+    yield from (child for child in module._modules.values() if child is not None)
     for name in module.__dict__.get(HIDING, ()):
         yield from _modules_in(module.__dict__[name])
 
@@ -165,27 +166,32 @@ def _keep_state(module: nn.Module, twin: nn.Module, own: set[str]) -> None:
 
 def _hides_modules(name: str, value: object) -> bool:
     """Whether a module's attribute holds other modules that are none of its submodules."""
-    return name not in _OF_EVERY_MODULE and bool(_modules_in(value))
+    return name not in _OF_EVERY_MODULE and any(True for _ in _modules_in(value))
 
 
-def _modules_in(value: object) -> list[nn.Module]:
-    """The modules that an attribute's value holds."""
-    found: list[nn.Module] = []
-
-    def note(module: nn.Module) -> nn.Module:
-        found.append(module)
-        return module
-
-    _with_modules(value, note)
-    return found
+def _modules_in(value: object) -> Iterator[nn.Module]:
+    """The modules that an attribute's value holds, in the places where ``_with_modules`` swaps."""
+    if isinstance(value, nn.Module):
+        yield value
+    elif isinstance(value, MethodType):
+        yield from _modules_in(value.__self__)
+    elif isinstance(value, partial):
+        yield from _modules_in((value.func, value.args, value.keywords))
+    elif isinstance(value, dict):
+        yield from _modules_in((*value.keys(), *value.values()))
+    elif type(value) in _LISTS:
+        for entry in value:  # type: ignore[attr-defined]
+            yield from _modules_in(entry)
 
 
 def _with_modules(value: Any, swap: Swap) -> Any:
-    """The value with each module in it swapped; lists, tables and bound methods become new ones."""
+    """The value with each module in it swapped; what holds modules becomes a new object."""
     if isinstance(value, nn.Module):
         return swap(value)
-    if isinstance(value, MethodType) and isinstance(value.__self__, nn.Module):
-        return MethodType(value.__func__, swap(value.__self__))
+    if not any(True for _ in _modules_in(value)):
+        return value
+    if isinstance(value, MethodType):
+        return MethodType(value.__func__, _with_modules(value.__self__, swap))
     if isinstance(value, partial):
         inside = _with_modules((value.func, value.args, value.keywords), swap)
         return partial(inside[0], *inside[1], **inside[2])
@@ -195,6 +201,4 @@ def _with_modules(value: Any, swap: Swap) -> Any:
         for key, entry in value.items():
             swapped[_with_modules(key, swap)] = _with_modules(entry, swap)
         return swapped
-    if type(value) in (list, tuple, set):
-        return type(value)(_with_modules(entry, swap) for entry in value)
-    return value
+    return type(value)(_with_modules(entry, swap) for entry in value)

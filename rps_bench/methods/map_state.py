@@ -16,6 +16,7 @@ from rps_bench.methods.map_description import build_map, describe_map
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 
 KEY = "_extra_state"  # PyTorch's name for what a module adds to its state_dict
+UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 _LENGTH_BYTES = 8  # of the description's length, which the tensor starts with
 
 
@@ -46,7 +47,7 @@ def decode_map(encoded: torch.Tensor, layout: Layout) -> tuple[WeightMap, str]:
         if description["layout"] != layout_table(layout):
             raise ValueError("its layers are others than the network's")
         return build_map(description["map"], layout, kept), str(description["scaling"])
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except UNREADABLE as error:
         raise UserError(f"this state does not fit the network ({error})") from error
 
 
@@ -66,7 +67,7 @@ def name_difference(own: torch.Tensor, other: object) -> str | None:
         return None
     try:
         return f"its stored values are of another map: {_compare(_read(own), _read(other))}"
-    except (LookupError, TypeError, AttributeError, ValueError):
+    except UNREADABLE:
         return "what its stored values stand for cannot be read"
 
 
@@ -76,7 +77,7 @@ def differ_in_mask_only(own: torch.Tensor, other: object) -> bool:
         return False
     try:
         (mine, kept), (theirs, others) = _read(own), _read(other)
-    except (LookupError, TypeError, AttributeError, ValueError):
+    except UNREADABLE:
         return False
     if kept is None or others is None or mine != theirs:
         return False
@@ -94,6 +95,8 @@ def _read(encoded: torch.Tensor) -> Decoded:
     if description["map"]["kind"] != "selection":
         return description, None
     n = num_weights(tuple((name, tuple(shape)) for name, shape in description["layout"]))
+    if len(content) - stop != -(-n // 8):
+        raise ValueError("it has not a bit for each weight")
     bits = np.unpackbits(np.frombuffer(content[stop:], np.uint8), count=n, bitorder="little")
     return description, torch.from_numpy(np.flatnonzero(bits))
 
