@@ -16,7 +16,14 @@ from rps_bench.methods.layout import (
     places_of,
     split_weights,
 )
-from rps_bench.methods.lending import give_weights, hold_weights, lend_weights, take_weights
+from rps_bench.methods.lending import (
+    give_weights,
+    hold_weights,
+    is_partly_compiled,
+    lend_weights,
+    require_copyable,
+    take_weights,
+)
 from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference
 from rps_bench.methods.scaling import gradient_scale, scale_gradient
 from rps_bench.methods.storage import round_values
@@ -52,6 +59,7 @@ class CompressedModel(nn.Module):
         self.scaling = scaling
         self.stored = nn.Parameter(stored.detach().clone())
         self.weight_map = weight_map.to(stored.device, stored.dtype)
+        require_copyable(model)
         self.skeleton = copy.deepcopy(model)
         take_weights(self.skeleton, self.places)
         self._scales: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
@@ -72,7 +80,8 @@ class CompressedModel(nn.Module):
         """What the network gives: (B, 3, H, W) normalised images -> (B, num_classes) logits."""
         pieces = split_weights(self.weights(), self.layout)
         # A compiler follows attributes of modules that stay, and runs its trace for one caller.
-        lend = hold_weights if torch.compiler.is_compiling() else lend_weights
+        is_compiled = torch.compiler.is_compiling() or is_partly_compiled(self.skeleton)
+        lend = hold_weights if is_compiled else lend_weights
         with lend(self.skeleton, pieces) as network:
             return network(*inputs, **options)
 

@@ -11,12 +11,13 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import MethodType
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
 from torch import nn
 
+from rps_bench.errors import UserError
 from rps_bench.methods.layout import Places
 
 LENT = "lent_weights"  # attribute of a layer: {name of its parameter: index in the layout}
@@ -25,6 +26,39 @@ _OF_EVERY_MODULE = frozenset(nn.Module().__dict__)
 _LISTS = (list, tuple, set, frozenset)  # themselves: what a subclass is made of is its own affair
 
 Swap = Callable[[nn.Module], nn.Module]
+
+
+def require_copyable(network: nn.Module) -> None:
+    """Raise a UserError if a copy of the network would go on using the network itself.
+
+    A function that was made in a module's ``__init__`` may hold on to that module. A copy of the
+    module has the same function, which would compute with the original's weights.
+    """
+    own = {id(module) for module in network.modules()}
+    for place, module in network.named_modules():
+        for name, value in module.__dict__.items():
+            cells = (value.__closure__ or ()) if isinstance(value, FunctionType) else ()
+            if any(id(_content(cell)) in own for cell in cells):
+                label = f"{place}.{name}" if place else name
+                raise UserError(
+                    f"the function {label} holds on to a module of the network, of which a copy "
+                    "would use the original's weights; make it a method"
+                )
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that was never set
+        return None
+
+
+def is_partly_compiled(network: nn.Module) -> bool:
+    """Whether ``torch.compile`` was asked for a part, which then runs no copy of its module."""
+    return any(
+        "dynamo_ctx" in module.__dict__ or module._compiled_call_impl is not None
+        for module in network.modules()
+    )
 
 
 def take_weights(network: nn.Module, places: Places) -> None:

@@ -2,6 +2,9 @@
 
 import copy
 import gc
+import json
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from torch.func import functional_call, grad, vmap
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.checkpoint import checkpoint
 
+from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
@@ -186,6 +190,38 @@ def test_an_exported_program(method: str, model: CompressedModel, images: torch.
     torch.testing.assert_close(program.module()(images), model(images))
 
 
+EXPORT_FIRST = """
+import torch
+from rps_bench.methods import build_method
+from rps_bench.models import build_model
+
+images = torch.ones(2, 3, 8, 8)
+network = build_model("resnet20", 10, 2, torch.Generator().manual_seed(0))
+compressed = build_method("METHOD", 4).compress(network, (images, torch.arange(2))).eval()
+program = torch.export.export(compressed, (images,)).module()
+print(program(images).flatten().tolist())
+print(compressed.weights().tolist())
+"""
+
+
+@pytest.mark.parametrize("name", ["stable_rps", "hashednet", "roast", "mag"])
+def test_an_export_before_all_else_leaves_nothing_behind(name: str) -> None:
+    """What a tracer has for a tensor must be in no table that later passes read."""
+    script = EXPORT_FIRST.replace("METHOD", name)
+    if name == "roast":
+        script = script.replace('"roast", 4', '"roast", 4, tile=4')
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    logits, weights = map(json.loads, result.stdout.splitlines())
+    images = torch.ones(2, 3, 8, 8)
+    network = build_model("resnet20", 10, 2, torch.Generator().manual_seed(0))
+    options = {"tile": 4} if name == "roast" else {}
+    method = build_method(name, 4, **options)
+    compressed = method.compress(network, (images, torch.arange(2))).eval()
+    assert torch.equal(torch.tensor(weights), compressed.weights())
+    torch.testing.assert_close(torch.tensor(logits).view(2, 10), compressed(images))
+
+
 def test_moved_by_way_of_no_memory(model: CompressedModel, images: torch.Tensor) -> None:
     """What a network is, such as the kept positions, is not lost with the values of its tensors."""
     moved = copy.deepcopy(model).to("meta").to_empty(device="cpu")
@@ -265,3 +301,45 @@ def test_nothing_is_left_after_a_pass(method: str, images: torch.Tensor) -> None
     assert all(reference() is None for reference in taken)
     for module in compressed.modules():
         assert vars(module).keys() == before[id(module)].keys()
+
+
+class Clinging(nn.Module):
+    """A function of its ``__init__`` holds on to the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = nn.Linear(192, 16), nn.Linear(192, 4)
+        self.decode = lambda hidden: F.linear(hidden, self.encoder.weight.t())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.decode(F.relu(self.encoder(images.flatten(1)))))  # type: ignore[no-untyped-call]
+        return logits
+
+
+def test_a_function_that_would_use_the_originals_weights_is_refused(images: torch.Tensor) -> None:
+    for network, name in ((Clinging(), "decode"), (nn.Sequential(Clinging()), "0.decode")):
+        with pytest.raises(UserError, match=f"the function {name} holds on"):
+            compress("mag", network, images)
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    result = torch.compile(module, backend="eager")
+    assert isinstance(result, nn.Module)
+    return result
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_part_that_is_compiled(when: str, images: torch.Tensor) -> None:
+    torch.compiler.reset()
+    network = build("1-d")
+    if when == "before":
+        network.add_module("head", compiled(network.get_submodule("head")))
+    compressed = compress("mag", network, images)
+    if when == "after":
+        compressed.skeleton.get_submodule("head").compile(backend="eager")
+    expected = compressed.to_dense()(images)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()  # the copy has weights of its own
+    assert torch.equal(compressed(images), expected)

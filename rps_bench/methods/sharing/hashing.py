@@ -4,8 +4,6 @@ The mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014; constants by
 has full avalanche on 64 bits. Arithmetic is on int64 tensors, which wrap as unsigned ones do.
 """
 
-from functools import cache
-
 import torch
 
 
@@ -18,6 +16,11 @@ GOLDEN = _signed(0x9E3779B97F4A7C15)
 MULTIPLIER_1 = _signed(0xBF58476D1CE4E5B9)
 MULTIPLIER_2 = _signed(0x94D049BB133111EB)
 MASK_63 = (1 << 63) - 1
+
+# (256, 8): the eight signs of every byte, lowest bit first; made here, where nothing is
+# traced: a tracer makes no real tensor, and one that it left behind would give wrong weights.
+OCTET_SIGNS = 1 - 2 * ((torch.arange(256)[:, None] >> torch.arange(8)) & 1)
+_tables: dict[tuple[torch.dtype, torch.device], torch.Tensor] = {}  # of it, by where it is used
 
 
 def _xor_shifted_(bits: torch.Tensor, shift: int) -> torch.Tensor:
@@ -92,8 +95,11 @@ def signs_of_octets(
     return rows.view(-1)[start % 8 :][:count]
 
 
-@cache
 def _octet_signs(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """(256, 8): the eight signs of every byte, lowest bit first."""
-    bits = (torch.arange(256)[:, None] >> torch.arange(8)) & 1
-    return (1 - 2 * bits).to(dtype).to(device)  # there when this returns, for every stream
+    """The table of signs in a dtype on a device."""
+    if (dtype, device) in _tables:
+        return _tables[dtype, device]
+    table = OCTET_SIGNS.to(device, dtype)  # there when this returns, for every stream
+    if type(table) is torch.Tensor:  # not what stands for one while a program is exported
+        _tables[dtype, device] = table
+    return table
