@@ -18,10 +18,11 @@ from rps_bench.arguments import Parser, to_path
 from rps_bench.records import Record, read_records, record_path
 from rps_bench.reports.describe import describe_runs
 from rps_bench.reports.honesty import find_faults
+from rps_bench.reports.results import save_table
 from rps_bench.reports.statistics import summarise_runs
 from rps_bench.reports.study import Study
 from rps_bench.reports.summary import save_summary
-from rps_bench.reports.table import build_table, save_table
+from rps_bench.reports.table import build_table
 
 Result = TypeVar("Result")
 

@@ -9,9 +9,9 @@ from rps_bench.arguments import Parser, to_path
 from rps_bench.errors import UserError, one_line, status_of
 from rps_bench.output import command, show_error
 from rps_bench.reports.honesty import find_faults
+from rps_bench.reports.results import save_table
 from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.summary import save_summary
-from rps_bench.reports.table import save_table
 from rps_bench.reports.words import count_of
 
 

@@ -7,21 +7,13 @@ device that others used too, and `peak_memory_bytes` is of all of them.
 `table.csv` and `table.parquet` hold the same rows; parquet keeps the types of the columns.
 """
 
-import io
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from rps_bench.atomic import write_bytes, write_text
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, COST_KEYS, METRIC_KEYS, SIZE_KEYS
-
-if TYPE_CHECKING:
-    from rps_bench.reports.study import Study
-
-TABLE_NAMES = ("table.csv", "table.parquet")
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "recipe",
@@ -76,17 +68,6 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     row["label"] = row.get("label") or row["method"]
     row["evaluation_split"] = row.get("evaluation_split") or "test"
     return row
-
-
-def save_table(study: "Study") -> list[Path]:
-    """Write `table.csv` and `table.parquet` into the results folder, atomically; return both."""
-    csv, parquet = (study.results_dir / name for name in TABLE_NAMES)
-    packed = io.BytesIO()
-    study.table.to_parquet(packed, index=False)
-    return [
-        write_text(csv, study.table.to_csv(index=False, lineterminator="\n")),
-        write_bytes(parquet, packed.getvalue()),
-    ]
 
 
 def _leaves(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,8 @@ import pytest
 
 from rps_bench.records import write_record
 from rps_bench.reports import Study, build_table, read_study
-from rps_bench.reports.table import COLUMNS, save_table
+from rps_bench.reports.results import save_table
+from rps_bench.reports.table import COLUMNS
 
 MakeRecord = Callable[..., dict[str, Any]]
 
