@@ -22,8 +22,10 @@ from rps_bench.jobs import run_composed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.output import command
+from rps_bench.places import require_places, require_writable
+from rps_bench.refusals import explained
 from rps_bench.sources import config_folder, hydra_version_base
-from rps_bench.sweep import Plan, explained, plan_runs, require_places, require_writable
+from rps_bench.sweep import Plan, plan_runs
 from rps_bench.tracking.environment import require_one_run
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from rps_bench import checks
 from rps_bench.config import RunConfig
@@ -17,6 +17,7 @@ from rps_bench.errors import InapplicableError, UserError
 from rps_bench.exclusions import refuse_excluded
 from rps_bench.nearest import unknown_name
 from rps_bench.shown import show
+from rps_bench.sources import config_folder
 from rps_bench.storages import STORAGES
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
@@ -54,6 +55,12 @@ TOP_KEYS = (
     "population",
     "exclude",
 )
+
+
+def freeze_composed(composed: DictConfig) -> RunConfig:
+    """Freeze what Hydra composed."""
+    table: Any = OmegaConf.to_container(composed, resolve=True)
+    return freeze(table, config_folder())
 
 
 def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:

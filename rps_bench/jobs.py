@@ -29,6 +29,7 @@ from rps_bench.errors import (
     describe_failure,
     explain,
 )
+from rps_bench.freeze import freeze_composed
 from rps_bench.groups import find_groups
 from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
@@ -38,7 +39,6 @@ from rps_bench.records.schema import Record, headline_accuracy
 from rps_bench.records.store import find_finished, find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
-from rps_bench.sweep import freeze_composed
 from rps_bench.tracking import Tracker, build_tracker
 from rps_bench.turns import ask_for_room
 from rps_bench.waiting import let_threads_sleep

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
@@ -13,12 +14,26 @@ from rps_bench.errors import UserError
 from rps_bench.freeze import TOP_KEYS
 from rps_bench.nearest import did_you_mean, no_pair, unknown_name
 from rps_bench.shown import show
+from rps_bench.sources import config_folder
 
 GROUPS = ("dataset", "arch", "method", "recipe", "tracking", "experiment")
 ALLOWED = (*TOP_KEYS, "experiment")  # as keys of a command line
 NAMED_GROUPS = ("dataset", "arch", "method", "tracking")  # those whose name is no free text
 NOISE = ("hydra.cc", "append", "Error when parsing index")  # lines of Hydra's that help nobody
 LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what Hydra raises into one line. Odd words make it raise nearly anything."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__, UserError):  # raised amid Hydra's work
+            raise error.__cause__ from None
+        raise UserError(_explain(error, config_folder())) from error
 
 
 def refuse_unchosen(overrides: Sequence[Override]) -> None:
@@ -35,7 +50,7 @@ def refuse_unchosen(overrides: Sequence[Override]) -> None:
             raise UserError(f"{key} names what {group} was chosen; to choose it, type {group}=NAME")
 
 
-def explain_refusal(error: Exception, folder: Path) -> str:
+def _explain(error: Exception, folder: Path) -> str:
     """An error of Hydra, OmegaConf or what they stand on, as one line.
 
     Args:

@@ -4,15 +4,10 @@ Hydra composes and launches; this page only looks ahead, so that a bad value end
 one line before any data is touched, and finished runs cost nothing.
 """
 
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
@@ -25,11 +20,7 @@ from rps_bench.errors import InapplicableError, UserError
 from rps_bench.expansion import Expansion, expand, parse
 from rps_bench.freeze import freeze
 from rps_bench.hydra_words import PARAMS, check_hydra_words
-from rps_bench.locks import CHECKPOINTS_FOLDER
-from rps_bench.permissions import explain_denial, find_obstacle, make_folder
-from rps_bench.records.models import model_path
-from rps_bench.records.store import record_path
-from rps_bench.refusals import explain_refusal, refuse_unchosen
+from rps_bench.refusals import explained, refuse_unchosen
 from rps_bench.sources import config_folder, find_sources, opened_hydra
 from rps_bench.storages import EXACT
 
@@ -107,58 +98,6 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool, config_dir: str | None =
     check_hydra_words(words)
     with opened_hydra(sources) as app:
         return _plan(overrides, is_sweep, sources, app.config_loader)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what Hydra raises into one line. Odd words make it raise nearly anything."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if isinstance(error.__cause__, UserError):  # raised amid Hydra's work
-            raise error.__cause__ from None
-        raise UserError(explain_refusal(error, config_folder())) from error
-
-
-def freeze_composed(composed: DictConfig) -> RunConfig:
-    """Freeze what Hydra composed."""
-    table: Any = OmegaConf.to_container(composed, resolve=True)
-    return freeze(table, config_folder())
-
-
-def require_writable(folder: str) -> None:
-    """Raise a UserError unless files can be written into the folder, which is made if missing."""
-    path = Path(folder)
-    try:
-        make_folder(path)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UserError(
-            f"results_dir {folder} cannot be written ({reason}); name a folder that can"
-        ) from error
-
-
-def require_places(configs: Iterable[RunConfig]) -> None:
-    """Raise a UserError unless the runs may write where their files go.
-
-    The folders below a results folder may be another user's, and hours of training would be lost.
-    """
-    for place in sorted({place for config in configs for place in _places(config)}):
-        obstacle = find_obstacle(place.absolute())
-        if obstacle is not None:
-            raise UserError(f"{place} cannot be written: {explain_denial(place)}")
-
-
-def _places(config: RunConfig) -> Iterator[Path]:
-    """Folders that a run writes into; those that do not exist yet will be made."""
-    yield record_path(*config.record_place).parent
-    yield Path(config.results_dir) / CHECKPOINTS_FOLDER
-    if config.keep_model:
-        yield model_path(*config.record_place).parent
 
 
 def _plan(

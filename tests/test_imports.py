@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
     "reports": {"datasets", "records", "training"},
     # With a door of its own, which finds conf/ as the main one does.
     "studies": {"datasets", "models", "methods", "training", "records", "reports"}
-    | {"sources", "sweep"},
+    | {"refusals", "sources", "sweep"},
     # With a door of its own, too.
     "inference": {"models", "methods", "costs", "records", "reports", "devices"},
 }

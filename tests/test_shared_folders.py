@@ -123,7 +123,8 @@ ASK = """
 import sys
 from rps_bench.output import show_error
 from rps_bench.errors import UserError
-from rps_bench.sweep import plan_runs, require_places
+from rps_bench.places import require_places
+from rps_bench.sweep import plan_runs
 try:
     require_places(plan_runs(sys.argv[1:], is_sweep=False).configs)
 except UserError as error:
