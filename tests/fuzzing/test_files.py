@@ -13,12 +13,12 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
 from rps_bench.errors import UserError
+from rps_bench.estimate import estimate_seconds, read_timed_records
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files import read_facts, to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
-from rps_bench.plan import _timed_records, estimate_seconds
 from rps_bench.records import check_record
 from rps_bench.reports.__main__ import main as report
 from rps_bench.reports.figures.files import plan_figures
@@ -117,7 +117,7 @@ def test_a_changed_record_breaks_no_report(record: object) -> None:
         study = read_study(folder)
         list(plan_figures(study))
         page = render_summary(split_experiments(study), find_links(study))
-        estimate_seconds(CONFIG, 2.0, _timed_records(folder))
+        estimate_seconds(CONFIG, 2.0, read_timed_records(folder))
         notes = err.getvalue().splitlines()
         assert all(line.startswith("note: ") for line in notes)
         try:
