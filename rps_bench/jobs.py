@@ -33,9 +33,10 @@ from rps_bench.freeze import freeze_composed
 from rps_bench.groups import find_groups
 from rps_bench.interrupts import StopSignals, Undisturbed
 from rps_bench.locks import InUseError
+from rps_bench.outcomes import describe
 from rps_bench.output import outliving_readers, show_error
 from rps_bench.reasons import explained_failures, is_out_of_memory
-from rps_bench.records.schema import Record, headline_accuracy
+from rps_bench.records.schema import Record
 from rps_bench.records.store import find_finished, find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
@@ -252,14 +253,3 @@ def _resources(config: RunConfig) -> Iterator[RunConfig]:
         return
     with gpu_slot(config.gpus, config.runs_per_gpu) as device:
         yield replace(config, device=device)
-
-
-def describe(record: Record) -> str:
-    """One line on a finished run."""
-    size = record["size"]
-    accuracy = headline_accuracy(record)
-    result = f"accuracy {accuracy:.2f}%" if accuracy is not None else str(record["reason"])
-    return (
-        f"{record['status']}: {record['run_id']}  {result}  "
-        f"true compression {size['true_compression']:.2f}x"
-    )

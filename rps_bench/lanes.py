@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from rps_bench.devices import free_memory
-from rps_bench.population import Lane
+from rps_bench.turns import Lane
 
 MOST_FOUND = 16  # runs at once that are found to fit; more can be asked for
 # Of what is free. A run takes more later on: it captures a second step, of the smaller last batch

@@ -18,6 +18,17 @@ MISSING = "not recorded"
 Outcomes = Sequence[tuple[RunConfig, Record | None]]
 
 
+def describe(record: Record) -> str:
+    """One line on a finished run."""
+    size = record["size"]
+    accuracy = headline_accuracy(record)
+    result = f"accuracy {accuracy:.2f}%" if accuracy is not None else str(record["reason"])
+    return (
+        f"{record['status']}: {record['run_id']}  {result}  "
+        f"true compression {size['true_compression']:.2f}x"
+    )
+
+
 def find_outcomes(configs: Sequence[RunConfig]) -> Outcomes:
     """Each run with its record, None where it has none, or lacks the file that it was to keep."""
     return [(config, find_done(config) or _find_failure(config)) for config in configs]

@@ -6,15 +6,14 @@ locks and everything that a thread has one of stay what they are for one run.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from rps_bench.turns import OWN_TURN, Turn
+from rps_bench.turns import OWN_TURN, Lane, Turn
 
-Lane = Callable[[], AbstractContextManager[object]]  # makes contexts to be in during each turn
 Result = TypeVar("Result")
 
 

@@ -5,8 +5,11 @@ A run alone has no turn, and nothing here costs it anything. Who has one, and wh
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+Lane = Callable[[], AbstractContextManager[object]]  # makes contexts to be in during each turn
 
 
 @dataclass
