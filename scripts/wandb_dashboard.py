@@ -5,7 +5,7 @@ python scripts/wandb_dashboard.py [results_dir] [--project P] [--group SWEEP] [-
 
 import sys
 
-from rps_bench.tracking.__main__ import main
+from rps_bench.reports.dashboard.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main(["dashboard", *sys.argv[1:]]))
+    sys.exit(main(["views", *sys.argv[1:]]))

@@ -18,7 +18,7 @@ BELOW: dict[str, set[str]] = {
     "records": {"datasets", "models", "methods", "costs", "training"},
     "tracking": {"datasets", "records", "training", "reports"},
     # Reads records only; dataset facts for chance levels, the recipe's fields for its options.
-    "reports": {"datasets", "records", "training"},
+    "reports": {"datasets", "records", "training", "tracking"},
     # With a door of its own, which finds conf/ as the main one does.
     "studies": {"datasets", "models", "methods", "training", "records", "reports"}
     | {"refusals", "sources", "sweep"},

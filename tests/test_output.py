@@ -20,7 +20,8 @@ COMMANDS = {
     "reports": ["rps_bench.reports", "--help"],
     "studies": ["rps_bench.studies", "--help"],
     "inference": ["rps_bench.inference", "--help"],
-    "tracking": ["rps_bench.tracking", "report", "--help"],
+    "tracking": ["rps_bench.tracking", "sync", "--help"],
+    "dashboard": ["rps_bench.reports.dashboard", "report", "--help"],
 }
 
 

@@ -1,137 +1,51 @@
-"""`python -m rps_bench.tracking report|sync|dashboard`: what W&B gets beside the runs."""
+"""`python -m rps_bench.tracking sync`: send what runs wrote for W&B while they were offline."""
 
 import argparse
-import json
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rps_bench.arguments import Parser, to_path
+from rps_bench.errors import UserError
 from rps_bench.output import command
-from rps_bench.tracking.environment import read_wishes
-from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
+
+# Commands that once were here.
+MOVED = {
+    "report": "python -m rps_bench.reports.dashboard report",
+    "dashboard": "python -m rps_bench.reports.dashboard views",
+}
 
 
 @command
 def main(words: Sequence[str] | None = None) -> int:
-    """Do one of the three; 0: done, 1: something was not sent, 2: bad input or no login."""
+    """Send the runs; 0: done, 1: something was not sent, 2: bad input or no login."""
+    words = sys.argv[1:] if words is None else words
+    if words and words[0] in MOVED:
+        raise UserError(f"{words[0]} is now: {MOVED[words[0]]}")
     options = _parse(words)
-    status: int = options.action(options)
-    return status
-
-
-# What is heavy to import (pandas, wandb) is reached when it is asked for.
-def _report(options: argparse.Namespace) -> int:
-    check_project(options.project)
-    from rps_bench.tracking.report import send_report
-
-    named = {key: getattr(options, key) for key in ("project", "entity", "mode", "group", "dir")}
-    given = {key: value for key, value in named.items() if value is not None}
-    print(send_report(options.results_dir, given))
-    return 0
-
-
-def _sync(options: argparse.Namespace) -> int:
-    from rps_bench.tracking.sync import sync_runs
+    from rps_bench.tracking.sync import sync_runs  # imports wandb
 
     return sync_runs(options.results_dir)
 
 
-def _dashboard(options: argparse.Namespace) -> int:
-    check_project(options.project)
-    from rps_bench.tracking.dashboard import Target, build_views, publish_views
-    from rps_bench.tracking.report import find_figures
-
-    target = Target(
-        project=options.project,
-        entity=options.entity or "",
-        group=options.group,
-        split=options.split,
-        figures=tuple(find_figures(options.results_dir)),
-    )
-    if options.publish:
-        print("\n".join(publish_views(target)))
-        return 0
-    views = build_views(target)
-    if options.json:
-        print(json.dumps([describe_view(view) for view in views], indent=2))
-        return 0
-    for view in views:
-        print(f"{view.name}: " + ", ".join(section.name for section in view.sections))
-    print("built and checked; --publish saves them on W&B, --json shows what would be sent")
-    return 0
-
-
-def describe_view(view: Any) -> dict[str, Any]:
-    """What saving a view would send, as plain JSON values."""
-    model = view._to_model()
-    spec = model.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {"name": view.name, "entity": view.entity, "project": view.project, "spec": spec}
-
-
-def _parse(words: Sequence[str] | None) -> argparse.Namespace:
+def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m rps_bench.tracking",
         description="What Weights & Biases gets beside the runs. None of it changes a record.",
     )
-    actions = parser.add_subparsers(required=True, metavar="report|sync|dashboard")
-    _add_report(actions.add_parser)
-    _add_sync(actions.add_parser)
-    _add_dashboard(actions.add_parser)
-    return parser.parse_args(words)
-
-
-def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
-    words = "log the tables and figures of a results folder as one run"
-    parser = add("report", help=words, description=f"{words}; works offline too.".capitalize())
-    parser.set_defaults(action=_report)
-    _add_folder(parser)
-    _add_place(parser)
-    parser.add_argument(
-        "--mode", choices=MODES, help="default: WANDB_MODE, else online when logged in"
+    actions = parser.add_subparsers(required=True, metavar="sync")
+    help_line = "send the offline runs of a results folder"
+    sync = actions.add_parser(
+        "sync", help=help_line, description=f"{help_line}, each once.".capitalize()
     )
-    parser.add_argument("--group", help="name of the sweep (default: WANDB_RUN_GROUP, else report)")
-    where = "where wandb makes its folder (default: WANDB_DIR, else results_dir)"
-    parser.add_argument("--dir", type=to_path, help=where)
-
-
-def _add_sync(add: Callable[..., argparse.ArgumentParser]) -> None:
-    words = "send the offline runs of a results folder"
-    parser = add("sync", help=words, description=f"{words}, each once.".capitalize())
-    parser.set_defaults(action=_sync)
-    _add_folder(parser)
-
-
-def _add_dashboard(add: Callable[..., argparse.ArgumentParser]) -> None:
-    words = "build the views of the dashboard, without a network"
-    parser = add("dashboard", help=words, description=f"{words}; see --publish.".capitalize())
-    parser.set_defaults(action=_dashboard)
-    _add_folder(parser)
-    _add_place(parser)
-    parser.add_argument("--group", help="show one sweep only (default: all of the project)")
-    parser.add_argument("--split", choices=("test", "validation"), default="test", help="of curves")
-    parser.add_argument("--publish", action="store_true", help="save them on W&B as new views")
-    parser.add_argument("--json", action="store_true", help="print what would be sent")
-
-
-def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    sync.add_argument(
         "results_dir",
         nargs="?",
         default=Path("results"),
         type=to_path,
         help="the folder that holds records/ and wandb/ (default: results)",
     )
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    wishes = read_wishes(os.environ)
-    project = wishes.project or DEFAULT_PROJECT
-    parser.add_argument("--project", default=project, help=f"W&B project (default: {project})")
-    words = "user or team (default: the login's)"
-    parser.add_argument("--entity", default=wishes.entity, help=words)
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
     "method_options": {"rounds": 1},
     "recipe_options": {"epochs": 4, "drops": [1, 2], "nesterov": False},
 }
+DASHBOARD = "rps_bench.reports.dashboard"
 ACCURACIES = (20.0, 40.0, 60.0, 80.0)
 
 
@@ -142,13 +143,13 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def command_line(folder: Path) -> Cli:
-    """``python -m rps_bench.tracking WORDS`` in a folder."""
+def command_line(module: str, folder: Path) -> Cli:
+    """``python -m MODULE WORDS`` in a folder."""
 
     def call(*words: str | Path) -> "subprocess.CompletedProcess[str]":
         root = str(Path(__file__).resolve().parents[2])
         return subprocess.run(
-            [sys.executable, "-W", "error::FutureWarning", "-m", "rps_bench.tracking", *words],
+            [sys.executable, "-W", "error::FutureWarning", "-m", module, *words],
             capture_output=True,
             text=True,
             check=False,
@@ -162,4 +163,4 @@ def command_line(folder: Path) -> Cli:
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """The command line in an empty folder."""
-    return command_line(tmp_path)
+    return command_line("rps_bench.tracking", tmp_path)

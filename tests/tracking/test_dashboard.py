@@ -10,7 +10,7 @@ import pytest
 from rps_bench.errors import UserError
 from rps_bench.reports.styles import METHOD_STYLES
 from rps_bench.tracking.dashboard import Target, build_views
-from tests.tracking.conftest import Cli, command_line
+from tests.tracking.conftest import DASHBOARD, command_line
 
 GROUP = "digits-resnet20-smoke"
 
@@ -20,8 +20,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "results" / "plots").mkdir(parents=True)
     (folder / "results" / "plots" / "pareto.png").touch()
-    done = command_line(folder)(
-        "dashboard", "results", "--group", GROUP, "--entity", "team", "--json"
+    done = command_line(DASHBOARD, folder)(
+        "views", "results", "--group", GROUP, "--entity", "team", "--json"
     )
     assert (done.returncode, done.stderr) == (0, "")
     built: list[dict[str, Any]] = json.loads(done.stdout)
@@ -128,8 +128,8 @@ def test_without_the_package_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         build_views(Target("p"))
 
 
-def test_publishing_without_a_login_is_one_line(cli: Cli) -> None:
-    done = cli("dashboard", "results", "--publish")
+def test_publishing_without_a_login_is_one_line(tmp_path: Path) -> None:
+    done = command_line(DASHBOARD, tmp_path)("views", "results", "--publish")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("rps_bench: error: not logged in to W&B")
@@ -137,4 +137,4 @@ def test_publishing_without_a_login_is_one_line(cli: Cli) -> None:
 
 def test_the_script_is_the_same_door() -> None:
     script = Path(__file__).resolve().parents[2] / "scripts" / "wandb_dashboard.py"
-    assert 'main(["dashboard", *sys.argv[1:]])' in script.read_text()
+    assert 'main(["views", *sys.argv[1:]])' in script.read_text()

@@ -12,7 +12,15 @@ from rps_bench.tracking import build_tracker
 from rps_bench.tracking.describe import epoch_values
 from rps_bench.tracking.journal import find_journals, open_journal
 from rps_bench.tracking.weights_and_biases import WandbTracker
-from tests.tracking.conftest import Cli, WandbFolder, describe, epoch, make_record
+from tests.tracking.conftest import (
+    DASHBOARD,
+    Cli,
+    WandbFolder,
+    command_line,
+    describe,
+    epoch,
+    make_record,
+)
 from tests.tracking.fake_server import FakeServer, serve
 
 
@@ -109,8 +117,8 @@ def test_a_resumed_run_first_tells_what_the_killed_command_could_not(
     assert find_journals(tmp_path / "wandb") == []
 
 
-def test_the_views_are_published(server: FakeServer, cli: Cli) -> None:
-    done = cli("dashboard", "results", "--publish", "--project", "p")
+def test_the_views_are_published(server: FakeServer, tmp_path: Path) -> None:
+    done = command_line(DASHBOARD, tmp_path)("views", "results", "--publish", "--project", "p")
     assert done.returncode == 0, done.stderr
     assert [line.split("?")[0] for line in done.stdout.splitlines()] == [f"{server.url}/me/p"] * 2
     sent = server.asked("UpsertView2")
@@ -120,10 +128,10 @@ def test_the_views_are_published(server: FakeServer, cli: Cli) -> None:
 
 
 def test_a_server_that_talks_nonsense_is_one_line(
-    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "answer", lambda name, variables: {"data": None})
-    done = cli("dashboard", "results", "--publish", "--entity", "me")
+    done = command_line(DASHBOARD, tmp_path)("views", "results", "--publish", "--entity", "me")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("rps_bench: error: W&B: ")
     assert "Traceback" not in done.stderr

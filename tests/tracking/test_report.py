@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from rps_bench.records import write_record
+from rps_bench.reports.dashboard.__main__ import main
 from rps_bench.reports.study import read_study
-from rps_bench.tracking.__main__ import main
 from rps_bench.tracking.report import find_figures, pareto_table
-from tests.tracking.conftest import Cli, WandbFolder, describe, make_record
+from tests.tracking.conftest import DASHBOARD, WandbFolder, command_line, describe, make_record
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -56,10 +56,12 @@ def test_figures_have_keys_of_their_names(tmp_path: Path) -> None:
     assert list(find_figures(tmp_path)) == ["figures/loss", "figures/pareto-digits"]
 
 
-def test_one_run_with_tables_and_figures(tmp_path: Path, cli: Cli) -> None:
+def test_one_run_with_tables_and_figures(tmp_path: Path) -> None:
     write_study(tmp_path / "results")
     (tmp_path / "results" / "records" / "broken.json").write_text("{")
-    done = cli("report", "results", "--project", "p", "--group", "mine")
+    done = command_line(DASHBOARD, tmp_path)(
+        "report", "results", "--project", "p", "--group", "mine"
+    )
     folder = WandbFolder(tmp_path / "results")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"tables of 5 runs and 2 figures: {folder.path}\n"
@@ -85,7 +87,7 @@ def test_nothing_to_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("action", ["report", "dashboard"])
+@pytest.mark.parametrize("action", ["report", "views"])
 def test_a_bad_project_is_one_line(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([action, "--project", "a/b"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

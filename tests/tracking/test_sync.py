@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rps_bench.tracking import session, sync
+from rps_bench.tracking.__main__ import main
 from rps_bench.tracking.sync import find_unsent, sync_runs
 from tests.tracking.conftest import Cli
 
@@ -28,6 +29,18 @@ def test_offline_runs_that_are_whole_and_not_sent(tmp_path: Path) -> None:
     with session.hold_open(still_open):
         assert find_unsent(folder) == ([early, late], 1)
     assert find_unsent(folder) == ([still_open, early, late], 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("report", "reports.dashboard report"), ("dashboard", "reports.dashboard views")],
+)
+def test_a_command_that_moved_is_named_in_one_line(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([old, "results", "--group", "mine"]) == 2
+    line = f"rps_bench: error: {old} is now: python -m rps_bench.{new}\n"
+    assert capsys.readouterr() == ("", line)
 
 
 def test_nothing_to_send(tmp_path: Path, cli: Cli) -> None:

@@ -1,0 +1,1 @@
+"""What W&B shows of a whole results folder: one run with its tables and figures, and two views."""
