@@ -1,4 +1,4 @@
-"""Words of a command line that argparse reads: what it refuses is one line, as all bad input."""
+"""Command lines read by argparse: wrong words are refused in one line, like all bad input."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rps_bench.shown import show
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises a UserError for a bad word, where argparse ends the process."""
+    """A parser that raises a UserError for a wrong word, where argparse ends the process."""
 
     def error(self, message: str) -> NoReturn:
         """Refuse the words."""
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def refuse_words(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    """Raise the line on words that a parser does not take, with the flag that is nearest.
+    """Raise a UserError for words that a parser does not take, with the nearest flag.
 
     Raises:
         UserError: Always.

@@ -14,8 +14,8 @@ def write_bytes(path: Path, data: bytes) -> Path:
     """Write `data` to `path` through a synced temporary file in the same folder; return `path`.
 
     The temporary name starts with a dot and ends in `.tmp`, so no reader takes it for a result.
-    On any failure it is removed and an older `path` stays as it was. Who may write in the folder
-    may read and write the file.
+    On any failure it is removed and an older `path` stays as it was. Users who may write in the
+    folder may read and write the file.
 
     Raises:
         OSError: It names `path`, never the temporary file.

@@ -11,19 +11,20 @@ from rps_bench.nearest import did_you_mean
 from rps_bench.shown import show, suggest
 
 SIGNIFICANT_DIGITS = 12
-_UNFIT = {"Cc", "Cs"}  # of Unicode: control characters, and halves that UTF-8 cannot write
+_UNFIT = {"Cc", "Cs"}  # Unicode categories: control characters and lone surrogates
 
 
 def refuse(
     key: str, wanted: str, value: object, fits: Callable[[object], bool] = lambda value: False
 ) -> NoReturn:
-    """Raise the one line on a value that is not allowed.
+    """Raise a UserError, one line, for a value that is not allowed.
 
     Args:
         key: What to call it.
         wanted: What is allowed, in words.
         value: What was given.
-        fits: Whether another value would be taken, of those that may have been meant.
+        fits: Whether another value would be allowed; one that fits and may have been meant is
+            suggested.
     """
     hint = suggest(value, lambda meant: fits(meant) or (meant is None and "null" in wanted))
     if isinstance(value, list) and len(value) > 1 and fits(value[0]):
@@ -39,7 +40,8 @@ def number(
 ) -> float:
     """The value as a float of 12 significant digits.
 
-    More digits are no one's wish, but what 0.1 + 0.2 leaves: two runs would differ by nothing else.
+    Digits beyond these are rounding noise, as in 0.1 + 0.2, and would tell apart runs that are
+    meant to be the same.
 
     Args:
         key: What to call it in the message.
@@ -85,7 +87,7 @@ def whole_number(key: str, value: object, low: int, high: int | None = None, als
         also: What else the caller takes, for the message, such as ``null or ``.
 
     Raises:
-        UserError: Not a whole number (true and 2.0 are none), or out of bounds.
+        UserError: Not a whole number (true and 2.0 do not count), or out of bounds.
     """
 
     def fits(value: object) -> bool:
@@ -106,7 +108,7 @@ def truth_value(key: str, value: object) -> bool:
 
 
 def text(key: str, value: object) -> str:
-    """The value as a non-empty text without control characters and halves of characters."""
+    """The value as a non-empty text without control characters or lone surrogates."""
     if (
         isinstance(value, str)
         and value.strip()
@@ -122,7 +124,7 @@ def path(key: str, value: object) -> str:
     """The value as a path, its ``~`` or ``~user`` expanded, which a shell leaves alone in quotes.
 
     Raises:
-        UserError: No text, nobody's home, or None, which is typed null.
+        UserError: Not a text, the home of an unknown user, or the word None (null is meant).
     """
     written = text(key, value)
     if written == "None":

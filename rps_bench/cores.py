@@ -1,8 +1,8 @@
 """How many threads torch uses: no more than the cores whose time this process may take.
 
-torch counts the cores that a process may run on. A container that may use two of 64 only by its
-share of time (`docker run --cpus=2`, limits of Kubernetes) it does not see: 64 threads then use up
-that share at once and all stand still until the next one.
+torch counts the cores that a process may run on. It does not see a quota of CPU time (`docker run
+--cpus=2`, limits of Kubernetes): on 64 cores, 64 threads then use up the quota of two at once and
+all stand still until the next period.
 """
 
 import math
@@ -15,7 +15,7 @@ CGROUPS = Path("/sys/fs/cgroup")  # as a container sees its own
 
 
 def set_threads(wanted: int | None) -> None:
-    """Let torch use so many threads in this process; None: what it has, within the limit."""
+    """Set torch's number of threads in this process; None: its own choice, within the limit."""
     limit = wanted or find_limit(os.environ)
     if limit is None:
         return
@@ -25,9 +25,9 @@ def set_threads(wanted: int | None) -> None:
 
 
 def find_limit(environment: Mapping[str, str], cgroups: Path = CGROUPS) -> int | None:
-    """Cores, rounded up, that the share of time amounts to.
+    """The cores, rounded up, that this container's quota of CPU time amounts to.
 
-    None without such a limit, and where the environment states the number of threads.
+    None without a quota, and where the environment states the number of threads.
     """
     if "OMP_NUM_THREADS" in environment:
         return None
@@ -37,7 +37,7 @@ def find_limit(environment: Mapping[str, str], cgroups: Path = CGROUPS) -> int |
 
 
 def _read_share(paths: tuple[Path, ...]) -> int | None:
-    """Quota by period, of one file (cgroups 2) or two; "max" or -1 is no quota."""
+    """Quota over period, from one file (cgroups 2) or two; "max" or -1 is no quota."""
     with suppress(OSError, ValueError):
         quota, period = map(int, " ".join(path.read_text() for path in paths).split())
         if quota > 0 and period > 0:

@@ -1,7 +1,7 @@
-"""Algorithms that give the same bits every time, for as long as a run lasts.
+"""Deterministic algorithms during a run: the same bits every time.
 
 On a CPU every run is repeatable with the same number of threads. On a GPU some of PyTorch's
-algorithms add in an order that changes.
+algorithms sum in an order that varies.
 """
 
 import os
@@ -14,10 +14,10 @@ REPEATABLE_WORKSPACES = (":4096:8", ":16:8")  # PyTorch's documentation names th
 
 @contextmanager
 def repeatable_algorithms(is_wanted: bool) -> Iterator[None]:
-    """Let PyTorch use repeatable algorithms only, and whatever it used before afterwards.
+    """Let PyTorch use deterministic algorithms only, and restore its settings afterwards.
 
-    An operation that has none raises a RuntimeError meanwhile. Where they are not wanted,
-    everything stays as it is, and torch is not imported.
+    Meanwhile an operation without a deterministic algorithm raises a RuntimeError. If they are not
+    wanted, nothing changes and torch is not imported.
     """
     if not is_wanted:
         yield

@@ -1,4 +1,4 @@
-"""Which device a run uses, and memory that a run leaves."""
+"""The device of a run: its name resolved, its settings, and memory freed after a run."""
 
 import torch
 
@@ -8,10 +8,10 @@ from rps_bench.nearest import did_you_mean
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` is the first GPU if there is one, else the CPU.
+    """The device that a name stands for; ``auto`` is the first GPU if there is one, else the CPU.
 
     Raises:
-        UserError: Not a device's name, or a device that is not there; names those that are.
+        UserError: Not a device of this machine; the message lists those.
     """
     present = available_devices()
     if name == "auto":
@@ -30,10 +30,10 @@ def available_devices() -> list[str]:
 
 
 def prepare_device(device: torch.device) -> None:
-    """Set this process up for training there, for as long as it lives.
+    """Set this process up for training on the device, for the rest of its life.
 
-    On a GPU, where repeatable algorithms are not asked for, the fastest for each shape is found by
-    timing.
+    On a GPU cuDNN picks the fastest algorithm for each shape by timing, unless deterministic
+    algorithms are asked for.
     """
     if device.type == "cpu":
         keep_freed_memory()
@@ -43,13 +43,13 @@ def prepare_device(device: torch.device) -> None:
 
 
 def use_exact_fp32() -> None:
-    """Let fp32 be fp32 on a GPU, whose convolutions round to TF32 unless told otherwise."""
+    """Compute fp32 in full precision on a GPU, where convolutions otherwise round to TF32."""
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def free_memory() -> None:
-    """Give back what nothing uses any more: other processes get what this one kept."""
+    """Give memory that is no longer used back to the system and, on a GPU, to other processes."""
     return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Errors as the command line shows them and records name them: in a single line."""
+"""Errors, each shown by the command line and kept by records as a single line."""
 
 import os
 
@@ -6,23 +6,23 @@ from rps_bench.permissions import explain_denial
 
 
 class UserError(ValueError):
-    """Input the user can mend: one line that names what is allowed, or how to get it."""
+    """Wrong input: one line that names what is allowed, or how to get it."""
 
 
 class ExplainedError(RuntimeError):
-    """A run that failed of a known cause: one line that says what helps."""
+    """A run that failed for a known cause: one line that says what helps."""
 
 
 class InapplicableError(UserError):
-    """A combination that makes no sense: an error alone, skipped with a line in a sweep."""
+    """A combination that makes no sense: an error for a single run, skipped in a sweep."""
 
 
 class CompressionWarning(UserWarning):
-    """What a user should know of a network that was compressed, in one line."""
+    """What a user should know about a network that was compressed, in one line."""
 
 
 def explain(error: UserError | OSError) -> str:
-    """An error as one line; of the system's errors the path and the cause, and whose file it is."""
+    """An error as one line; an OSError with its path and cause, and the file's owner if denied."""
     if not isinstance(error, OSError) or error.strerror is None:
         return one_line(str(error))
     place = "" if error.filename is None else f"{error.filename}: "
@@ -31,14 +31,15 @@ def explain(error: UserError | OSError) -> str:
 
 
 def status_of(error: UserError | OSError) -> int:
-    """The exit status of a command that ends so: 1 where the disk took no more, 2 for bad input."""
+    """The exit status of a command that ends with an error: 1 for the system's, 2 for bad input."""
     return 1 if isinstance(error, OSError) else 2
 
 
 def describe_failure(error: Exception) -> str:
     """Why a run failed, as the line that a record keeps.
 
-    It names the error's kind unless that explains itself, and no path of the user's own folders.
+    It names the type of the error unless that is an ExplainedError, and writes the home folder as
+    ~.
     """
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     kind = "" if isinstance(error, ExplainedError) else f"{type(error).__name__}: "
@@ -48,7 +49,7 @@ def describe_failure(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, with escapes for what a terminal would obey or could not show."""
+    """The text on one line, with escapes for control and other unprintable characters."""
     return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 

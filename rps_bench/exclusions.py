@@ -12,10 +12,11 @@ KEYS = ("dataset", "arch", "method", "recipe", "compression", "seed")
 
 
 def refuse_excluded(config: RunConfig, rules: object) -> None:
-    """Check the rules, and whether one excludes the run.
+    """Check the rules, and refuse a run that one of them excludes.
 
     Raises:
-        InapplicableError: A rule whose every key holds the run's value, or a list with it.
+        InapplicableError: A rule matches: for each of its keys the run has its value, or one of its
+            values.
         UserError: Not a list of such rules.
     """
     if not isinstance(rules, list):
@@ -46,6 +47,6 @@ def _describe(rule: Mapping[str, object]) -> str:
 
 
 def _as_list(value: object) -> list[object]:
-    """The values of a rule, numbers as those of a run."""
+    """The values of a rule's key, numbers rounded as those of a run."""
     values = value if isinstance(value, list) else [value]
     return [round_float(each) if isinstance(each, float) else each for each in values]

@@ -1,6 +1,6 @@
-"""Which runs of a sweep may train at once in one process: those that share data, network, recipe.
+"""Which runs of a sweep may train at once in one process: those alike in time and memory.
 
-They then take about the same time and memory. Imports no torch.
+They share data, network and recipe. Imports no torch.
 """
 
 from collections.abc import Hashable, Sequence
@@ -14,7 +14,7 @@ _ALIKE = (
 
 
 def find_groups(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """The runs in groups, each in the order given; with ``population=1`` each run is one."""
+    """The runs in groups, in the order given; a run with ``population=1`` is its own group."""
     groups: dict[Hashable, list[RunConfig]] = {}
     for number, config in enumerate(configs):
         key: Hashable = tuple(getattr(config, name) for name in _ALIKE)

@@ -1,8 +1,8 @@
 """The C library's free memory: kept from step to step, given back between runs. glibc only.
 
-Every training step frees what the next one takes again. Unless told otherwise, glibc gives large
-pieces back to the system and takes them again page by page: a tenth of a ResNet-20 step, and times
-that differ with how the heap happens to lie.
+Every training step frees what the next one takes again. By default glibc returns large blocks to
+the system and gets them back page by page: that costs a tenth of a ResNet-20 step, and step times
+vary with the layout of the heap.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed; elsewhere nothing is changed."""
+    """Let glibc keep freed memory; other C libraries are left as they are."""
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(M_TRIM_THRESHOLD, 2**30)
@@ -21,7 +21,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give everything that is free back to the system."""
+    """Give all freed memory back to the system."""
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

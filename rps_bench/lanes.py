@@ -1,6 +1,7 @@
-"""Lanes of a device: where runs that train at once queue their work, and how many have room.
+"""Lanes of a device: where runs that train at once queue their work, and how many runs fit.
 
-On a GPU a lane is a CUDA stream, so that the work of several runs overlaps. On a CPU nothing does.
+On a GPU a lane is a CUDA stream, so that the work of several runs overlaps. On a CPU a lane does
+nothing.
 """
 
 from collections.abc import Callable
@@ -12,14 +13,15 @@ import torch
 from rps_bench.devices import free_memory
 from rps_bench.turns import Lane
 
-MOST_FOUND = 16  # runs at once that are found to fit; more can be asked for
-# Of what is free. A run takes more later on: it captures a second step, of the smaller last batch
-# of an epoch, and evaluates. Other methods may take more than the run that was measured.
+MOST_FOUND = 16  # the most runs at once that are chosen by memory; users may ask for more
+# Of the free memory, the part that is planned with. A run takes more later on: it captures a second
+# step, for the smaller last batch of an epoch, and evaluates. Other methods may take more than the
+# run that was measured.
 MEMORY_SHARE = 0.5
 
 
 def make_lane(device: torch.device) -> Lane:
-    """A lane of its own on the device; it begins after all that was queued so far."""
+    """A new lane of the device; its work begins after all that was queued so far."""
     if device.type != "cuda":
         return nullcontext
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -30,13 +32,13 @@ def make_lane(device: torch.device) -> Lane:
 def size_finder(
     population: int | None, num_runs: int, device: torch.device, shared_bytes: Callable[[], int]
 ) -> Callable[[], int]:
-    """Tells how many runs to do at once, when the first of them has begun to train.
+    """A function that tells, once the first run has begun to train, how many to train at once.
 
     Args:
-        population: So many; None: by the memory of the GPU.
-        num_runs: There are no more.
-        device: Of all of them.
-        shared_bytes: Tells how much of its memory they share.
+        population: The number, if it is given; None: chosen by the memory of the GPU.
+        num_runs: How many runs there are.
+        device: The device that all of them use.
+        shared_bytes: Tells how many bytes of its memory all runs share.
     """
     if population is not None:
         return lambda: population
@@ -44,27 +46,27 @@ def size_finder(
 
 
 class MemoryGauge:
-    """How many runs fit beside the first of them, by the memory of a GPU that it has taken.
+    """A gauge of how many runs fit on a GPU, by the memory that the first of them takes.
 
-    Make it before the run starts.
+    Create it before the first run starts.
 
     Args:
         device: The GPU.
-        shared_bytes: Tells how much of it all runs share.
+        shared_bytes: Tells how many bytes of its memory all runs share.
     """
 
     def __init__(self, device: torch.device, shared_bytes: Callable[[], int]) -> None:
         free_memory()
-        # Before that there are no numbers to set back.
+        # There are no statistics to reset before CUDA is initialised.
         torch.cuda.init()  # type: ignore[no-untyped-call]
         self._device, self._shared_bytes = device, shared_bytes
         self._before = torch.cuda.memory_reserved(device)
         torch.cuda.reset_peak_memory_stats(device)
 
     def count(self, num_runs: int) -> int:
-        """How many of ``num_runs`` at once, the first included.
+        """How many of ``num_runs`` may train at once, the first included.
 
-        What PyTorch keeps of freed memory counts as taken: a stream's goes to no other stream.
+        Freed memory that PyTorch caches counts as taken: one stream's cache serves no other stream.
         """
         taken = torch.cuda.max_memory_reserved(self._device) - self._before - self._shared_bytes()
         free, _ = torch.cuda.mem_get_info(self._device)
@@ -72,6 +74,6 @@ class MemoryGauge:
 
 
 def count_fitting(free_bytes: int, bytes_of_one: int, num_runs: int) -> int:
-    """How many of ``num_runs`` fit, where one is at work and this much is free beside it."""
+    """How many of ``num_runs`` fit, if one runs already and this much memory is free besides."""
     beside = int(MEMORY_SHARE * free_bytes) // max(1, bytes_of_one)
     return max(1, min(num_runs, beside + 1, MOST_FOUND))

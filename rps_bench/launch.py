@@ -1,7 +1,7 @@
-"""From a plan to running: in this process, or handed to one of Hydra's launcher plugins.
+"""The way from a plan to running: in this process, or through one of Hydra's launcher plugins.
 
-Only runs that are not recorded are launched: Hydra composes each job again, which a plugin needs
-and this process does not.
+Only runs without a record are launched. A plugin lets Hydra compose each job again; this process
+uses the configs of the plan.
 """
 
 import os
@@ -21,14 +21,14 @@ from rps_bench.sources import opened_hydra
 from rps_bench.sweep import THIS_PROCESS, Launching, Plan, PlannedRun
 from rps_bench.workers import JobsUntilStopped, stopping_workers
 
-LOCAL_LAUNCHERS = ("processes", "joblib")  # those whose processes are children of this one
+LOCAL_LAUNCHERS = ("processes", "joblib")  # their processes are children of this one
 
 
 def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
-    """Do these runs of the plan; returns when each was tried, as ``work_through`` does.
+    """Do these runs of the plan; returns once each was tried, as ``work_through`` does.
 
     Raises:
-        StopError: The command was asked to stop. Runs of this machine's processes are stopped.
+        StopError: The command was asked to stop. Runs in processes of this machine are stopped.
     """
     jobs, launching = [list(run.overrides) for run in runs], plan.launching
     if launching.launcher == THIS_PROCESS:
@@ -42,16 +42,17 @@ def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool
 def _launch_with_plugin(
     launching: Launching, jobs: Sequence[list[str]], signals: StopSignals | None
 ) -> bool:
-    """Let the launcher that the command line names run the jobs in processes of its own."""
+    """Let the launcher named on the command line run the jobs in its own processes."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    # Each experiment's sweep is in the jobs; Hydra wants its own note of it to be that of them all.
+    # Each job already holds its values of the sweep. Hydra's own list of swept values would have to
+    # hold for all experiments, so it is cleared.
     words = [*launching.plain, f"++{PARAMS}=null"]
     with opened_hydra(launching.sources) as app:
         settings = app.compose_config(
             CONFIG_NAME, words, run_mode=RunMode.MULTIRUN, with_log_configuration=False
         )
         if launching.cache is not None:
-            OmegaConf.set_cache(settings, launching.cache)  # jobs begin with it
+            OmegaConf.set_cache(settings, launching.cache)  # so that jobs start with it
         context = HydraContext(config_loader=app.config_loader, callbacks=Callbacks(settings))
         with known_settings(settings):
             launcher = Plugins.instance().instantiate_launcher(
@@ -63,7 +64,7 @@ def _launch_with_plugin(
 def _launch_in_batches(
     launcher: Launcher, jobs: Sequence[list[str]], size: int, signals: StopSignals | None
 ) -> bool:
-    """Hand the jobs over, so many at a time; with signals none after a stop."""
+    """Hand the jobs over in batches of ``size``; with ``signals``, none after a stop."""
     returned: list[object] = []
     for first in range(0, len(jobs), size):
         batch = list(jobs[first : first + size])

@@ -1,8 +1,8 @@
-"""Who is at which run: locks of the operating system, which a killed process lets go of.
+"""Which runs a process is working on: file locks, which the system releases if a process dies.
 
 A run holds `results_dir/checkpoints/<name>/run-<run_id>.lock` from before its first step until its
-record is written. Whoever may write in a lock's folder may take the lock. Imports no torch, so that
-a plan can look at once.
+record is written. All users who may write in a lock's folder may take the lock. Imports no torch,
+so that a plan can look at locks at once.
 """
 
 import errno
@@ -21,19 +21,19 @@ CHECKPOINTS_FOLDER = "checkpoints"
 PREFIX, SUFFIX = "run-", ".lock"
 READ_ALL = stat.S_IRGRP | stat.S_IROTH
 POLL_SECONDS = 0.05
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # what NFS, Lustre and others may say
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # NFS, Lustre and others may raise these
 
 
 class InUseError(Exception):
-    """Another run is at it, most often in another process; its work will be there later."""
+    """The work is already being done, mostly by another process; its result will be there later."""
 
 
 def make_lock(path: Path) -> FileLock:
-    """A lock that those may take who may write in its folder; not taken yet."""
+    """A lock, not taken yet, that all who may write in its folder may take."""
     rights = shared_rights(path.parent) if path.parent.is_dir() else 0
     if rights == 0:
         return FileLock(path)
-    read_only = path.parent.stat().st_mode & READ_ALL  # a lock holds nothing that is secret
+    read_only = path.parent.stat().st_mode & READ_ALL  # a lock file holds nothing secret
     return FileLock(path, mode=0o600 | rights | read_only)
 
 
@@ -43,7 +43,7 @@ def run_lock(folder: Path, run_id: str) -> FileLock:
 
 
 def gate(root: Path) -> FileLock:
-    """Held for moments only, while run locks below ``root`` are taken, looked at or deleted."""
+    """The lock held for moments while run locks below ``root`` are taken, looked at or deleted."""
     return make_lock(root / ".lock")
 
 
@@ -52,7 +52,7 @@ def hold(lock: FileLock) -> Iterator[None]:
     """Wait until a lock is free, and hold it.
 
     Raises:
-        OSError: As of `try_take`.
+        OSError: As in `try_take`.
     """
     while not try_take(lock):
         time.sleep(POLL_SECONDS)
@@ -66,8 +66,8 @@ def try_take(lock: FileLock) -> bool:
     """Take a lock at once; False where another process holds it.
 
     Raises:
-        OSError: It names the file. The folder is gone or not this user's to write in, or the disk
-            has no locks.
+        OSError: The folder is gone, this user may not write in it, or the disk has no locks. The
+            error names the file.
     """
     path = Path(lock.lock_file)
     try:
@@ -75,6 +75,8 @@ def try_take(lock: FileLock) -> bool:
     except Timeout:
         return False
     except PermissionError as error:
+        # Only the owner may open this file, made before the folder was shared. The folder's rights
+        # suffice to replace it.
         if _delete_unless_held(path, error):
             return try_take(lock)
         return False
@@ -83,7 +85,7 @@ def try_take(lock: FileLock) -> bool:
             reason = f"{error.strerror}; a folder on a disk with locks (flock) is needed"
             raise OSError(error.errno, reason, str(path)) from error
         raise
-    with suppress(OSError):  # the folder has gone meanwhile
+    with suppress(OSError):  # the folder is gone by now
         if shared_rights(path.parent) & GROUP:
             share_group(path)
     return True
@@ -100,7 +102,7 @@ def take(lock: FileLock, what: str) -> None:
 
 
 def is_held(lock: FileLock) -> bool:
-    """Whether some process holds the lock, also for those who may not take it."""
+    """Whether some process holds the lock; also answers users who may not take it."""
     try:
         if not try_take(lock):
             return True
@@ -117,12 +119,13 @@ def find_runs_in_use(folder: Path) -> list[Path]:
 
 
 def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
-    """Run ids that were begun and have not ended, and whether a process is at them now."""
+    """The ids of runs that were begun and have not ended, and whether a process works on each."""
     root = Path(results_dir) / CHECKPOINTS_FOLDER
     paths = list(root.glob(f"*/{PREFIX}*{SUFFIX}"))
     if not paths:
         return {}
-    # A lock that is deleted meanwhile would be made again by looking at it, where one may make it.
+    # Looking at a lock creates its file. The gate keeps a lock that its owner deletes at this
+    # moment from being created anew; who may not write here could not create it anyway.
     with hold(gate(root)) if os.access(root, os.W_OK) else nullcontext():
         return {
             path.name.removeprefix(PREFIX).removesuffix(SUFFIX): is_held(make_lock(path))
@@ -132,23 +135,23 @@ def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
 
 
 def _delete_unless_held(path: Path, denied: PermissionError) -> bool:
-    """Delete a lock's file that another user made for oneself alone, so that it is made anew.
+    """Delete a lock file that only another user may open, so that it is made anew for all.
 
-    The right to do so comes with the folder. A process that has opened the deleted file takes no
-    lock by it: it opens the new one.
+    The rights on the folder allow that. A process that still has the deleted file open takes no
+    lock with it: it opens the new one.
 
     Returns:
-        Whether it is deleted; if not, a process holds it.
+        Whether it was deleted; if not, a process holds the lock.
 
     Raises:
-        PermissionError: ``denied``, where this user may not do so.
+        PermissionError: ``denied``, if this user may not delete it.
     """
     try:
         with _flock_of_a_reader(path) as is_free:
             if is_free:
                 path.unlink()
             return is_free
-    except FileNotFoundError:  # another process has done it, unless nothing may be made here
+    except FileNotFoundError:  # another process deleted it, unless nothing may be made here
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise denied from None
         return True
@@ -158,16 +161,17 @@ def _delete_unless_held(path: Path, denied: PermissionError) -> bool:
 
 @contextmanager
 def _flock_of_a_reader(path: Path) -> Iterator[bool]:
-    """Take a lock of which the file can be read but not written; gives whether it was free.
+    """Try to take a lock whose file this user may only read; gives whether it was free.
 
     Raises:
-        FileNotFoundError: There is no such file, or another has taken its place.
-        OSError: The file cannot be read, or the system asks for the right to write (NFS does).
+        FileNotFoundError: There is no such file, or another one has replaced it.
+        OSError: The file cannot be read, or locking needs the right to write (on NFS).
     """
     if os.name != "posix":
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     import fcntl
 
+    # O_NONBLOCK and O_NOFOLLOW: someone else's file may be a pipe or a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         try:
@@ -175,6 +179,7 @@ def _flock_of_a_reader(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
+            # A lock on a file that was deleted after it was opened would exclude nobody.
             if not os.path.samestat(os.fstat(descriptor), path.stat()):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
             yield True

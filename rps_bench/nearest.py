@@ -1,4 +1,4 @@
-"""Names that are none of the allowed ones: the message lists those, and says which is nearest."""
+"""Errors for unknown names: the message lists the allowed names and suggests the nearest."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -6,31 +6,31 @@ from difflib import get_close_matches
 from rps_bench.errors import UserError
 from rps_bench.shown import show
 
-FEWEST_LETTERS = 3  # of a beginning that stands for the whole name
+FEWEST_LETTERS = 3  # of a prefix that suggests the whole name
 
 
 def unknown_name(what: str, name: str, allowed: Collection[str]) -> UserError:
-    """The error for such a name.
+    """The error for a name that is not allowed.
 
     Args:
-        what: What it would name, such as ``key``.
-        name: As it was given.
-        allowed: All names that could have been.
+        what: The kind of name, such as ``key``.
+        name: As the user gave it.
+        allowed: All names that are allowed.
     """
     listed = ", ".join(allowed) or "none"
     return UserError(f"unknown {what} {show(name)}; allowed: {listed}{did_you_mean(name, allowed)}")
 
 
 def no_pair(word: str, keys: Iterable[str]) -> UserError:
-    """The error for a word that is no ``key=value``."""
+    """The error for a word that is not ``key=value``."""
     hint = did_you_mean(f"{word.partition('=')[0]}=", [f"{key}=" for key in keys])
     return UserError(f"an option is written key=value, without spaces, got {show(word)}{hint}")
 
 
 def did_you_mean(word: object, allowed: Iterable[str]) -> str:
-    """Such as ``; did you mean recipe.epochs?``, nothing where no name is near.
+    """A hint such as ``; did you mean recipe.epochs?``, empty if no name is near.
 
-    Of a key with dots only the last part is compared.
+    Only the last part of a dotted key is compared.
     """
     names: dict[str, str] = {}
     for name in allowed:

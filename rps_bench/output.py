@@ -1,11 +1,10 @@
-"""What every command has in common: how it ends, and output that outlives its reader.
+"""What all commands share: how they end, and output that survives the loss of its reader.
 
-Training goes on for hours, and what it prints may be piped into a program that ends, such as
-``head``, or go to a terminal that is closed or a disk that is full. Work is not lost for that: the
-rest of the output is dropped, as Python's documentation advises for a broken pipe (the descriptor
-is pointed at nothing; the default action of SIGPIPE would end the process amid a write to any
-socket), and the command ends with the status of its work. Output that was lost for another reason
-than a reader who has had enough makes that status 1.
+Training goes on for hours. Meanwhile the program that reads the output may end (``head``), the
+terminal may close, or the disk may fill up. The work goes on: the rest of the output is dropped, as
+Python's documentation advises for a broken pipe (the descriptor is pointed at the null device;
+SIGPIPE's default action would end the process during a write to any socket), and the command ends
+with the status of its work. That becomes 1 if output was lost for any reason but a closed pipe.
 """
 
 import errno
@@ -23,10 +22,10 @@ NAMES = ("stdout", "stderr")
 
 
 class LastingStream:
-    """A text stream whose writes never fail: after the first that does, all are dropped.
+    """A text stream whose writes never fail: after a first failure all writes are dropped.
 
     Attributes:
-        loss: The error of that write, None if there was none.
+        loss: The error of the first failed write, None if there was none.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -34,7 +33,7 @@ class LastingStream:
         self.loss: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write, or drop; returns the number of characters."""
+        """Write or drop the text; returns the number of its characters."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -42,14 +41,14 @@ class LastingStream:
             return len(text)
 
     def flush(self) -> None:
-        """Hand on what is buffered, or drop it."""
+        """Pass on what is buffered, or drop it."""
         try:
             self._stream.flush()
         except OSError as error:
             self._drop(error)
 
     def writelines(self, lines: Iterator[str]) -> None:
-        """Write each."""
+        """Write or drop each line."""
         for line in lines:
             self.write(line)
 
@@ -80,9 +79,9 @@ def outliving_readers() -> Iterator[tuple[LastingStream, ...]]:
 
 
 def command(main: Callable[P, int]) -> Callable[P, int]:
-    """Make a function that returns an exit status the door of a command.
+    """Make a function that returns an exit status the entry point of a command.
 
-    What the user can mend and what the system refuses ends it in one line, with `status_of`.
+    A UserError or an OSError ends the command with one line and the status of `status_of`.
     """
 
     @wraps(main)
@@ -105,5 +104,5 @@ def command(main: Callable[P, int]) -> Callable[P, int]:
 
 
 def show_error(error: UserError | OSError) -> None:
-    """One line on standard error."""
+    """Print an error as one line on standard error."""
     print(f"rps_bench: error: {explain(error)}", file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""What other users may do with what is written here: as much as with the folder that it lies in.
+"""Rights of other users on what is written here: those they have on the folder around it.
 
-Where a group may write in a folder, it may read and write the files and folders that are made
-there, whatever the umask of who makes them, as in a repository of `git init --shared`. Elsewhere
-the umask alone decides. No right is ever taken away. Systems other than POSIX are left alone.
+If a group may write in a folder, it may read and write the files and folders made there, whatever
+the umask of the process that makes them, as in a repository of `git init --shared`. Elsewhere the
+umask alone decides. No right is ever taken away. Only POSIX systems are handled.
 """
 
 import os
@@ -19,7 +19,7 @@ def make_folder(folder: Path) -> Path:
     """Make a folder and those above it where they are missing; return it.
 
     Raises:
-        OSError: As of ``Path.mkdir``.
+        OSError: As in ``Path.mkdir``.
     """
     try:
         folder.mkdir()
@@ -28,7 +28,7 @@ def make_folder(folder: Path) -> Path:
             raise
         make_folder(folder.parent)
         return make_folder(folder)
-    except OSError:  # it is there, or a disk that is read-only
+    except OSError:  # the folder exists, or the disk is read-only
         if not folder.is_dir():
             raise
     else:
@@ -37,14 +37,14 @@ def make_folder(folder: Path) -> Path:
 
 
 def follow_folder(path: Path) -> None:
-    """Give a new file or folder, made by this process, the rights of the folder that it lies in."""
+    """Give a new file or folder of this process the rights of the folder that it lies in."""
     rights = shared_rights(path.parent)
     if rights == 0:
         return
     with suppress(OSError):  # a disk without permissions: nothing can be done, nothing is lost
         facts = path.stat()
         if rights & GROUP and not share_group(path):
-            rights &= ~GROUP  # the file's own group may be any, all users of a machine for example
+            rights &= ~GROUP  # the file's own group may be anyone, such as all users of a machine
         if stat.S_ISDIR(facts.st_mode):
             rights = _with_entry(rights)
         if rights & ~facts.st_mode:
@@ -52,7 +52,7 @@ def follow_folder(path: Path) -> None:
 
 
 def follow_folder_below(folder: Path) -> None:
-    """Give everything in a folder, and the folder itself, the rights of what they lie in."""
+    """Apply `follow_folder` to a folder and everything in it."""
     follow_folder(folder)
     if shared_rights(folder):
         for path in sorted(folder.rglob("*")):  # a folder comes before what it holds
@@ -60,9 +60,9 @@ def follow_folder_below(folder: Path) -> None:
 
 
 def follow_by_umask(folder: Path) -> None:
-    """Let the umask of this process take away no right that a folder gives, for a library's files.
+    """Loosen this process's umask to the rights of a folder, for files that a library writes.
 
-    For a process of its own that writes nowhere else: a umask is one for all threads and folders.
+    Only for a process that writes nowhere else: a umask holds for all threads and folders.
     """
     rights, facts = shared_rights(folder), folder.stat()
     if not facts.st_mode & stat.S_ISGID and facts.st_gid != os.getegid():
@@ -71,11 +71,11 @@ def follow_by_umask(folder: Path) -> None:
 
 
 def shared_rights(folder: Path) -> int:
-    """The bits of a file's mode that let those read and write it who may write in a folder.
+    """The mode bits that let everyone who may write in a folder read and write a file in it.
 
-    None for others where the folder is sticky, as ``/tmp`` is: there each one's files are their
-    own. None at all where an access control list says more than the bits tell; such a list has a
-    part that new files inherit.
+    No bits for others if the folder is sticky, as ``/tmp`` is: there everyone's files are their
+    own. No bits at all if it has an access control list, which may say more than the mode and from
+    which new files inherit their rights.
     """
     if not _IS_POSIX:
         return 0
@@ -87,18 +87,18 @@ def shared_rights(folder: Path) -> int:
 
 
 def share_group(path: Path) -> bool:
-    """Give a file of one's own to the group of its folder; returns whether it is that group's."""
+    """Give an own file to the group of its folder; returns whether that group has it now."""
     group = path.parent.stat().st_gid
     if path.stat().st_gid != group:
-        with suppress(OSError):  # not a member of it
+        with suppress(OSError):  # this user is not a member of the group
             os.chown(path, -1, group)
     return path.stat().st_gid == group
 
 
 def explain_denial(path: str | Path) -> str:
-    """Which file or folder stands in the way of writing a file, whose it is, and what helps.
+    """The file or folder that keeps this process from writing a file, its owner, and what helps.
 
-    Empty where none is found.
+    Empty if none is found.
     """
     if not _IS_POSIX:
         return ""
@@ -113,7 +113,8 @@ def find_obstacle(path: Path) -> Path | None:
     """The file or folder whose permissions keep this process from writing ``path``, if any does.
 
     Args:
-        path: Absolute; a file, or a folder to write into. It and those above it may be missing.
+        path: Absolute; a file, or a folder to write into. It and the folders above it may be
+            missing.
     """
     for above in reversed(path.parents):
         if not os.path.lexists(above):
@@ -121,7 +122,8 @@ def find_obstacle(path: Path) -> Path | None:
         if not os.access(above, os.X_OK):
             return above
     nearest = next((above for above in path.parents if os.path.lexists(above)), path)
-    # Who may write in a folder may replace what it holds.
+    # A file is written by replacing it, which needs rights on its folder: the folder is named
+    # first.
     for obstacle in (path,) if path.is_dir() else (nearest, path):
         if os.path.lexists(obstacle) and _missing_rights(obstacle):
             return obstacle
@@ -129,7 +131,7 @@ def find_obstacle(path: Path) -> Path | None:
 
 
 def _with_entry(rights: int) -> int:
-    """Who may read a folder may enter it."""
+    """The rights, with the right to enter (x) for everyone who may read."""
     return rights | (rights & (stat.S_IRGRP | stat.S_IROTH)) >> 2
 
 

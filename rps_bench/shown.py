@@ -1,6 +1,6 @@
-"""Values as messages show them: so that one sees of which kind they are, and what to type instead.
+"""Values as messages show them: their kind is visible, and a hint says what to type instead.
 
-A text is in quotes where it could be taken for something else: ``'2'`` is no number.
+A text is quoted if it could be taken for another kind: ``'2'`` is not a number.
 """
 
 import re
@@ -19,11 +19,11 @@ def show(value: object) -> str:
 
 
 def suggest(value: object, fits: Callable[[object], bool]) -> str:
-    """Such as ``; type 2 without quotes``: a value that fits and may have been meant, or nothing.
+    """A hint such as ``; type 2 without quotes``, with a value that fits; empty if there is none.
 
     Args:
         value: What was given.
-        fits: Whether another value would be taken.
+        fits: Whether another value would be allowed.
     """
     for meant in _readings(value):
         if fits(meant):
@@ -48,12 +48,12 @@ def _show(value: object) -> str:
 
 
 def _holds(text: str, meant: object) -> bool:
-    """Whether the text is the value but for quotes."""
+    """Whether the text is this value apart from quotes."""
     return text.strip(" '\"").lower() == show(meant)
 
 
 def _readings(value: object) -> Iterator[object]:
-    """Values of other kinds that one may take this one for."""
+    """Values of other kinds that the user may have meant."""
     if isinstance(value, str):
         word = value.strip(" '\"").lower()
         yield from (meant for words, meant in _WORDS if word in words)
@@ -75,6 +75,6 @@ _WORDS: tuple[tuple[tuple[str, ...], object], ...] = ((_TRUE, True), (_FALSE, Fa
 
 
 def _whole(number: float) -> Iterator[int]:
-    """A float that is a whole number, as one."""
+    """The number as an int, if it is a float without a fraction."""
     if isinstance(number, float) and number.is_integer():
         yield int(number)

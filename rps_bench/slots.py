@@ -26,9 +26,10 @@ def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None)
     Empty GPUs are filled before any gets a second run.
 
     Args:
-        gpus: Their numbers.
+        gpus: Indices of the GPUs.
         runs_per_gpu: Slots on each.
-        folder: Of the locks, the same for all processes of the machine; None: a temporary one.
+        folder: Where the locks lie, the same for all processes of the machine; None: a temporary
+            one.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"rps_bench-{_user()}"
     try:
@@ -51,7 +52,7 @@ def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None)
 
 
 def _user() -> str:
-    """The user's name; the number of one who has none, as in containers."""
+    """The user's name, or the user's number if there is no name, as in containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

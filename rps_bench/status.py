@@ -9,7 +9,7 @@ TO_DO = ("new", "begun", "failed before", "without its file")
 
 
 def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
-    """Return ``completed``, ``diverged``, ``in progress`` or one of `TO_DO`.
+    """``completed``, ``diverged``, ``in progress`` or one of `TO_DO`.
 
     Args:
         config: The run.

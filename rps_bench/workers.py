@@ -1,8 +1,9 @@
-"""Processes that a launcher keeps for its jobs: how the command that has them makes them stop.
+"""Worker processes of a launcher: how the command that started them makes them stop.
 
-An interrupt on a terminal reaches them too; they leave it to the command, which asks them by a
-signal that a process without a handler ignores. It is sent again and again, as one of them may
-still be starting. Each keeps its run's state and does no other job.
+An interrupt on a terminal reaches the workers too. They ignore it and wait for the command, which
+asks them to stop by SIGURG, a signal that a process without a handler ignores. It asks repeatedly,
+as a worker may still be starting. A worker that is asked saves the state of its run and does no
+other job.
 """
 
 import atexit
@@ -16,11 +17,11 @@ from functools import cache
 
 from rps_bench.interrupts import StopError, StopSignals
 
-ASK_SECONDS = 0.1  # between two times that the processes are asked
+ASK_SECONDS = 0.1  # between two requests to stop
 
 
 class JobsUntilStopped(list[list[str]]):
-    """The jobs of a launcher, which hands out no more once the command was asked to stop."""
+    """The jobs for a launcher, which gets no more of them once the command was asked to stop."""
 
     def __init__(self, jobs: Sequence[list[str]], signals: StopSignals) -> None:
         super().__init__(jobs)
@@ -35,10 +36,10 @@ class JobsUntilStopped(list[list[str]]):
 
 @contextmanager
 def stopping_workers(signals: StopSignals) -> Iterator[None]:
-    """Once the command was asked to stop, its processes are, until this is left.
+    """A context that passes a request to stop the command on to its worker processes.
 
     Raises:
-        StopError: On leaving, if it was asked.
+        StopError: On leaving, if the command was asked to stop.
     """
     is_over = threading.Event()
     asking = threading.Thread(target=_ask, args=(signals, is_over), daemon=True)
@@ -61,7 +62,7 @@ def _ask(signals: StopSignals, is_over: threading.Event) -> None:
 
 @contextmanager
 def job_of_a_worker() -> Iterator[StopSignals | None]:
-    """The signals of one job; None if the process was asked to stop before, and is to do none."""
+    """The stop signals of one job; None if this process was asked to stop and may do no job."""
     stopped = _stopped()
     if stopped.is_set():
         yield None
@@ -77,7 +78,7 @@ def job_of_a_worker() -> Iterator[StopSignals | None]:
 
 @cache
 def _stopped() -> threading.Event:
-    """Set once this process was asked to stop, be it between two jobs."""
+    """An event that is set once this process is asked to stop, also between two jobs."""
     stopped = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGURG, signal.SIGTERM):
