@@ -1,7 +1,7 @@
-"""Reports: table, summary, figures, claims and a page, made from records alone, without torch.
+"""Reports: table, summary, figures, claims and a web page, made from records alone, without torch.
 
-`python -m rps_bench.reports results` writes them all. What is heavy to import (figures, claims,
-html) is reached through its own room, so that a table needs no matplotlib.
+`python -m rps_bench.reports results` writes them all. Parts that are slow to import (figures,
+claims, html) are imported from their own rooms, so that a table needs no matplotlib.
 """
 
 from rps_bench.reports.pareto import pareto_frontier

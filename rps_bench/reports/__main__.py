@@ -1,4 +1,4 @@
-"""`python -m rps_bench.reports [results_dir]`: everything that recorded runs can tell."""
+"""`python -m rps_bench.reports [results_dir]`: write all reports on the recorded runs."""
 
 import argparse
 import sys
@@ -19,8 +19,8 @@ from rps_bench.reports.words import count_of
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the parts asked for; return the exit status.
 
-    2 where there is no record, or where a part needs what is not there; 1 where the disk takes
-    no more. The other parts are written.
+    The status is 2 if there is no record or a part lacks what it needs, 1 if the disk takes no
+    more. The other parts are still written.
     """
     options = _parse(arguments)
     study = read_study(options.results_dir)
@@ -51,7 +51,7 @@ def _save_tables(study: Study) -> list[Path]:
     return [*save_table(study), *save_summary(study)]
 
 
-# These rooms import matplotlib, scipy.stats or plotly: only when they are asked for.
+# The parts below import matplotlib, scipy.stats or plotly, so only if they are asked for.
 def _save_figures(study: Study) -> list[Path]:
     from rps_bench.reports.figures import save_figures
 

@@ -1,9 +1,9 @@
-"""What may share a mean: the experiment and the curve that each run belongs to.
+"""Which runs may share a mean: the experiment and the curve that each run belongs to.
 
-An *experiment* is what belongs to one figure: dataset, architecture, recipe, evaluation split and
+An *experiment* is what one figure shows: a dataset, architecture, recipe and evaluation split with
 all their options. A *curve* is a method with its non-default options, at one precision. Runs are
-averaged only if experiment, curve and compression agree; seeds (and hardware) are what is left.
-Each seed counts once: of several records of one configuration only one is kept.
+averaged only if they agree in experiment, curve and compression; they may differ in seed (and
+hardware). Each seed counts once: of several records of one configuration only one is kept.
 """
 
 import pandas as pd
@@ -26,24 +26,24 @@ RUN_KEYS = [*POINT_KEYS, "seed"]
 
 
 def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that count, with the columns that tell experiments and curves apart.
+    """The runs that count, with the columns that tell experiments and curves apart.
 
-    Adds `experiment_options` (the imbalance of the classes, and what else tells runs of one
-    dataset, architecture, recipe, split and imbalance apart; empty for balanced runs that share
-    their options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated
-    on; null unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method with its
-    default options, whatever the precision). `label` becomes different for every two curves of one
-    experiment. Costs that older records lack are filled in for one ordinary training.
+    Adds `experiment_options` (class imbalance, then the options in which runs of one dataset,
+    architecture, recipe, split and imbalance differ; empty for balanced runs that share all
+    options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated on; null
+    unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method has its default
+    options, at any precision). `label` is made unique for every curve of an experiment. Costs that
+    older records lack are filled in as those of one ordinary training.
 
-    Of several records of one configuration and seed one counts (`find_counted`); the others are
-    left out. The index is the table's.
+    Of several records of one configuration and seed, only one is returned (`find_counted`). The
+    index is the table's.
     """
     runs = describe_all_runs(table)
     return runs[find_counted(runs, RUN_KEYS) == runs.index]
 
 
 def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what `describe_runs` does, with every record of a configuration."""
+    """The runs as from `describe_runs`, but with every record of a configuration."""
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
     runs = runs.assign(**_headline(runs), **_costs(runs))
@@ -57,7 +57,7 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
-    """Return the imbalance of each run, named even where all have it, and what else differs."""
+    """The options that tell experiments apart, for each run; its imbalance always among them."""
     columns = option_columns(runs, EXPERIMENT_PREFIXES)
     differences = describe_differences(runs, within, columns, null_differs=True)
     ratios = ["" if pd.isna(x) else f"imbalance={write_value(x)}" for x in runs[IMBALANCE]]
@@ -65,7 +65,7 @@ def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
 
 
 def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
-    """Return accuracy, best accuracy and loss of each run's own split, null unless completed."""
+    """Accuracy, best accuracy and loss of each run's own split, null unless completed."""
     on_validation = runs["evaluation_split"] == "validation"
     is_completed = runs["status"] == "completed"
     names = {"accuracy": "{}_accuracy", "best_accuracy": "best_{}_accuracy", "loss": "{}_loss"}
@@ -78,7 +78,7 @@ def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
 
 
 def _costs(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
-    """Fill in what records did not state before some methods trained more than once."""
+    """The cost columns, filled in where records are older than methods that train repeatedly."""
     ordinary = {
         "num_levels": 0,
         "num_trainings": 1,
@@ -94,7 +94,7 @@ def _costs(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
 
 
 def _resolve_precision(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Return the precision; a run that failed before it chose takes the experiment's only one."""
+    """The precision of each run; one that failed too early takes its experiment's, if unique."""
     precision = runs["precision"].fillna("fp32")
     outcomes = precision.mask(runs["has_failed"]).groupby([runs[key] for key in EXPERIMENT_KEYS])
     is_open = runs["has_failed"] & (precision == "auto") & (outcomes.transform("nunique") == 1)
@@ -102,13 +102,14 @@ def _resolve_precision(runs: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """Make labels tell curves apart: what the runner wrote, and what else does.
+    """Make labels unique per curve: the label in the record, plus what else tells curves apart.
 
-    The runner's label is the method and its non-default options. Options that still differ under
-    one label (defaults that changed, hand-made records) are added, and so is the precision where
-    outcomes of one experiment have several. An option that a record does not state is no
-    difference here: under one label it stands for the default.
+    A record's label is the method and its non-default options. Options that still differ under one
+    label (defaults that changed, hand-made records) are added to it, and so is the precision if
+    completed or diverged runs of one experiment have several. An option that a record does not
+    state is no difference here: under the same label it had the default value.
     """
+    # Options may tell runs of the same label apart that the label itself does not name.
     options = describe_differences(
         runs,
         within=[*EXPERIMENT_KEYS, "method", "label"],
@@ -122,7 +123,7 @@ def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _precision_notes(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Return the precision of each run, empty where all outcomes of its experiment have that."""
+    """The precision of each run, empty if all outcomes of its experiment have the same."""
     outcomes = runs["precision"].mask(runs["has_failed"])
     groups = outcomes.groupby([runs[key] for key in EXPERIMENT_KEYS])
     usual = groups.transform("first").where(groups.transform("nunique") == 1)

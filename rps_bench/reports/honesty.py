@@ -1,4 +1,4 @@
-"""What a reader has to know before trusting a mean: the faults of a study, in words, run by run.
+"""What a reader should know before trusting a mean: the faults of a study, as text, with run ids.
 
 Nothing here changes a number. Failed and diverged runs are outcomes, not faults.
 """
@@ -14,14 +14,14 @@ from rps_bench.reports.options import METHOD_PREFIXES, option_columns, write_val
 from rps_bench.reports.study import Study
 from rps_bench.reports.words import count_of
 
-NUM_NAMED = 3  # runs, or values, that a text names; `run_ids` has all runs
+NUM_NAMED = 3  # runs or values named in a text; `run_ids` has all runs
 
 BYTES_DO_NOT_COMPARE = "bytes do not compare, formats of the compressed files differ"
 UNSTATED_FORMAT = "an earlier one"
 
 _CODE = {"git_commit": "commit", "package_version": "rps_bench", "versions.torch": "torch"}
 _COMMIT_LENGTH = 8
-_OTHER_VERSION = "schema_version is"  # how the reason of such a problem starts
+_OTHER_VERSION = "schema_version is"  # the start of a reason to refuse a record of another version
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Finding:
         kind: `broken_file`, `schema_version`, `duplicate`, `mixed_recipes`, `unstated_option`,
             `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_hardware`,
             `mixed_population` or `mixed_files`.
-        text: One line that says what is wrong, where, in how many runs, and names the first few.
-        run_ids: All runs concerned; for a file that could not be read its name without ending.
+        text: One line: what is wrong, where, in how many runs, and the first few of these.
+        run_ids: All runs concerned; for a file that could not be read, its name without suffix.
     """
 
     kind: str
@@ -42,9 +42,9 @@ class Finding:
 
 
 def find_faults(study: Study) -> tuple[Finding, ...]:
-    """Return the faults of a study, in the order of `Finding.kind`.
+    """The faults of a study, in the order of `Finding.kind`.
 
-    Failed runs enter no mean, so they are looked at as duplicates only.
+    Failed runs enter no mean, so they are checked for duplicates only.
     """
     outcomes = study.runs[~study.runs["has_failed"]]
     return (
@@ -82,8 +82,9 @@ def _unversioned(study: Study) -> Iterator[Finding]:
 
 
 def _duplicates(study: Study) -> Iterator[Finding]:
-    """Name the records that `describe_runs` left out, and which counts in their place."""
+    """Name the records that `describe_runs` leaves out, and the one that counts instead."""
     runs = describe_all_runs(study.table)
+    # `counted` holds, for each run, the index of the run that stands for its configuration.
     counted = find_counted(runs, RUN_KEYS)
     runs = runs.assign(counted=runs["run_id"].loc[counted].to_numpy())
     for key, group in runs[counted != runs.index].groupby(EXPERIMENT_KEYS, dropna=False):
@@ -113,7 +114,8 @@ def _mixed_recipes(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _unstated_options(runs: pd.DataFrame) -> Iterator[Finding]:
-    """Name the runs without an option that others of the same mean state."""
+    """Name the runs that do not state an option which others of the same mean state."""
+    # Runs share a mean if their labels agree, even if an older record does not state an option.
     groups = runs.groupby(POINT_KEYS, dropna=False)
     for column in option_columns(runs, METHOD_PREFIXES):
         stated = groups[column].transform("first")
@@ -183,14 +185,14 @@ def _mixed_files(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def name_file_formats(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Return the format of the compressed file whose bytes each run states."""
+    """The format of the compressed file whose size each run states."""
     if "file_format" not in runs:
         return pd.Series(UNSTATED_FORMAT, index=runs.index, dtype="str")
     return runs["file_format"].fillna(UNSTATED_FORMAT)
 
 
 def _describe_hardware(runs: pd.DataFrame) -> list[str]:
-    """Name what each run trained on: the GPU where the device was one, else the CPU."""
+    """Name the hardware of each run: the GPU if it trained on one, else the CPU."""
     columns = ("device", "gpu_name", "cpu_model", "cpu_count", "num_threads")
     names = []
     for device, gpu, cpu, num_cpus, num_threads in zip(*(runs[c] for c in columns), strict=True):
@@ -206,13 +208,13 @@ def _describe_hardware(runs: pd.DataFrame) -> list[str]:
 
 
 def _make(kind: str, what: str, run_ids: Iterable[str]) -> Finding:
-    """Return a finding whose text ends in the number of runs and the first of them."""
+    """A finding whose text ends with the number of runs and names the first of them."""
     found = _unique(run_ids)
     return Finding(kind, f"{what}: {count_of(len(found), 'run')}: {_name(found)}", found)
 
 
 def _where(key: object) -> str:
-    """Name an experiment by its keys, the options left out where there are none."""
+    """Name an experiment by its keys; options are left out if there are none."""
     assert isinstance(key, tuple)
     dataset, arch, recipe, split, *options = key
     note = f" ({options[0]})" if options and options[0] else ""
@@ -220,7 +222,7 @@ def _where(key: object) -> str:
 
 
 def _tally(values: "pd.Series[str]", separator: str) -> str:
-    """Write the values with how many runs have each, the commonest first."""
+    """Write the values, the most frequent first, each with its number of runs."""
     counts = values.value_counts()
     parts = [f"{value} ({count_of(number, 'run')})" for value, number in counts.items()]
     return _name(parts, separator)

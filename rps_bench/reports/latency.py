@@ -1,9 +1,9 @@
-"""How long trained networks take at inference: measured times joined with points of accuracy.
+"""Inference times of trained networks: measured times joined to points of accuracy.
 
 `python -m rps_bench.inference` measures; here its table is read and matched. A time belongs to a
-point if it is that of the same network: the architecture and the multiply-adds are equal (which
-tells widths and image sizes apart), and the point's own kind of method was measured at exactly the
-point's compression. Nothing is interpolated.
+point if both are of the same network: architecture and multiply-adds agree (which tells widths and
+image sizes apart), and the point's kind of method was measured at exactly the point's compression.
+Nothing is interpolated.
 """
 
 import json
@@ -17,24 +17,24 @@ from rps_bench.reports.styles import DASHED, DOTTED, SOLID, method_style
 
 INFERENCE_NAME = "inference"
 LATENCY = "latency_ms"
-BATCH, DEVICE = 1, "cpu"  # of the times that stand beside accuracies
-SAME_MACS = 1e-3  # relative: classes of another dataset change the last layer by less
+BATCH, DEVICE = 1, "cpu"  # the setting of the times shown with accuracies
+SAME_MACS = 1e-3  # relative; other numbers of classes change the last layer by less than this
 
-# The way in which a method's kind is run here: sharing recovers its weights once, pruning keeps
-# its zeros. Both run the dense network from then on.
+# How each kind of method is run here: sharing recovers its weights once, pruning keeps its zeros.
+# From then on both run the dense network.
 _WAYS = {SOLID: "recover_once", DASHED: "pruned_dense", DOTTED: "small"}
 _COLUMNS = {"arch", "way", "compression", "macs", "batch", "device", "median_ms", "threads"}
 
 
 class Measured(NamedTuple):
-    """The table of a measurement and where it comes from."""
+    """The table of a measurement and its provenance."""
 
     table: pd.DataFrame
     provenance: dict[str, Any]
 
 
 def read_latency(results_dir: Path) -> Measured | None:
-    """Return the measurement of a results folder, None where there is none that can be read."""
+    """The measurement in a results folder, None if there is none that can be read."""
     csv = results_dir / f"{INFERENCE_NAME}.csv"
     try:
         table = pd.read_csv(StringIO(csv.read_text()))
@@ -47,10 +47,10 @@ def read_latency(results_dir: Path) -> Measured | None:
 
 
 def add_latency(points: pd.DataFrame, measured: Measured) -> pd.DataFrame:
-    """Return the points with a column `latency_ms`, null where the network was not measured.
+    """The points with a column `latency_ms`, null if the network was not measured.
 
-    Ways that run the same network share one time, the median over all of them: what is between
-    their times is noise.
+    Several ways of running may run the same network. They share one time, the median over all of
+    them, as the differences between their times are noise.
     """
     table = measured.table
     shown = (table["batch"] == BATCH) & (table["device"] == DEVICE)
@@ -59,7 +59,7 @@ def add_latency(points: pd.DataFrame, measured: Measured) -> pd.DataFrame:
 
 
 def _find_time(times: pd.DataFrame, point: "pd.Series[Any]") -> float:
-    """Return the milliseconds of a point's network, null where there are none."""
+    """The milliseconds that a point's network takes, null if it was not measured."""
     same = times[
         (times["arch"] == point["arch"])
         & ((times["macs"] - point["macs"]).abs() <= SAME_MACS * times["macs"])
@@ -67,13 +67,13 @@ def _find_time(times: pd.DataFrame, point: "pd.Series[Any]") -> float:
     method = str(point["method"])
     way = "dense" if method == "dense" else _WAYS.get(method_style(method).line)
     is_known = same["way"] == way
-    if way != "small":  # a narrow network is known by its multiply-adds alone
+    if way != "small":  # a narrow network is identified by its multiply-adds alone
         is_known &= same["compression"] == point["compression"]
     return float(same["median_ms"].median()) if is_known.any() else float("nan")
 
 
 def describe_latency(measured: Measured) -> str:
-    """Return the small print of accuracy against time: how it was run, then the hardware."""
+    """The small print of accuracy against time: how networks were run, then the hardware."""
     return (
         f"time of {BATCH} image in fp32: sharing with weights recovered once and pruning with its"
         f" zeros run the dense network; measured on {describe_hardware(measured)}"
@@ -81,7 +81,7 @@ def describe_latency(measured: Measured) -> str:
 
 
 def describe_hardware(measured: Measured) -> str:
-    """Return what a measurement ran on and when."""
+    """The hardware, library version and date of a measurement."""
     origin = measured.provenance
     threads = sorted(set(measured.table["threads"]))
     count = " and ".join(f"{n:g} thread{'' if n == 1 else 's'}" for n in threads)

@@ -6,8 +6,8 @@ from rps_bench.reports.layout import ACCURACY, HEADINGS, READING_NOTES, Row, Sec
 
 PREAMBLE = "% needs \\usepackage{booktabs,longtable}"
 
-# Brackets and the star would be read as arguments at the start of a row; < > | are other signs in
-# the old font encoding.
+# At the start of a row, brackets and the star would be read as arguments; in the old font encoding
+# < > | print as other signs.
 _ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -19,12 +19,12 @@ _ESCAPES = str.maketrans(
 
 
 def write_latex(sections: Iterable[Section]) -> str:
-    """Return a file to `\\input`: a table per experiment, the notes in each caption."""
+    """A LaTeX file to `\\input`: a table per experiment, with the notes in each caption."""
     return "\n\n".join([PREAMBLE, *(_table(section) for section in sections)]) + "\n"
 
 
 def escape(text: str) -> str:
-    """Return `text` so that LaTeX prints it as it is, on one line."""
+    """`text` escaped so that LaTeX prints it unchanged, on one line."""
     return " ".join(text.split()).translate(_ESCAPES)
 
 

@@ -1,4 +1,4 @@
-"""The summary as a reader sees it: a section per experiment, a row of texts per point."""
+"""The summary as texts: a section per experiment, a row of cells per point."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ _NOTHING = "-"
 
 
 class Row(NamedTuple):
-    """One point: a text per heading, and whether its mean is the best of its compression."""
+    """One point: a text per heading, and whether its mean is the best at its compression."""
 
     cells: tuple[str, ...]
     is_best: bool
@@ -41,7 +41,7 @@ class Section(NamedTuple):
 
 
 def group_experiments(points: pd.DataFrame) -> list[Section]:
-    """Return a section per experiment; rows by rising compression, the best mean first."""
+    """A section per experiment; rows by rising compression, the best mean first."""
     return [
         Section(_title(group), _rows(group))
         for _, group in points.groupby(EXPERIMENT_KEYS, dropna=False)
@@ -49,7 +49,7 @@ def group_experiments(points: pd.DataFrame) -> list[Section]:
 
 
 def _title(points: pd.DataFrame) -> str:
-    """Name an experiment by the words of the command line."""
+    """The name of an experiment in the words of the command line."""
     first = points.iloc[0]
     options = f" ({first['experiment_options']})" if first["experiment_options"] else ""
     precisions = " and ".join(sorted(set(points["precision"])))
@@ -61,6 +61,7 @@ def _title(points: pd.DataFrame) -> str:
 
 def _rows(points: pd.DataFrame) -> tuple[Row, ...]:
     ordered = points.sort_values(["compression", "mean"], ascending=[True, False], kind="stable")
+    # Means are compared as printed, so that equal texts are all marked as best.
     shown = ordered["mean"].round(2)
     rivals = shown.groupby(ordered["compression"])
     is_best = (shown == rivals.transform("max")) & (rivals.transform("count") > 1)

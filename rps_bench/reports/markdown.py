@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|(?<!\w)_|_(?!\w)")
 
 
 def write_markdown(sections: Iterable[Section]) -> str:
-    """Return a page with the notes on reading it and one table per experiment."""
+    """A page with notes on how to read it and one table per experiment."""
     notes = "\n".join(f"- {escape(note)}" for note in READING_NOTES)
     parts = ["# Summary", notes]
     for section in sections:
@@ -19,7 +19,7 @@ def write_markdown(sections: Iterable[Section]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return `text` so that it shows as it is, on one line, also inside a table."""
+    """`text` escaped so that Markdown shows it unchanged, on one line, also inside a table."""
     plain = " ".join(text.split()).replace("&", "&amp;")
     return _SPECIAL.sub(r"\\\g<0>", plain)
 

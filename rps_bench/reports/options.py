@@ -1,4 +1,4 @@
-"""Which options tell runs of the same name apart, written as short notes."""
+"""Options in which runs of the same name differ, written as short notes."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -10,9 +10,9 @@ from rps_bench.training.recipe import Recipe
 
 EXPERIMENT_PREFIXES = ("dataset.", "arch.", "recipe.")
 METHOD_PREFIXES = ("method.",)
-IMBALANCE = "dataset.imbalance"  # null: the classes as they are
+IMBALANCE = "dataset.imbalance"  # null: the classes as the dataset has them
 
-# A recipe option that came later has a default that changes nothing; older records lack it.
+# Recipe options added later have defaults that change nothing; older records lack these options.
 _KNOWN_DEFAULTS = {
     f"recipe.{field.name}": field.default
     for field in fields(Recipe)
@@ -21,15 +21,15 @@ _KNOWN_DEFAULTS = {
 
 
 def option_columns(runs: pd.DataFrame, prefixes: tuple[str, ...]) -> list[str]:
-    """Return the columns of the options whose group is named, sorted."""
+    """The option columns whose names start with one of the prefixes, sorted."""
     return sorted(column for column in runs.columns if column.startswith(prefixes))
 
 
 def fill_options(runs: pd.DataFrame, within: list[str]) -> pd.DataFrame:
-    """Return the runs with the options that they do not state but that are known all the same.
+    """The runs with options filled in that they do not state but that are known nevertheless.
 
-    A recipe option with a default counts as its default. A failed run may have stopped before it
-    knew its data: it takes the dataset options of the others equal in `within`, if these agree.
+    A missing recipe option has its default. A failed run may have stopped before its data was
+    loaded: it takes the dataset options of the other runs equal in `within`, if these agree.
     """
     known = {
         column: runs[column].fillna(default)
@@ -47,10 +47,10 @@ def fill_options(runs: pd.DataFrame, within: list[str]) -> pd.DataFrame:
 def describe_differences(
     runs: pd.DataFrame, within: list[str], columns: Sequence[str], null_differs: bool
 ) -> list[str]:
-    """Describe each run by the options that have several values among the runs equal in `within`.
+    """A note per run: the options that have several values among the runs equal in `within`.
 
-    With `null_differs`, an option that one run states and another does not (or states as null) is
-    a difference; what is null is left out of the description.
+    With `null_differs`, an option that one run states and another does not (or states as null)
+    counts as a difference. Null values are never written.
     """
     groups = runs.groupby(within, dropna=False)
     differs = {
@@ -68,7 +68,7 @@ def describe_differences(
 
 
 def write_value(value: Any) -> str:
-    """Write an option's value: short, but never two values alike."""
+    """An option's value as text: short, but different for different values."""
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)

@@ -6,11 +6,12 @@ Point = tuple[float, float]
 
 
 def pareto_frontier(points: Iterable[Point]) -> list[Point]:
-    """Return the non-dominated (compression, accuracy) points by rising compression.
+    """The non-dominated (compression, accuracy) points by rising compression.
 
-    More is better in both. A point stays if no other has at least its value in both and more in
+    Larger is better in both. A point stays if no other is at least as good in both and better in
     one; equal points count once. Maximising compression is minimising the stored size.
     """
+    # From the highest compression down, a point is dominated unless it beats all accuracies so far.
     frontier: list[Point] = []
     for compression, accuracy in sorted(set(points), reverse=True):
         if not frontier or accuracy > frontier[-1][1]:

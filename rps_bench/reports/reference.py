@@ -2,7 +2,7 @@
 
 `results_dir/reference/synflow_paper_top1.csv` holds the numbers behind the figures of "Pruning
 neural networks without any data by iteratively conserving synaptic flow" (Tanaka et al. 2020,
-arXiv 2006.05467). They are the best over epochs, so they lie a little above a last-epoch accuracy.
+arXiv 2006.05467). They are best-over-epochs accuracies, so they lie a little above last-epoch ones.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ PUBLISHED_NOTE = (
     " seeds; not runs of this study"
 )
 
-# Their experiments with the architecture, input and classes of one of ours. Their networks for
-# Tiny ImageNet have another head, their ResNets are wider and deeper than ResNet-20.
+# The published experiments whose architecture, input and classes equal one of ours. Their networks
+# for Tiny ImageNet have another head; their ResNets are wider and deeper than ResNet-20.
 _SAME_AS_OURS = {
     "cifar10_lottery_vgg11_bn": ("cifar10", "vgg11"),
     "cifar100_lottery_vgg11_bn": ("cifar100", "vgg11"),
@@ -29,10 +29,11 @@ COLUMNS = ("dataset", "arch", "method", "compression", "mean", "std", "n")
 
 
 def read_published(results_dir: str | Path) -> pd.DataFrame:
-    """Return the published points of experiments like ours, empty where there is no file.
+    """The published points of experiments like ours, empty if there is no file.
 
     Columns: `dataset`, `arch`, `method`, `compression` (nominal), `mean` and sample `std` of the
-    best-over-epochs top-1 in percent over `n` seeds. Raises `UserError` for a file of other shape.
+    best-over-epochs top-1 in percent over `n` seeds. Raises `UserError` for a file of another
+    shape.
     """
     path = Path(results_dir) / REFERENCE_FILE
     if not path.is_file():
@@ -45,7 +46,7 @@ def read_published(results_dir: str | Path) -> pd.DataFrame:
 
 
 def published_for(published: pd.DataFrame, dataset: str, arch: str) -> pd.DataFrame:
-    """Return the points of one dataset and architecture, often none."""
+    """The points of one dataset and architecture, often none."""
     return published[(published["dataset"] == dataset) & (published["arch"] == arch)]
 
 

@@ -1,6 +1,6 @@
-"""Means, spreads and intervals over seeds, one row per curve point.
+"""Means, standard deviations and intervals over seeds, one row per point of a curve.
 
-`describe.py` holds which runs may share a mean.
+`describe.py` decides which runs may share a mean.
 """
 
 import pandas as pd
@@ -15,21 +15,21 @@ _SPENT = ("total_epochs", "total_train_seconds", "num_trainings")
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per `POINT_KEYS` of a table from `build_table`.
+    """One row per point (`POINT_KEYS`) of a table from `build_table`.
 
-    Columns beside the keys: `mean` and sample `std` (null for one run) of the headline accuracy in
-    percent over the `n` completed runs, each of a seed of its own; `low` and `high`, the 95%
-    Student t interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean`
-    and `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
+    Further columns: `mean` and sample `std` (null for one run) of the headline accuracy in percent
+    over the `n` completed runs, each with its own seed; `low` and `high`, the 95% Student t
+    interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean` and
+    `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
     `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
-    `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
-    `is_plain` as in `describe_runs`.
+    `num_trainings`. Costs are those of the completed runs, or of the diverged ones if none
+    completed. `is_plain` as in `describe_runs`.
     """
     return summarise_runs(describe_runs(table))
 
 
 def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what `summarise` does, from runs that `describe_runs` has described already."""
+    """The table of `summarise`, from runs that `describe_runs` has already described."""
     groups = _leave_out_cut_short(runs).groupby(POINT_KEYS, dropna=False, sort=True)
     points = groups.agg(
         mean=("accuracy", "mean"),
@@ -48,7 +48,7 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval_margin(std: "pd.Series[float]", n: "pd.Series[int]") -> "pd.Series[float]":
-    """Return half the width of the 95% t interval of a mean: t(0.975, n - 1) std / sqrt(n).
+    """Half the width of the 95% t interval of a mean: t(0.975, n - 1) std / sqrt(n).
 
     `std` is the sample standard deviation of n values. Null where n < 2.
     """
@@ -58,7 +58,7 @@ def interval_margin(std: "pd.Series[float]", n: "pd.Series[int]") -> "pd.Series[
 
 
 def _leave_out_cut_short(runs: pd.DataFrame) -> pd.DataFrame:
-    """Hide what diverged runs cost where a point has completed ones: they stopped early."""
+    """Hide the costs of diverged runs at points with completed ones: they stopped early."""
     has_completed = runs.groupby(POINT_KEYS, dropna=False)["accuracy"].transform("count") > 0
     is_cut_short = has_completed & runs["has_diverged"]
     return runs.assign(**{column: runs[column].mask(is_cut_short) for column in _SPENT})

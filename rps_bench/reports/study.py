@@ -1,4 +1,4 @@
-"""A study: everything that reports say about a results folder, read once."""
+"""A study: the records of a results folder and the tables of all reports, read once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ class Study:
     """The records of a results folder and the tables made from them.
 
     Attributes:
-        results_dir: Where the records lie and where reports go.
+        results_dir: Where records are read and reports are written.
         records: All valid records, in path order.
-        problems: Files that hold no valid record, and why.
+        problems: Files without a valid record, each with the reason.
         table: One tidy row per record (``build_table``).
-        runs: The table's rows that count, one per configuration and seed, with what tells
-            experiments and curves apart (``describe_runs``); their index is the table's.
+        runs: The rows of the table that count, one per configuration and seed, with columns that
+            tell experiments and curves apart (``describe_runs``); their index is the table's.
         points: One row per point of a curve (``summarise_runs``).
     """
 

@@ -1,8 +1,8 @@
-"""How each method, dataset and architecture looks in a figure: fixed, so that figures compare.
+"""The look of each method, dataset and architecture in figures: fixed, so that figures compare.
 
-Colours are Okabe and Ito's and Paul Tol's muted set, apart under the common colour blindnesses;
-the marker and the dashes say the same again without colour. Sharing methods are solid, pruning
-methods dashed, `small` is dotted.
+Colours are from the Okabe-Ito palette and Paul Tol's muted set, distinguishable under the common
+colour blindnesses; markers and dashes repeat the distinction without colour. Sharing methods are
+solid, pruning methods dashed, `small` is dotted.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,7 @@ METHOD_STYLES = {
     "mag_trained": MethodStyle("#999933", "X", DASHED),
     "small": MethodStyle("#666633", "d", DOTTED),
 }
-# A method that is not in the table yet: visible, and plainly without a style of its own.
+# For a method missing from the table: visible, and plainly without its own style.
 UNKNOWN_STYLE = MethodStyle("#AA0000", "8", "-.")
 
 DATASET_TITLES = {
@@ -48,10 +48,10 @@ ARCH_TITLES = {"resnet20": "ResNet-20", "vgg11": "VGG-11"}
 
 
 def method_style(method: str) -> MethodStyle:
-    """Return the style of a method, the same in every figure."""
+    """The style of a method, the same in every figure."""
     return METHOD_STYLES.get(method, UNKNOWN_STYLE)
 
 
 def method_rank(method: str) -> int:
-    """Return the method's place in the table above, which orders drawing; unknown ones last."""
+    """The method's position in the table above, which is the drawing order; unknown ones last."""
     return list(METHOD_STYLES).index(method) if method in METHOD_STYLES else len(METHOD_STYLES)

@@ -1,4 +1,4 @@
-"""The summary: one row per point of a curve, with mean, spread and what it costs.
+"""The summary: one row per point of a curve, with mean, spread and costs.
 
 `summary.csv` is for programs, `summary.md` for reading, `summary.tex` for a paper.
 """
@@ -16,7 +16,7 @@ from rps_bench.reports.markdown import write_markdown
 if TYPE_CHECKING:
     from rps_bench.reports.study import Study
 
-# Column of the summary and the column of the points that it shows.
+# Column of the summary -> column of the points.
 COLUMNS = {
     "dataset": "dataset",
     "arch": "arch",
@@ -42,11 +42,11 @@ COLUMNS = {
 
 
 def summary_table(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `points` that a reader wants, one row per point, index unchanged.
+    """The columns of `points` that readers want, one row per point, index unchanged.
 
-    `mean`, sample `std` and the 95% t interval `low` to `high` are of top-1 accuracy in percent
-    over `n` seeds; `method` names non-default options; `epochs` are all epochs spent to get one
-    model, those of earlier trainings included. Unknown is null.
+    `mean`, sample `std` and the 95% t interval from `low` to `high` are of top-1 accuracy in
+    percent over `n` seeds; `method` names non-default options; `epochs` counts all epochs spent to
+    get one model, earlier trainings included. Unknown values are null.
     """
     return pd.DataFrame({name: points[column] for name, column in COLUMNS.items()})
 

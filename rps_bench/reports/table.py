@@ -1,10 +1,10 @@
 """The results table: one tidy row per record, flat columns named as the record's own keys.
 
-Options carry the name of their group as a prefix (`method.init_std`, `recipe.epochs`), library
-versions too (`versions.torch`). The column `epochs` counts the epochs that were really trained,
-`population` the most runs that trained at once during this one: beyond 1 its times are those of a
-device that others used too, and `peak_memory_bytes` is of all of them.
-`table.csv` and `table.parquet` hold the same rows; parquet keeps the types of the columns.
+Options have their group as a prefix (`method.init_std`, `recipe.epochs`), and so have library
+versions (`versions.torch`). The column `epochs` counts the epochs actually trained, `population`
+the largest number of runs that trained at once with this one, itself included: above 1 its times
+were measured on a shared device, and `peak_memory_bytes` is the memory of all of them. `table.csv`
+and `table.parquet` hold the same rows; parquet keeps the types of the columns.
 """
 
 import json
@@ -32,7 +32,7 @@ _FLOATS = (
 )  # fmt: skip
 _BOOLEANS = ("git_dirty",)
 
-# Present in every table, in this order; whatever else the records hold follows, sorted by name.
+# These are in every table, in this order; other keys of the records follow, sorted by name.
 COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "label", "compression", "seed",
     "recipe", "evaluation_split", "precision", "device", "epochs", *METRIC_KEYS, *_VALIDATION,
@@ -46,7 +46,7 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 def build_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one row per record in a fixed order of rows and columns; unknown values are null."""
+    """One row per record in a fixed order of rows and columns; unknown values are null."""
     rows = [flatten_record(record) for record in records]
     extras = sorted(set().union(*rows).difference(COLUMNS))
     columns = {key: _as_column(key, [row.get(key) for row in rows]) for key in (*COLUMNS, *extras)}
@@ -55,7 +55,7 @@ def build_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record's leaves as one flat dict; lists become JSON text."""
+    """The record's values as one flat dict; lists become JSON text."""
     config = dict(record["config"])
     options = {block: config.pop(block, {}) for block in CONFIG_OPTION_BLOCKS}
     row: dict[str, Any] = {key: record.get(key) for key in ("run_id", "status", "reason")}
@@ -71,7 +71,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested dicts with dotted names."""
+    """The values of nested dicts in one dict with dotted names."""
     leaves: dict[str, Any] = {}
     for key, value in block.items():
         if isinstance(value, Mapping):
@@ -82,10 +82,11 @@ def _leaves(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _as_column(name: str, values: list[Any]) -> "pd.Series[Any]":
-    """Give a column one type whatever is missing: whole numbers stay whole beside a null.
+    """A column with one type, whatever is missing: integers stay integers next to a null.
 
-    A column of this package keeps its type in every table: a value of another type, which only a
-    hand-made record can hold, is null. Elsewhere values of several types become text.
+    The columns of this package have the same type in every table: a value of another type, which
+    only a hand-made record can hold, becomes null. In other columns values of several types become
+    text.
     """
     if name in _FLOATS or name in _INTEGERS:
         values = [value if _is_number(value) else None for value in values]
@@ -109,5 +110,5 @@ def _is_number(value: object) -> bool:
 
 
 def _fits(values: list[Any]) -> bool:
-    """Tell whether all whole numbers fit 64 bits."""
+    """Whether all whole numbers fit 64 bits."""
     return all(abs(value) <= _LARGEST_INTEGER for value in values if value is not None)

@@ -1,4 +1,4 @@
-"""Words that every report says the same way: numbers, counts, settings, hardware."""
+"""Wording shared by all reports: numbers, counts, settings, hardware."""
 
 import pandas as pd
 
@@ -6,19 +6,19 @@ from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES, TIMES
 
 
 def count_of(number: int, noun: str) -> str:
-    """Return such as `1 run` or `3 runs`."""
+    """A number with its noun, such as `1 run` or `3 runs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def name_setting(dataset: str, arch: str) -> str:
-    """Return such as `CIFAR-10, ResNet-20`."""
+    """A dataset and architecture, such as `CIFAR-10, ResNet-20`."""
     return f"{DATASET_TITLES.get(dataset, dataset)}, {ARCH_TITLES.get(arch, arch)}"
 
 
 def name_hardware(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Return what each run trained on, null where unknown: the GPU if it was on one, else the CPU.
+    """The hardware each run trained on, null if unknown: the GPU if it used one, else the CPU.
 
-    `runs` with `device`, `cpu_model`, `cpu_count`, `gpu_name`.
+    `runs` needs `device`, `cpu_model`, `cpu_count` and `gpu_name`.
     """
     on_gpu = runs["device"].fillna("cpu").str.startswith("cuda")
     notes = ["" if pd.isna(count) else f" ({count} CPUs)" for count in runs["cpu_count"]]
@@ -26,22 +26,22 @@ def name_hardware(runs: pd.DataFrame) -> "pd.Series[str]":
 
 
 def format_ratio(value: float) -> str:
-    """Write a compression to three digits, whole from a thousand on: 3.16x, 10x, 1000x."""
+    """A compression to three digits, without decimals from 1000 on: 3.16x, 10x, 1000x."""
     return format_number(value) + TIMES
 
 
 def format_number(value: float) -> str:
-    """Write a number to three digits, whole from a thousand on."""
+    """A number to three digits, without decimals from 1000 on."""
     return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def format_bytes(value: float) -> str:
-    """Write a file's size with a decimal prefix: 950 B, 34.9 kB, 1.09 MB."""
+    """A file's size with a decimal prefix: 950 B, 34.9 kB, 1.09 MB."""
     return _with_prefix(value, " ", "B")
 
 
 def format_count(value: float) -> str:
-    """Write a large count with a decimal prefix: 950, 2.5 k, 40.8 M."""
+    """A large count with a decimal prefix: 950, 2.5 k, 40.8 M."""
     return _with_prefix(value, " ", "")
 
 
