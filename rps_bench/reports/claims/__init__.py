@@ -1,31 +1,32 @@
-"""Claims: what the paper says, judged on the records at hand.
+"""Claims: the statements of the paper (arXiv 2310.11611), judged by the records at hand.
 
-`judge_claims` compares methods in pairs of runs with the same seed, which share the dense init,
-the data order and the augmentation: the noise that they share cancels in the difference. Every
-comparison at every compression is tested for its claim and against it (`evidence.py`); all these
-tests of one table are corrected together, by the method of Benjamini and Hochberg. A claim is
+`judge_claims` compares methods in pairs of runs with the same seed, which share the dense init, the
+data order and the augmentation: noise that both share cancels in the difference. Every comparison
+at every compression is tested for its claim and against it (`evidence.py`); all these tests of one
+table are corrected together, by the method of Benjamini and Hochberg. A claim is
 
-- *supported* where the corrected test for it has p < 0.05,
-- *contradicted* where the corrected test against it has p < 0.05,
-- *undecided* otherwise: also where there is one seed or no data.
+- *supported* if the corrected test for it has p < 0.05,
+- *contradicted* if the corrected test against it has p < 0.05,
+- *undecided* otherwise, also if there is one seed or no data.
 
-What this promises: of the verdicts given on accuracy, at most 5% are expected to be wrong (the
-false discovery rate; a table without verdicts has none wrong). It is a mean over many studies like
-this one and over the whole table: one study may have more, and a selection of its rows is promised
-nothing. How clear a difference must be depends on the others: the more of them are decided, the
-less (`evidence.errors_needed`).
+This controls the false discovery rate: of the verdicts given on accuracy, at most 5% are expected
+to be wrong (a table without verdicts counts as having none wrong). That is a mean over many studies
+like this one and over the whole table: a single study may have more, and rows picked from it are
+promised nothing. The difference needed for a verdict depends on the other comparisons: the more of
+them are decided, the smaller it is (`evidence.errors_needed`).
 
-It holds if differences are normal and the tests independent or positively dependent (Benjamini and
-Yekutieli 2001, Annals of Statistics 29). Comparisons that share an arm, as stable_rps against many
-rivals, are positively dependent among tests of the same direction; tests of opposite directions are
-not, for which it is seen in simulations (tests/reports/claims), not proven. The correction of
-Benjamini and Yekutieli would need no such condition, but costs much power: it multiplies every
-adjusted p by 1 + 1/2 + ... + 1/m for m tests, 6.9 for 560.
+The rate is guaranteed if differences are normal and the tests independent or positively dependent
+(Benjamini and Yekutieli 2001, Annals of Statistics 29). Comparisons that share an arm, such as
+stable_rps against many rivals, are positively dependent among tests of the same direction. Tests of
+opposite directions are not; for these the rate is seen in simulations (tests/reports/claims), not
+proven. The correction of Benjamini and Yekutieli needs no such condition, but costs much power: it
+multiplies every adjusted p by 1 + 1/2 + ... + 1/m for m tests, 6.9 for 560.
 
-The interval beside a verdict is the plain 95% t interval of that one comparison. A verdict always
-agrees with its side: where a claim is supported (contradicted) the interval lies wholly inside
-(outside) what the claim allows. (Of the two tests of a comparison at most one rejects, so at most
-half of all do, and then each still needs p < 0.05 / 2.) Not every such interval makes a verdict.
+The interval shown with a verdict is the plain 95% t interval of that one comparison. The verdict
+always agrees with it: if a claim is supported (contradicted), the interval lies wholly inside
+(outside) what the claim allows. (At most one of the two tests of a comparison rejects, so at most
+half of all tests do, and then each still needs p < 0.05 / 2.) The converse does not hold: not every
+such interval makes a verdict.
 
 A diverged run counts at chance level, a failed one not at all.
 """
@@ -60,9 +61,9 @@ COLUMNS = tuple(_DTYPES)
 
 
 def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
-    """Return one row per claim, experiment, precision and compression, with its verdict.
+    """One row per claim, experiment, precision and compression, with its verdict.
 
-    A claim that no experiment can answer has one row, its place null.
+    A claim that no experiment can answer has one row, with null for its experiment and compression.
 
     Args:
         study: The records.
@@ -70,15 +71,14 @@ def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`. `difference` is the mean of method - rival in points over the `n` pairs
-        of runs, `low` and `high` its plain 95% interval (null for n < 2). `p_value` belongs to the
-        test that the data favour, for the claim or against it; `p_adjusted` is that p as corrected
-        over all tests of the table: the lowest false discovery rate at which it makes a verdict.
-        `uncorrected` is the verdict that the plain interval alone would give:
-        a claim leans where it says more than `verdict`. Claims about divergence have no p value;
-        their compression is null and `n` counts settings.
-
+        of runs, `low` and `high` its plain 95% interval (null for n < 2). `p_value` is of the test
+        that the data favour, for the claim or against it; `p_adjusted` is that p corrected for all
+        tests of the table: the lowest false discovery rate at which it makes a verdict.
+        `uncorrected` is the verdict that the plain interval alone would give: a claim is *leaning*
+        if this says more than `verdict`. Claims about divergence have no p value; their compression
+        is null and `n` counts settings.
     Raises:
-        UserError: A margin that is no number >= 0.
+        UserError: The margin is not a number >= 0.
     """
     if not 0 <= margin < math.inf:
         raise UserError(f"margin is {margin!r}, must be a number >= 0 (points of accuracy)")
@@ -88,6 +88,7 @@ def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
     for claim in CLAIMS:
         if isinstance(claim, Stability):
             rows += judge_stability(outcomes, claim)
+    # Every claim appears in the table, in the order in which claims are declared.
     answered = {row["claim"] for row in rows}
     rows += [_leave_open(claim) for claim in CLAIMS if claim.name not in answered]
     order = {claim.name: place for place, claim in enumerate(CLAIMS)}
@@ -106,7 +107,7 @@ def save_claims(study: Study, margin: float = DEFAULT_MARGIN) -> list[Path]:
 
 
 def _leave_open(claim: Claim) -> dict[str, Any]:
-    """Return the row of a claim that no experiment speaks of."""
+    """The row of a claim on which no experiment has runs."""
     return {
         "claim": claim.name,
         "statement": claim.statement,

@@ -1,4 +1,4 @@
-"""The paper's claims, one declared object each; nothing else in this room names a method.
+"""The paper's claims, one declared object each; no other file of this room names a method.
 
 Source: Desai and Shrivastava, "In defense of parameter sharing for model-compression", ICLR 2024,
 arXiv 2310.11611.
@@ -10,7 +10,7 @@ from typing import Literal
 
 Direction = Literal["at_or_above", "above", "equal", "below"]
 
-DEFAULT_MARGIN = 0.5  # points of accuracy that make no difference worth a claim
+DEFAULT_MARGIN = 0.5  # points of accuracy that count as no difference
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Comparison:
     Attributes:
         name: Short, as tables write it.
         statement: The claim as a sentence.
-        method: Whose accuracy the claim is about.
-        rival: Whose accuracy is subtracted from it.
+        method: The method whose accuracy the claim is about.
+        rival: The method whose accuracy is subtracted from it.
         direction: Where the true difference lies if the claim holds (``true_interval``).
-        beyond: Only compressions above this are meant.
-        up_to: Only compressions up to this are meant.
+        beyond: The claim is about compressions above this.
+        up_to: The claim is about compressions up to this.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Stability:
     Attributes:
         name: Short, as tables write it.
         statement: The claim as a sentence.
-        method: What never diverges.
-        rival: What diverges somewhere.
-        option: The method option that is varied; all others at their defaults.
-        least_values: So many values must have been tried on both at one compression.
-        least_span: Their largest must be so many times their smallest.
+        method: The method that never diverges.
+        rival: The method that diverges for some value.
+        option: The method option that is varied, with all others at their defaults.
+        least_values: How many values must have been tried on both at one compression.
+        least_span: The least ratio of the largest to the smallest of these values.
     """
 
     name: str
@@ -63,12 +63,12 @@ Claim = Comparison | Stability
 
 
 def true_interval(direction: Direction, margin: float) -> tuple[float, float]:
-    """Return the open interval of true differences (points) for which a claim holds.
+    """The open interval of true differences (points) for which a claim holds.
 
-    "At or above" and "equal" forgive a difference below ``margin``; "below" asks for more than
-    it, so that equal and below exclude each other; "above" is any difference above zero.
+    "At or above" and "equal" tolerate a difference below ``margin``. "Below" requires more than it,
+    so that "equal" and "below" exclude each other. "Above" is any difference above zero.
     """
-    low = 0.0 - margin  # no -0.0, which texts would show
+    low = 0.0 - margin  # 0.0 - 0.0, unlike -0.0, prints without a sign
     return {
         "at_or_above": (low, math.inf),
         "above": (0.0, math.inf),

@@ -1,16 +1,16 @@
-"""How strongly paired differences speak for a claim and against it: intervals, tests, correction.
+"""How strongly paired differences speak for and against a claim: intervals, tests, correction.
 
 A claim holds if the true mean difference mu lies in an open interval (low, high), either end of
-which may be infinite (`declared.true_interval`). Two tests per comparison, each a one-sided t test
-on the n paired differences with n - 1 degrees of freedom or made of two of them:
+which may be infinite (`declared.true_interval`). A comparison has two tests. Each is a one-sided t
+test on the n paired differences with n - 1 degrees of freedom, or is made of two of them:
 
-- *for*: the null "mu <= low or mu >= high". Both ends must be refuted, so p is the larger of the
+- *for*: the null is "mu <= low or mu >= high". Both ends must be refuted, so p is the larger of the
   two one-sided p values (Schuirmann 1987, J. Pharmacokinetics and Biopharmaceutics 15, for
   equality; with one infinite end it is the test of non-inferiority or superiority).
-- *against*: the null "low <= mu <= high". Refuting either end will do, so p is the smaller of the
-  two, times two if both ends are finite.
+- *against*: the null is "low <= mu <= high". Refuting either end suffices, so p is the smaller of
+  the two, doubled if both ends are finite.
 
-For one comparison one of the two nulls is always true.
+For every comparison one of the two nulls is true.
 """
 
 import numpy as np
@@ -25,11 +25,12 @@ LEVEL = 0.05  # the false discovery rate of all tests together
 
 
 def standard_error(deviation: Floats, n: Floats, resolution: Floats) -> Floats:
-    """Return the standard error of mean differences in points, null for n < 2.
+    """The standard error of mean differences in points, null for n < 2.
 
-    Accuracies come in steps of one test image (`resolution`), so that differences can agree by
-    accident and show no spread at all. The deviation therefore counts as at least what rounding
-    two accuracies to that step adds, resolution / sqrt(6) (each adds resolution^2 / 12).
+    Accuracies come in steps of one test image (`resolution`), so that all differences can agree by
+    accident and show no spread. The deviation is therefore at least the one that rounding two
+    accuracies to that step causes, resolution / sqrt(6) (each adds a variance of resolution^2 /
+    12).
     """
     floored = np.fmax(deviation, resolution / np.sqrt(6))
     error: Floats = np.where(n >= 2, floored / np.sqrt(np.maximum(n, 1)), np.nan)
@@ -37,19 +38,19 @@ def standard_error(deviation: Floats, n: Floats, resolution: Floats) -> Floats:
 
 
 def interval(mean: Floats, error: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """Return the ends of the two-sided 95% t interval of each mean, null for n < 2."""
+    """The ends of the two-sided 95% t interval of each mean, null for n < 2."""
     quantile: Floats = stdtrit(np.maximum(n - 1, 1), (1 + CONFIDENCE) / 2)
     reach = quantile * error
     return mean - reach, mean + reach
 
 
 def p_for(mean: Floats, error: Floats, n: Floats, low: Floats, high: Floats) -> Floats:
-    """Return p of the null that the true difference lies outside (low, high)."""
+    """The p value of the null that the true difference lies outside (low, high)."""
     return np.maximum(_p_above(mean, error, n, low), _p_above(-mean, error, n, -high))
 
 
 def p_against(mean: Floats, error: Floats, n: Floats, low: Floats, high: Floats) -> Floats:
-    """Return p of the null that the true difference lies inside [low, high]."""
+    """The p value of the null that the true difference lies inside [low, high]."""
     smaller = np.minimum(_p_above(-mean, error, n, -low), _p_above(mean, error, n, high))
     num_ends = np.isfinite(low).astype(float) + np.isfinite(high)
     p_values: Floats = np.minimum(smaller * num_ends, 1.0)
@@ -57,17 +58,18 @@ def p_against(mean: Floats, error: Floats, n: Floats, low: Floats, high: Floats)
 
 
 def adjust_p_values(p_values: Floats) -> Floats:
-    """Return p values adjusted along the last axis for all of them that are not null.
+    """The p values adjusted along the last axis for all of them that are not null.
 
-    Of m in ascending order the first becomes p m / 1, the second p m / 2 and so on, but none more
-    than a later one (Benjamini and Hochberg 1995, J. Royal Statistical Society B 57). Rejecting
-    where this is below a level keeps the expected share of false rejections among all rejections
-    below that level, if the tests are independent or positively dependent.
+    Of m values in ascending order the k-th becomes p m / k, or the adjusted value of a later one if
+    that is smaller (Benjamini and Hochberg 1995, J. Royal Statistical Society B 57). Rejecting
+    where the result is below a level keeps the expected share of false rejections among all
+    rejections below that level, if the tests are independent or positively dependent.
     """
     order = np.argsort(p_values, axis=-1)  # nulls last
     num_tests = np.count_nonzero(~np.isnan(p_values), axis=-1, keepdims=True)
     steps = np.take_along_axis(p_values, order, -1) * num_tests
     steps /= np.arange(1, p_values.shape[-1] + 1)
+    # The running minimum from the largest p down makes adjusted values ascend like the p values.
     least = np.fmin.accumulate(steps[..., ::-1], axis=-1)[..., ::-1]
     adjusted = np.empty_like(p_values)
     np.put_along_axis(adjusted, order, least, -1)
@@ -75,16 +77,16 @@ def adjust_p_values(p_values: Floats) -> Floats:
 
 
 def errors_needed(n: int, num_tests: int, num_verdicts: float) -> float:
-    """Return how many standard errors beyond its bound a difference must lie to get a verdict.
+    """How many standard errors beyond its bound a difference must lie to get a verdict.
 
-    That is so if `num_verdicts` of `num_tests` tests reject, its own among them. To contradict an
-    equality, whose p is doubled, takes more.
+    This is for the case that `num_verdicts` of `num_tests` tests reject, including its own.
+    Contradicting an equality, whose p is doubled, needs more.
     """
     return float(stdtrit(n - 1, 1 - LEVEL * num_verdicts / num_tests))
 
 
 def _p_above(mean: Floats, error: Floats, n: Floats, bound: Floats) -> Floats:
-    """Return p of the null mu <= bound; without any spread 0 above the bound, 1 elsewhere."""
+    """The p value of the null mu <= bound; without spread 0 if the mean is above it, else 1."""
     gap = mean - bound
     has_spread = error > 0
     scaled = gap / np.where(has_spread, error, 1.0)

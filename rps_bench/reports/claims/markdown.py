@@ -1,4 +1,4 @@
-"""The page `claims.md`: how claims are judged, the verdicts at a look, then every comparison."""
+"""The page `claims.md`: how claims are judged, an overview of verdicts, every comparison."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def write_claims(claims: pd.DataFrame, margin: float) -> str:
-    """Return the page of a table from `judge_claims`, judged with this margin (points)."""
+    """The page for a table from `judge_claims`, which used this margin (points)."""
     parts = [
         f"# Claims of the paper, judged\n\nThe claims of {PAPER} on the records in this folder.",
         _describe_method(claims, margin),
@@ -32,7 +32,7 @@ def write_claims(claims: pd.DataFrame, margin: float) -> str:
 
 
 def title_group(dataset: str, arch: str, recipe: str, split: str, options: str, prec: str) -> str:
-    """Return an experiment's name as people write it, from its `GROUP_KEYS`."""
+    """The heading of an experiment, from its `GROUP_KEYS`."""
     names = [name_setting(dataset, arch), f"recipe {recipe}"]
     extras = [f"{split} split" if split != "test" else "", options, prec]
     return ", ".join([*names, *(extra for extra in extras if extra)])
@@ -74,11 +74,11 @@ def _describe_method(claims: pd.DataFrame, margin: float) -> str:
 
 
 def _describe_power(claims: pd.DataFrame, num_tests: int) -> str:
-    """Say what a verdict takes, alone and in company, with the seeds there are and two more."""
+    """Say what a verdict takes, alone and among others, with the present seeds and two more."""
     most = int(claims.loc[claims["p_value"].notna(), "n"].max()) if num_tests else 0
     if not most:
         return ""
-    num_verdicts = (1, max(num_tests / 4, 1), num_tests / 2)  # of num_tests / 2 comparisons
+    num_verdicts = (1, max(num_tests / 4, 1), num_tests / 2)  # there are num_tests / 2 comparisons
     now, later = (
         [f"{errors_needed(n, num_tests, number):,.1f}" for number in num_verdicts]
         for n in (most, most + 2)
@@ -113,7 +113,7 @@ def _split_groups(claims: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFram
 
 
 def _write_overview(claims: pd.DataFrame) -> Iterator[str]:
-    """Yield a table that counts verdicts over all experiments, where there are several."""
+    """Yield a table that counts verdicts over all experiments, if there are several."""
     summary = summarise_claims(claims.dropna(subset=["dataset"]))
     num_groups = len(summary.drop_duplicates(GROUP_KEYS))
     if num_groups < 2:
@@ -130,7 +130,7 @@ def _write_overview(claims: pd.DataFrame) -> Iterator[str]:
 
 
 def _write_verdicts(rows: pd.DataFrame) -> str:
-    """Return a table with a row per claim that lists the compressions of each verdict."""
+    """A table with a row per claim that lists the compressions of each verdict."""
     if not (rows["n"] > 0).any():
         return "No claim has runs of both its sides here."
     lines = []
@@ -142,7 +142,7 @@ def _write_verdicts(rows: pd.DataFrame) -> str:
 
 
 def _write_comparisons(rows: pd.DataFrame) -> str:
-    """Return a table with a row per comparison that has data, empty where there is none."""
+    """A table with a row per comparison that has data, empty where there is none."""
     heads = ["claim", "compression", "verdict", "difference", f"{CONFIDENCE:.0%} interval", "n",
              "corrected p", "reason"]  # fmt: skip
     lines = [
@@ -169,7 +169,7 @@ def _write_unanswered(claims: pd.DataFrame) -> Iterator[str]:
 
 
 def _list_places(rows: pd.DataFrame) -> str:
-    """List the compressions; where the verdict is open, with the side that a claim leans to."""
+    """List the compressions; undecided ones with the side to which the claim leans."""
     leans = {SUPPORTED: " (for)", CONTRADICTED: " (against)"}
     return ", ".join(
         _write_place(row.compression)
@@ -197,6 +197,6 @@ def _write_p(value: Any) -> str:
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return a Markdown table of cells that are Markdown already."""
+    """A Markdown table of cells that are Markdown already, columns in `right` aligned right."""
     rules = ["--:" if head in right else "---" for head in heads]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rules, *lines])

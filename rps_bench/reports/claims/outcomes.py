@@ -1,6 +1,6 @@
-"""What each run came to, in points of accuracy, and which runs may stand against each other.
+"""The outcome of each run in points of accuracy, and the spots at which runs are compared.
 
-Runs are compared within one experiment at one precision and one compression (`SPOT_KEYS`).
+Runs are compared only at the same spot: one experiment, precision and compression (`SPOT_KEYS`).
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ _KEPT = ["method", "label", "seed", "true_compression", *_FLAGS]
 
 
 def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what claims ask of runs from `describe_runs`, which hold each seed once.
+    """The columns that claims need, from runs of `describe_runs`, which hold each seed once.
 
-    Columns that are not the runs' own:
-        outcome: Accuracy in percent; chance level for a diverged run (0 where the dataset is not
-            known), null for a failed one.
-        chance: 100 / number of classes, null for a dataset this package does not know.
-        resolution: Points of accuracy that one test image is worth, null where not known.
+    Columns that are added:
+        outcome: Accuracy in percent; chance level for a diverged run (0 if the dataset is unknown),
+            null for a failed one.
+        chance: 100 / number of classes, null for a dataset that this package does not know.
+        resolution: Points of accuracy that one test image is worth, null if unknown.
         partial: Number of training images of a partial dataset, else null.
     """
     chance = runs["dataset"].map(_know(100 / info.num_classes for info in DATASETS.values()))
@@ -41,7 +41,7 @@ def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_groups(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Return the experiments at each precision, one row each of `GROUP_KEYS`, sorted."""
+    """The experiments, each at one precision: unique rows of `GROUP_KEYS`, sorted."""
     return outcomes[GROUP_KEYS].drop_duplicates().sort_values(GROUP_KEYS, ignore_index=True)
 
 
@@ -50,7 +50,7 @@ def _know(values: Iterable[float]) -> dict[str, float]:
 
 
 def _numbers(runs: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return a column of numbers, null where older records lack it."""
+    """A numeric column, null if older records lack it."""
     if column not in runs:
         return pd.Series(float("nan"), index=runs.index)
     return pd.to_numeric(runs[column], errors="coerce").astype("float64")

@@ -1,4 +1,4 @@
-"""Differences between two methods, paired by seed: all runs of a seed share init and data order."""
+"""Differences between two methods, paired by seed: runs of a seed share init and data order."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,17 +12,20 @@ _DECLARED = ["claim", "statement", "method", "rival", "direction", "beyond", "up
 
 
 def compare(outcomes: pd.DataFrame, claims: Sequence[Comparison]) -> pd.DataFrame:
-    """Return one row per claim and spot that it speaks of, whether both methods ran there or not.
+    """One row per claim and spot that it is about, whether or not both methods ran there.
 
-    Only runs with the methods' default options count. Rows come by claim, then by spot. Columns
-    beside `SPOT_KEYS` and the claim's own (`claim` is its name):
+    Only runs with the methods' default options count. Rows are sorted by claim, then by spot.
+    Columns besides `SPOT_KEYS` and those of the claim (`claim` is its name):
         n: Pairs of runs with the same seed.
         difference, deviation: Mean and sample std of method - rival over the pairs, in points.
         best: The higher of the two mean accuracies.
         chance, resolution, partial: As in `read_outcomes`.
-        num_diverged: Of the pairs' runs; num_runs, num_failed: in all; true_compression: their
-            mean. All four for the method, and with the ending `_rival` for the rival.
+        num_diverged: Diverged runs within the pairs.
+        num_runs, num_failed, true_compression: Numbers of all runs and of failed ones, and the mean
+            true compression. These and `num_diverged` are of the method, and with the suffix
+            `_rival` of the rival.
     """
+    # All claims at all spots first, then only the compressions that each claim is about.
     declared = pd.DataFrame([asdict(claim) for claim in claims]).rename(columns={"name": "claim"})
     spots = _list_spots(outcomes)
     plain = outcomes[outcomes["is_plain"]].merge(spots[["spot", *SPOT_KEYS]], on=SPOT_KEYS)
@@ -33,11 +36,12 @@ def compare(outcomes: pd.DataFrame, claims: Sequence[Comparison]) -> pd.DataFram
     rows = rows.merge(sides, how="left", on=["spot", "method"])
     rivals = sides.rename(columns={"method": "rival"})
     rows = rows.merge(rivals, how="left", on=["spot", "rival"], suffixes=("", "_rival"))
+    # A side that did not run has no row to merge: its counts are 0, not null.
     return rows.fillna({name: 0 for name in map(str, rows) if name == "n" or name[:4] == "num_"})
 
 
 def _list_spots(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per spot where anything ran, sorted, numbered in a column `spot`."""
+    """One row per spot with any runs, sorted, numbered in a column `spot`."""
     spots = outcomes.groupby(SPOT_KEYS, dropna=False).agg(
         chance=("chance", "first"), resolution=("resolution", "max"), partial=("partial", "min")
     )
@@ -45,10 +49,11 @@ def _list_spots(outcomes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summarise_pairs(plain: pd.DataFrame, declared: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per claim and spot with at least one pair of runs."""
+    """One row per claim and spot with at least one pair of runs."""
     known = plain.loc[
         plain["outcome"].notna(), ["spot", "method", "seed", "outcome", "has_diverged"]
     ]
+    # Joining on the seed makes the pairs; a seed that only one method ran makes none.
     pairs = declared[["claim", "method", "rival"]].merge(known, on="method")
     pairs = pairs.merge(
         known.rename(columns={"method": "rival"}),
@@ -70,7 +75,7 @@ def _summarise_pairs(plain: pd.DataFrame, declared: pd.DataFrame) -> pd.DataFram
 
 
 def _summarise_sides(plain: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per spot and method."""
+    """Counts of runs, and the mean true compression, per spot and method."""
     rows = plain.groupby(["spot", "method"]).agg(
         num_runs=("outcome", "count"),
         num_failed=("has_failed", "sum"),

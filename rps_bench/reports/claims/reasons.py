@@ -1,4 +1,4 @@
-"""Why a verdict is what it is, in words, and what its runs have that a reader should know."""
+"""The reason of a verdict in words, with remarks on its runs that a reader should know."""
 
 import math
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from typing import Any
 
 from rps_bench.reports.words import count_of
 
-FAR_APART = 1.1  # true compressions beyond this ratio are named
+FAR_APART = 1.1  # ratio of true compressions above which they are named
 
 
 def explain(row: Any) -> str:
-    """Return the reason of one judged comparison: why this verdict, then remarks on its runs.
+    """The reason of one judged comparison: why it got this verdict, then remarks on its runs.
 
-    `row` is a named tuple of the columns that `pairs.compare` and `verdicts` make.
+    `row` is a named tuple with the columns of `pairs.compare` and `verdicts.decide`.
     """
     if row.n == 0:
         return "; ".join([_name_missing(row), *_note_failed(row)])
@@ -45,7 +45,7 @@ def _weigh(row: Any) -> str:
 
 
 def _place(row: Any) -> str:
-    """Say where the interval lies, seen from the bounds of the claim."""
+    """Say where the interval lies relative to the bounds of the claim."""
     if row.low >= row.bound_low and row.high <= row.bound_high:
         if math.isinf(row.bound_high):
             return f"the difference is above {row.bound_low:g}"
@@ -58,7 +58,7 @@ def _place(row: Any) -> str:
 
 
 def _note_small(row: Any) -> str:
-    """Tell of a difference that is there, but within the claim's margin."""
+    """A note if the difference is not zero although the claim's margin tolerates it."""
     is_below = row.high < 0 and not math.isinf(row.bound_low)
     is_above = row.low > 0 and not math.isinf(row.bound_high)
     return ", though not zero" if is_below or is_above else ""

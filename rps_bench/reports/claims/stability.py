@@ -12,18 +12,18 @@ SETTING_KEYS = ["value", "compression", "seed"]
 
 
 def judge_stability(outcomes: pd.DataFrame, claim: Stability) -> list[dict[str, Any]]:
-    """Return one row per experiment and precision, over all its compressions together.
+    """One row per experiment and precision, over all its compressions together.
 
     A setting is a value of the option, a compression and a seed. It is covered if both methods
-    have an outcome there, all their other options at their defaults.
+    completed or diverged there, with all their other options at the defaults.
 
     - contradicted: ``method`` diverged at a covered setting;
-    - supported: at the compressions where the covered values are enough (``least_values`` of
-      them, ``least_span`` between their ends), ``rival`` diverged at least once, and ``method``
-      diverged nowhere, not even where it alone was tried;
+    - supported: considering only compressions with enough covered values (``least_values`` of them,
+      with a ratio of ``least_span`` between the extremes), ``rival`` diverged at least once, and
+      ``method`` diverged nowhere, not even where only it was tried;
     - undecided otherwise.
 
-    Divergence is an event that is seen or not: there is no p value. `n` counts covered settings.
+    Divergence is observed or not, so there is no p value. `n` counts covered settings.
     """
     studied = _select_varied(outcomes, claim)
     by_group = dict(iter(studied.groupby(GROUP_KEYS, dropna=False)))
@@ -41,9 +41,9 @@ def judge_stability(outcomes: pd.DataFrame, claim: Stability) -> list[dict[str, 
 
 
 def changed_options(label: str, method: str, precision: str) -> frozenset[str]:
-    """Return the option names in a curve's label: `roast (init_std=1, bf16)` gives `init_std`.
+    """The option names in a curve's label: `roast (init_std=1, bf16)` gives `init_std`.
 
-    The precision is no option of the method: labels name it where an experiment holds several.
+    The precision is not an option of the method: labels name it if an experiment has several.
     """
     notes = label.removeprefix(method).strip().removeprefix("(").removesuffix(")")
     return frozenset(
@@ -52,7 +52,7 @@ def changed_options(label: str, method: str, precision: str) -> frozenset[str]:
 
 
 def _select_varied(outcomes: pd.DataFrame, claim: Stability) -> pd.DataFrame:
-    """Return the outcomes of both methods with a column `value`, other options at defaults."""
+    """The outcomes of both methods that vary no other option; its value is a column `value`."""
     column = f"method.{claim.option}"
     values = outcomes[column] if column in outcomes else float("nan")
     runs = outcomes.assign(
@@ -60,6 +60,7 @@ def _select_varied(outcomes: pd.DataFrame, claim: Stability) -> pd.DataFrame:
     )
     is_meant = runs["method"].isin([claim.method, claim.rival]) & ~runs["has_failed"]
     runs = runs[is_meant & runs["value"].notna()]
+    # Labels name all non-default options: keep the runs that changed the varied one at most.
     is_alone = [
         changed_options(*names) <= {claim.option}
         for names in zip(runs["label"], runs["method"], runs["precision"], strict=True)
@@ -68,17 +69,18 @@ def _select_varied(outcomes: pd.DataFrame, claim: Stability) -> pd.DataFrame:
 
 
 def _cover(runs: pd.DataFrame, claim: Stability) -> pd.DataFrame:
-    """Return the covered settings: `SETTING_KEYS`, `has_diverged` and `has_diverged_rival`."""
+    """The covered settings: `SETTING_KEYS`, `has_diverged` and `has_diverged_rival`."""
     columns = [*SETTING_KEYS, "has_diverged"]
     own, rival = (runs.loc[runs["method"] == name, columns] for name in (claim.method, claim.rival))
     return own.merge(rival, on=SETTING_KEYS, suffixes=("", "_rival"))
 
 
 def _judge(runs: pd.DataFrame, covered: pd.DataFrame, claim: Stability) -> tuple[str, str]:
-    """Return verdict and reason of one experiment."""
+    """The verdict on one experiment and the reason."""
     lacking = [name for name in (claim.method, claim.rival) if name not in set(runs["method"])]
     if lacking:
         return "undecided", f"no runs of {' and '.join(lacking)}"
+    # One divergence of the method refutes the claim; the rest asks whether enough was tried.
     own = covered[covered["has_diverged"]]
     if len(own):
         return "contradicted", f"{claim.method} diverged {_list_settings(own, claim)}"
@@ -98,9 +100,9 @@ def _judge(runs: pd.DataFrame, covered: pd.DataFrame, claim: Stability) -> tuple
 
 
 def _find_enough(covered: pd.DataFrame, claim: Stability) -> list[float]:
-    """Return the compressions at which enough values, far enough apart, were tried on both."""
+    """The compressions at which enough values, far enough apart, were tried on both methods."""
     spans = covered.groupby("compression")["value"].agg(["nunique", "min", "max"])
-    wide = spans["max"] >= spans["min"] * claim.least_span * (1 - 1e-9)
+    wide = spans["max"] >= spans["min"] * claim.least_span * (1 - 1e-9)  # for rounded values
     return [float(c) for c in spans.index[(spans["nunique"] >= claim.least_values) & wide]]
 
 

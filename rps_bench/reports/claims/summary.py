@@ -1,4 +1,4 @@
-"""How often each claim was supported, contradicted or left open, per experiment."""
+"""How often each claim was supported, contradicted or undecided, per experiment."""
 
 import pandas as pd
 
@@ -10,12 +10,13 @@ COUNTS = (*VERDICTS, "leaning_for", "leaning_against", "without_data")
 
 
 def summarise_claims(claims: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per claim and experiment of `judge_claims`, in the same order.
+    """One row per claim and experiment of `judge_claims`, in the same order.
 
-    Columns beside `SUMMARY_KEYS`: `supported`, `contradicted` and `undecided` count compressions;
-    `leaning_for` and `leaning_against`, how many of the undecided have a plain interval that alone
-    would support or contradict; `without_data`, how many have no pair of runs; `num_seeds`, the
-    most pairs of runs that any compression has (0 for claims about divergence: settings).
+    Columns besides `SUMMARY_KEYS`: `supported`, `contradicted` and `undecided` count compressions;
+    `leaning_for` and `leaning_against` count the undecided ones whose plain interval alone would
+    support or contradict; `without_data` counts those without a pair of runs; `num_seeds` is the
+    largest number of pairs at any compression (0 for claims about divergence, which count
+    settings).
     """
     is_open = claims["verdict"] == UNDECIDED
     counted = claims.assign(

@@ -35,12 +35,12 @@ _ROW_KEYS = [
 def judge_comparisons(
     outcomes: pd.DataFrame, claims: Sequence[Comparison], margin: float
 ) -> list[dict[str, Any]]:
-    """Return one row per claim and spot, with a verdict corrected over all of them together.
+    """One row per claim and spot, with a verdict corrected over all of them together.
 
     Args:
-        outcomes: Of `read_outcomes`.
-        claims: What to judge.
-        margin: Points of accuracy that make no difference worth a claim.
+        outcomes: From `read_outcomes`.
+        claims: The claims to judge.
+        margin: Points of accuracy that count as no difference.
     """
     rows = compare(outcomes, claims)
     ends = [true_interval(direction, margin) for direction in rows["direction"]]
@@ -52,10 +52,10 @@ def judge_comparisons(
 
 
 def weigh(rows: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """Add the plain interval `low`, `high`, and `p_for`, `p_against` of either test.
+    """Add the plain interval `low`, `high` and the p values `p_for` and `p_against`.
 
-    `uncorrected` is the verdict by the plain interval: where it lies wholly in what the claim
-    allows, or wholly outside. Where neither method is better than chance by more than the margin
+    `uncorrected` is the verdict by the plain interval alone: whether it lies wholly inside or
+    wholly outside what the claim allows. If neither method beats chance by more than the margin
     (`is_idle`), their difference says nothing: both p values are 1, and count in the correction.
     """
     n, mean = _values(rows, "n"), _values(rows, "difference")
@@ -77,8 +77,9 @@ def weigh(rows: pd.DataFrame, margin: float) -> pd.DataFrame:
 
 
 def decide(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `verdict`, `p_value` and `p_adjusted`: of the test that the data favour."""
+    """Add `verdict`, and `p_value` and `p_adjusted` of the test that the data favour."""
     num_rows = len(rows)
+    # The tests for and against all claims form one family and are corrected together.
     p_values = np.concatenate([_values(rows, "p_for"), _values(rows, "p_against")])
     adjusted = adjust_p_values(p_values)
     is_significant = adjusted < LEVEL
@@ -91,7 +92,7 @@ def decide(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name_verdicts(is_supported: Flags, is_contradicted: Flags) -> list[str]:
-    """Return the words; no comparison is both."""
+    """The verdicts as words; no comparison has both."""
     assert not (is_supported & is_contradicted).any()
     names = np.select([is_supported, is_contradicted], [SUPPORTED, CONTRADICTED], UNDECIDED)
     return [str(name) for name in names]

@@ -1,4 +1,4 @@
-"""Figures of a results folder, drawn from a study: object-oriented matplotlib, no display.
+"""Figures of a results folder, drawn from a study with object-oriented matplotlib, no display.
 
 `save_figures(study)` draws all that the records allow into `results_dir/plots/`.
 """

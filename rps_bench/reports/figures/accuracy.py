@@ -1,4 +1,4 @@
-"""Accuracy curves on one pair of axes: a curve per method, frontier, diverged runs, chance."""
+"""Accuracy curves on one pair of axes: means per method, frontier, diverged runs, chance."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,10 +14,10 @@ from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.styles import TIMES, method_style
 
 DIVERGED_MARKER = "x"
-DIVERGED_STEP_POINTS = 6.5  # between the marks of runs that diverged at the same place
+DIVERGED_STEP_POINTS = 6.5  # between the crosses of runs that diverged at the same x
 FRONTIER_COLOUR = "#E4E4E4"
 PUBLISHED_COLOUR = "#9A9A9A"
-AT_EDGE = float("inf")  # the x of a horizontal line's label
+AT_EDGE = float("inf")  # the x of a label that belongs to a horizontal line
 
 
 def draw_curves(
@@ -27,11 +27,11 @@ def draw_curves(
     abscissa: Abscissa,
     published: pd.DataFrame | None = None,
 ) -> list[CurveLabel]:
-    """Draw everything of a panel but the labels, which are returned.
+    """Draw everything in a panel except the labels, which are returned.
 
-    Completed runs give means with a bar of one sample standard deviation; diverged ones a cross
-    at chance level. Sets scales, limits and titles of the axes. `published` as from
-    `rps_bench.reports.reference`, against nominal compression.
+    Completed runs are drawn as means with a bar of one sample standard deviation, diverged ones as
+    a cross at chance level. Also sets scales, limits and titles of the axes. `published` comes from
+    `rps_bench.reports.reference` and has nominal compressions on x.
     """
     points = pd.concat([curve.points for curve in curves])
     others = pd.DataFrame() if published is None else published
@@ -40,6 +40,8 @@ def draw_curves(
     for curve in curves:
         labels += _draw_curve(axes, curve, is_reference_point=abscissa.is_less_better)
     labels += _draw_diverged(axes, curves, panel.chance or 0.0)
+    # Ticks follow the true values; limits also include points that were moved aside
+    # (`points["x"]`).
     values = [*find_x(points, abscissa), *others.get("compression", ())]
     set_x_axis(axes, values, abscissa, drawn=points["x"])
     bounds = pd.concat([points, others.assign(num_diverged=0)]) if len(others) else points
@@ -52,7 +54,7 @@ def draw_curves(
 def draw_published(axes: Axes, published: pd.DataFrame) -> Iterator[CurveLabel]:
     """Draw published curves thin, grey, dotted and hollow; yield a label for each.
 
-    Columns `method`, `compression` and `mean`; may be empty.
+    `published` has columns `method`, `compression` and `mean`, and may be empty.
     """
     if published.empty:
         return
@@ -76,14 +78,14 @@ def draw_published(axes: Axes, published: pd.DataFrame) -> Iterator[CurveLabel]:
 
 
 def name_published(method: str) -> str:
-    """Return the label of a published curve."""
+    """The label of a published curve."""
     return f"published: {method}"
 
 
 def mark_diverged(
     axes: Axes, label: str, colour: str, place: tuple[float, float], shift: float = 0.0
 ) -> None:
-    """Draw the cross of a diverged run at a place in data coordinates, `shift` points beside it."""
+    """Draw the cross of a diverged run in data coordinates, moved right by `shift` points."""
     offset = ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.plot(
         [place[0]],
@@ -101,7 +103,7 @@ def mark_diverged(
 
 
 def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[CurveLabel]:
-    """Draw the means and spreads of a curve; return its label, for dense one at the edge."""
+    """Draw the means and spreads of a curve; return its label, which for dense is at the edge."""
     means, colour = curve.means, curve.style.colour
     if means.empty:
         return []
@@ -126,7 +128,7 @@ def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[Curv
 
 
 def _draw_reference(axes: Axes, curve: Curve, has_place: bool) -> CurveLabel:
-    """Draw dense as a level across the axes, and as a point where its place says something."""
+    """Draw dense as a horizontal line, and as a point if its x is meaningful."""
     means, colour = curve.means, curve.style.colour
     level, spread = means["mean"].mean(), means["std"].fillna(0.0).mean()
     axes.axhline(level, color=colour, linewidth=0.9, zorder=2)
@@ -148,9 +150,9 @@ def _draw_reference(axes: Axes, curve: Curve, has_place: bool) -> CurveLabel:
 
 
 def _draw_diverged(axes: Axes, curves: Sequence[Curve], level: float) -> list[CurveLabel]:
-    """Mark diverged runs at chance level, side by side where several share a place.
+    """Mark diverged runs at chance level, side by side if several share one x.
 
-    Return labels for the curves that have no other point.
+    Returns labels for the curves that have no other point.
     """
     marks: dict[float, list[Curve]] = {}
     for curve in curves:
@@ -176,7 +178,7 @@ def _draw_frontier(axes: Axes, curves: Sequence[Curve], abscissa: Abscissa) -> N
 
 
 def draw_chance(axes: Axes, chance: float | None) -> list[CurveLabel]:
-    """Draw the chance level where the axis reaches it; return its label and the cross's."""
+    """Draw the chance level if the axis reaches it; return its label, which explains crosses."""
     key = f"{TIMES} diverged"
     shows_cross = any(line.get_marker() == DIVERGED_MARKER for line in axes.lines)
     if chance is None:

@@ -1,4 +1,4 @@
-"""The axes of an accuracy figure: what stands on x, which ticks, which limits."""
+"""The axes of an accuracy figure: the quantity on x, ticks and limits."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -11,29 +11,30 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from rps_bench.reports.words import format_bytes, format_count, format_number, format_ratio
 
 SMALLEST_LABEL_GAP = 24.0  # points between two labelled ticks
-LEFT_BY_LABELS = 0.6  # of the axes' width, once the curves' labels stand beside them
-PAD = 0.045  # of the data's range in log x, at both ends
-SMALLEST_SPAN = 2.25  # of the axis, its right end over its left
-LARGEST_GRID = 8  # values that may be the ticks themselves
+LEFT_BY_LABELS = 0.6  # of the axes' width, what remains once the curves' labels are beside them
+PAD = 0.045  # added at both ends, relative to the data's range in log x
+SMALLEST_SPAN = 2.25  # least ratio of the right end of the axis to its left end
+LARGEST_GRID = 8  # the most values that are used as ticks themselves
 
 _LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
 
 
 class Abscissa(NamedTuple):
-    """A quantity that accuracy is drawn against, always logarithmic, the better end to the right.
+    """A quantity that accuracy is drawn against: always logarithmic, the better end on the right.
 
-    `column` of `Study.points`, where null `fallback`. `stands_still` tells that whole methods may
-    share one value, so that their points are set side by side.
+    The values are those of `column` of `Study.points`, or of `fallback` where that is null.
+    `stands_still` says that all points of a method may share one value; such curves are then drawn
+    side by side.
     """
 
     column: str
     fallback: str | None
-    suffix: str  # of the file's name
+    suffix: str  # added to the file's name
     title: str
     format: Callable[[float], str]
     is_less_better: bool = False
     stands_still: bool = False
-    is_cost: bool = False  # a run that diverged stopped early: what it cost says nothing
+    is_cost: bool = False  # not drawn for diverged runs: they stopped early, so it means nothing
 
 
 COMPRESSION = Abscissa(
@@ -61,7 +62,7 @@ ABSCISSAS = (
         format_number, True, True, True,
     ),
 )  # fmt: skip
-# Beside the others only where times were measured (`rps_bench.reports.latency`).
+# Drawn only if times were measured (`rps_bench.reports.latency`).
 LATENCY = Abscissa(
     "latency_ms", None, "-latency",
     "Milliseconds for one image (fewer is better, to the right)", format_number, True, True,
@@ -69,7 +70,7 @@ LATENCY = Abscissa(
 
 
 def find_x(points: pd.DataFrame, abscissa: Abscissa) -> "pd.Series[float]":
-    """Return the place of each point, null where it has none (a log axis has no zero)."""
+    """The x of each point, null if it has none (a log axis has no zero)."""
     x = points[abscissa.column].astype("float64")
     if abscissa.fallback:
         x = x.fillna(points[abscissa.fallback].astype("float64"))
@@ -78,26 +79,28 @@ def find_x(points: pd.DataFrame, abscissa: Abscissa) -> "pd.Series[float]":
 
 
 def can_place(points: pd.DataFrame, abscissa: Abscissa) -> bool:
-    """Tell whether any point has a place on this axis."""
+    """Whether any point has an x on this axis."""
     return bool(find_x(points, abscissa).notna().any())
 
 
 def set_x_axis(
     axes: Axes, values: Iterable[float], abscissa: Abscissa, drawn: Iterable[float] = ()
 ) -> None:
-    """Make x logarithmic over `values`, the better end to the right; choose the ticks.
+    """Make x logarithmic over `values`, the better end on the right, and choose the ticks.
 
-    `drawn` are the places of points that were moved off their values.
+    `drawn` are the x of points that were moved off their values.
     """
     grid = sorted(set(values))
     extent = [*grid, *drawn]
     low, high = min(extent), max(extent)
     ratio = high / low
+    # Widen the limits by PAD, and further if the axis would span less than SMALLEST_SPAN.
     pad = max(ratio**PAD, math.sqrt(SMALLEST_SPAN / ratio))
     low, high = low / pad, high * pad
     axes.set_xscale("log")
     axes.set_xlim((high, low) if abscissa.is_less_better else (low, high))
     axes.set_xlabel(abscissa.title)
+    # Few distinct values become the ticks themselves; otherwise round numbers are chosen.
     if abscissa.column == "compression" or (abscissa.stands_still and len(grid) <= LARGEST_GRID):
         labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
     else:
@@ -110,7 +113,7 @@ def set_x_axis(
 
 
 def set_log_y(axes: Axes, ticks: Sequence[float]) -> None:
-    """Make y logarithmic with these ticks, written as plain numbers."""
+    """Make y logarithmic with these ticks, written without exponents."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
@@ -119,7 +122,7 @@ def set_log_y(axes: Axes, ticks: Sequence[float]) -> None:
 
 
 def label_gap(axes: Axes) -> float:
-    """Return the least distance of two tick labels as a part of the axis."""
+    """The least distance between two tick labels, relative to the axis."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     inches = axes.get_position().width * figure.get_figwidth()
@@ -127,7 +130,8 @@ def label_gap(axes: Axes) -> float:
 
 
 def choose_labelled(grid: list[float], gap: float) -> list[float]:
-    """Return the grid values to label, powers of ten first, at least `gap` apart in log x."""
+    """The values of the grid to label, powers of ten first, at least `gap` apart in log x."""
+    # Greedy: powers of ten come first, then the others from small to large where there is room.
     chosen: list[float] = []
     for value in sorted(grid, key=lambda value: (math.log10(value) % 1 != 0, value)):
         if all(abs(math.log(value / other)) >= gap for other in chosen):
@@ -136,9 +140,9 @@ def choose_labelled(grid: list[float], gap: float) -> list[float]:
 
 
 def choose_ticks(low: float, high: float) -> list[float]:
-    """Return round values within [low, high], from the coarsest ladder that gives three.
+    """Round values within [low, high], from the coarsest ladder that yields at least three.
 
-    The finest one gives at least two where the ends are `SMALLEST_SPAN` apart.
+    The finest ladder yields at least two if high / low is `SMALLEST_SPAN` or more.
     """
     ticks: list[float] = []
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -155,14 +159,15 @@ def choose_ticks(low: float, high: float) -> list[float]:
 
 
 def set_accuracy_limits(axes: Axes, points: pd.DataFrame, chance: float | None) -> None:
-    """Fit y to the means and spreads, down to chance where runs diverged or come near it.
+    """Fit y to the means and spreads, and down to chance if runs diverged or are near it.
 
-    `points` with `mean`, `std` and `num_diverged`.
+    `points` has columns `mean`, `std` and `num_diverged`.
     """
     means, spreads = points["mean"].dropna(), points["std"].fillna(0.0)
     level = chance or 0.0
     low = (means - spreads).min() if len(means) else level
     high = (means + spreads).max() if len(means) else level + 10
+    # Crosses of diverged runs lie at chance; curves in the lower half need it for orientation.
     if (points["num_diverged"] > 0).any() or low - level < (high - level) / 2:
         low = min(low, level)
     pad = max((high - low) * 0.06, 1.5)

@@ -1,4 +1,4 @@
-"""Accuracy curves as data: which there are, where their points stand, which are the frontier."""
+"""Accuracy curves as data: which curves there are, the x of their points, the frontier."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from rps_bench.reports.figures.axes import Abscissa, find_x
 from rps_bench.reports.pareto import pareto_frontier
 from rps_bench.reports.styles import DASHED, DOTTED, SOLID, MethodStyle, method_rank, method_style
 
-SIDE_STEP = 0.02  # of the axis, between methods that share one value
-LONE_RATIO = 1.2  # of the values, up to which they count as one
-LONE_STEP = 0.08  # in log x, where there is one value
+SIDE_STEP = 0.02  # between methods that share one value, relative to the axis
+LONE_RATIO = 1.2  # of largest to smallest x, up to which all values count as one
+LONE_STEP = 0.08  # between methods in log x, if all values count as one
 
 
 class Curve(NamedTuple):
-    """One method (with its options) and its points, by rising compression, x in a column `x`."""
+    """A method (with its options) and its points by rising compression; `x` is a column."""
 
     label: str
     method: str
     style: MethodStyle
-    variant: int  # 0 for the method's first curve, which is drawn filled
+    variant: int  # 0 for a method's first curve, whose markers are filled
     points: pd.DataFrame
 
     @property
@@ -31,9 +31,9 @@ class Curve(NamedTuple):
 
 
 def find_curves(points: pd.DataFrame, abscissa: Abscissa) -> list[Curve]:
-    """Return the curves in drawing order: by method, then by label, the bare method first.
+    """The curves in drawing order: by method, then by label, default options first.
 
-    Points without a place on the axis are left out.
+    Points that have no x on this axis are left out.
     """
     points = points.assign(x=find_x(points, abscissa)).dropna(subset=["x"])
     if abscissa.is_cost:
@@ -50,10 +50,11 @@ def find_curves(points: pd.DataFrame, abscissa: Abscissa) -> list[Curve]:
 
 
 def find_frontier(curves: Sequence[Curve], abscissa: Abscissa) -> list[tuple[float, float]]:
-    """Return where the points of the Pareto frontier are drawn, none if there is no choice.
+    """The drawn (x, y) of the points on the Pareto frontier, empty if there is no choice.
 
-    Sizes and costs that agree to three digits count as equal: a few bytes are no victory.
+    Sizes and costs that agree to three digits count as equal: a few bytes less are no advantage.
     """
+    # Dominance is decided on true values; the drawn places may have been moved side by side.
     places: dict[tuple[float, float], tuple[float, float]] = {}
     for curve in curves:
         values = find_x(curve.means, abscissa)
@@ -66,7 +67,7 @@ def find_frontier(curves: Sequence[Curve], abscissa: Abscissa) -> list[tuple[flo
 
 
 def describe_curves(curves: Sequence[Curve], abscissa: Abscissa) -> list[str]:
-    """Return what the small print must explain about these curves."""
+    """The notes of the small print that explain these curves."""
     lines = {curve.style.line for curve in curves if curve.method != "dense"}
     kinds = {SOLID: "solid: parameter sharing", DASHED: "dashed: pruning", DOTTED: "dotted: small"}
     notes = [", ".join(text for line, text in kinds.items() if line in lines)]
@@ -79,7 +80,8 @@ def describe_curves(curves: Sequence[Curve], abscissa: Abscissa) -> list[str]:
 
 
 def _set_side_by_side(curves: Sequence[Curve]) -> list[Curve]:
-    """Move whole curves that share one x apart, so that they can be told from each other."""
+    """Move curves whose points all share one x apart, so that they can be told from each other."""
+    # Curves that stand still, grouped by their x to three digits.
     columns: dict[float, list[int]] = {}
     for index, curve in enumerate(curves):
         x = curve.points["x"]
@@ -87,7 +89,7 @@ def _set_side_by_side(curves: Sequence[Curve]) -> list[Curve]:
             columns.setdefault(float(f"{x.mean():.2e}"), []).append(index)
     everything = pd.concat([curve.points["x"] for curve in curves])
     ratio = everything.max() / everything.min()
-    # All methods cost the same: nothing but the columns is on the axis.
+    # If all methods share one value, the axis shows only these groups and they may be wider.
     step = SIDE_STEP * math.log(ratio) if ratio > LONE_RATIO else LONE_STEP
     moved = list(curves)
     for members in columns.values():

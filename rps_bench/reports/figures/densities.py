@@ -1,4 +1,4 @@
-"""Layer densities: which part of each layer a method keeps, as a heat map per compression."""
+"""Layer densities: the fraction of each layer that a method keeps, a heat map per compression."""
 
 from collections.abc import Sequence
 
@@ -20,19 +20,19 @@ from rps_bench.reports.styles import method_rank, method_style
 from rps_bench.reports.words import format_ratio
 
 COLOURS = "viridis"
-CELL, LARGEST_CELL = 0.215, 0.45  # inches of a square, and of a wide one where layers are few
-GRID_WIDTH = 4.7  # inches to fill with layers where they are few
-CHARACTER = 0.062  # inches of one in a label
+CELL, LARGEST_CELL = 0.215, 0.45  # inches of a square, and of a wide one if layers are few
+GRID_WIDTH = 4.7  # inches that the layers fill if they are few
+CHARACTER = 0.062  # inches of a character in a label
 COLLAPSED_COLOUR = "#D55E00"
 COLLAPSED_NOTE = "cross: a layer without any kept weight (in one seed at least)"
 BAR_GAP, BAR_WIDTH, BAR_ROOM = 0.15, 0.12, 0.95  # inches
 
 
 def find_densities(panel: Panel, records: Sequence[Record]) -> pd.DataFrame:
-    """Return one row per compression, curve and layer: mean `density`, `has_collapsed`.
+    """One row per compression, curve and layer: mean `density` over seeds, `has_collapsed`.
 
-    Layers in network order. Curves that keep every layer whole say nothing here and are left out:
-    dense, parameter sharing, a pruning method at 1x.
+    Layers are in network order. Curves that keep all layers whole have nothing to show and are left
+    out: dense, parameter sharing, pruning at 1x.
     """
     rows = [
         (run.compression, run.method, run.label, layer, density)
@@ -51,7 +51,7 @@ def find_densities(panel: Panel, records: Sequence[Record]) -> pd.DataFrame:
 
 
 def draw_densities(panel: Panel, densities: pd.DataFrame) -> Figure:
-    """Return the heat maps of a panel, one per compression; needs `figure_style` in force."""
+    """The heat maps of a panel, one per compression; needs `figure_style` in force."""
     layers = list(dict.fromkeys(densities["layer"]))
     maps = [
         (float(str(compression)), own, _order_curves(own))
@@ -77,7 +77,7 @@ def _lay_out(
     layers: Sequence[str],
     maps: Sequence[Sequence[tuple[str, str]]],
 ) -> Page:
-    """Return a page with a row per map and one more for the layers' names."""
+    """A page with a row per map, and one more row for the names of the layers."""
     names = [wrap_label(label).split("\n") for curves in maps for _, label in curves]
     cell = CELL * max(1.0, 0.62 * max(len(lines) for lines in names))
     width = min(max(CELL, GRID_WIDTH / len(layers)), LARGEST_CELL) * len(layers)
@@ -106,7 +106,7 @@ def _draw_map(
     layers: Sequence[str],
     norm: LogNorm,
 ) -> None:
-    """Draw curves x layers; a layer a curve does not have stays blank."""
+    """Draw a map of curves x layers; layers that a curve lacks stay blank."""
     values = own.pivot_table(index="label", columns="layer", values="density")
     values = values.reindex(index=[label for _, label in curves], columns=list(layers))
     shown = np.ma.masked_invalid(values.mask(values == 0).to_numpy())  # (curves, layers)
@@ -137,7 +137,7 @@ def _name_layers(axes: Axes, layers: Sequence[str]) -> None:
 
 
 def _shorten(layer: str) -> str:
-    """Leave out what all names share."""
+    """A layer's name without the suffix that all names share."""
     return layer.removesuffix(".weight")
 
 
@@ -147,7 +147,7 @@ def _scale(densities: "pd.Series[float]") -> LogNorm:
 
 
 def _draw_colour_bar(figure: Figure, axes: Axes, colours: ScalarMappable) -> None:
-    """Draw the scale right of the first map, in percent."""
+    """Draw the colour scale to the right of the first map, in percent."""
     place = axes.get_position()
     inch = 1 / figure.get_figwidth()
     height = max(place.height, 1.1 / figure.get_figheight())

@@ -1,4 +1,4 @@
-"""Which figures a study gives, and their files: `plots/<name>.png`, `.svg` and `.pdf`."""
+"""The figures of a study and their files: `plots/<name>.png`, `.svg` and `.pdf`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,12 +30,12 @@ from rps_bench.reports.reference import published_for, read_published
 from rps_bench.reports.study import Study, read_study
 
 PLOTS_FOLDER = "plots"
-# The one recipe whose runs may stand beside published ones unasked, whole and unchanged.
+# Only unchanged runs of this recipe, with all epochs and data, get published curves by default.
 PAPER_RECIPE, PAPER_EPOCHS = "paper", 160
 
 
 class PlannedFigure(NamedTuple):
-    """A figure's file name without ending, and how to draw it."""
+    """A figure's file name without suffix, and a function that draws it."""
 
     name: str
     draw: Callable[[], Figure]
@@ -49,14 +49,14 @@ def draw_pareto(results_dir: str | Path) -> list[Path]:
 def save_figures(study: Study, overlay_reference: bool = False) -> list[Path]:
     """Draw all figures the study allows into `results_dir/plots/`; return the files.
 
-    Figures this package drew before and the records no longer support are deleted; a study
-    without anything to draw leaves the folder as it is.
+    Older figures of this package that the records no longer support are deleted. A study with
+    nothing to draw leaves the folder unchanged.
 
     Args:
-        study: What to draw.
-        overlay_reference: Lay published curves (`results_dir/reference/`) over every experiment
-            they know, not only over those of recipe `paper`, all its epochs and data. They come in
-            files of their own, `...-with-published`.
+        study: The study to draw.
+        overlay_reference: Draw published curves (`results_dir/reference/`) over every experiment
+            that has them, not only over those of recipe `paper` with all epochs and data. They come
+            in separate files, `...-with-published`.
     """
     folder = study.results_dir / PLOTS_FOLDER
     written = []
@@ -71,7 +71,7 @@ def save_figures(study: Study, overlay_reference: bool = False) -> list[Path]:
 def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
     """Yield the figures of a study, experiment by experiment, the sheets last; draws nothing.
 
-    A figure is drawn when its `draw` is called, with `figure_style` in force.
+    Each figure is drawn when its `draw` is called, with `figure_style` in force.
     """
     panels = split_panels(study)
     published = read_published(study.results_dir)
@@ -105,14 +105,14 @@ def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:
 
 
 def _warn(panel: Panel, abscissa: Abscissa) -> tuple[str, ...]:
-    """Return what the small print says of places on this axis that do not compare."""
+    """Warnings in the small print, if values on this axis are not comparable."""
     if abscissa is BYTES and name_file_formats(panel.runs).nunique() > 1:
         return (f"careful: {BYTES_DO_NOT_COMPARE}",)
     return ()
 
 
 def _plan_latency(panel: Panel, measured: Measured | None) -> Iterator[PlannedFigure]:
-    """Plan accuracy against time, where networks of different times were measured."""
+    """Plan accuracy against time, if networks with different times were measured."""
     if measured is None:
         return
     timed = replace(panel, points=add_latency(panel.points, measured))
@@ -122,7 +122,7 @@ def _plan_latency(panel: Panel, measured: Measured | None) -> Iterator[PlannedFi
 
 
 def _is_paper_recipe(panel: Panel) -> bool:
-    """Tell whether the runs were trained as the published ones; what is not stated is trusted."""
+    """Whether the runs were trained like the published ones; what is not stated is trusted."""
     runs = panel.runs
     epochs = runs["recipe.epochs"].dropna() if "recipe.epochs" in runs else runs["epochs"].iloc[:0]
     partial = runs["dataset.is_partial"].dropna() if "dataset.is_partial" in runs else epochs[:0]

@@ -1,4 +1,4 @@
-"""Sensitivity to the repository's init std: accuracy against it, per sharing method and scaling."""
+"""Sensitivity to the repository's init std: accuracy against it, by sharing method and scaling."""
 
 import math
 
@@ -34,7 +34,7 @@ CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
 LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4
 MARGINS = Margins(left=0.5, bottom=0.42, top=0.32)
 
-# A line per scaling, so that the two that promise independence of the init std stand out.
+# A line style per scaling; the two meant to be independent of the init std stand out.
 SCALING_LINES: dict[str, str | tuple[float, tuple[float, ...]]] = {
     "gram": "-",
     "squared_mean": (0, (6, 1.5)),
@@ -47,12 +47,12 @@ UNKNOWN_LINE = "-."
 
 
 def find_init_std(panel: Panel) -> pd.DataFrame:
-    """Return one row per compression, series and init std, empty where none was varied.
+    """One row per compression, series and init std, empty if no init std was varied.
 
-    A series is a method with all its other options, `series` its name: the method, its scaling and
-    what else differs. Columns beside: `method`, `scaling`, `init_std`, `mean` and sample `std` of
-    the accuracy over `n` completed runs, `num_diverged`. Compressions with one init std are left
-    out.
+    A series is a method with all its other options; `series` is its name: the method, its scaling
+    and the options that differ. Further columns: `method`, `scaling`, `init_std`, `mean` and sample
+    `std` of the accuracy over `n` completed runs, `num_diverged`. Compressions with only one init
+    std are left out.
     """
     runs = panel.runs
     if "method.init_std" not in runs:
@@ -73,9 +73,9 @@ def find_init_std(panel: Panel) -> pd.DataFrame:
 
 
 def draw_init_std(panel: Panel, series: pd.DataFrame) -> Figure:
-    """Return accuracy against init std, a cell per compression; needs `figure_style` in force.
+    """Accuracy against init std, a cell per compression; needs `figure_style` in force.
 
-    Diverged runs are crosses at chance level, side by side where several share an init std.
+    Diverged runs are crosses at chance level, side by side if several share an init std.
     """
     cells = [(float(str(key)), own) for key, own in series.groupby("compression")]
     is_lone = len(cells) == 1
@@ -104,7 +104,7 @@ def draw_init_std(panel: Panel, series: pd.DataFrame) -> Figure:
 
 
 def _name_series(runs: pd.DataFrame) -> list[str]:
-    """Return each run's method and scaling, and those other options in which methods vary."""
+    """The name of each run's series: method, scaling and the other options that vary."""
     options = [c for c in runs.columns if c.startswith("method.") and c != "method.init_std"]
     varied = [c for c in options if runs.groupby("method")[c].nunique().gt(1).any()]
     columns = dict.fromkeys([*(c for c in options if c == "method.scaling"), *varied])
@@ -115,7 +115,7 @@ def _name_series(runs: pd.DataFrame) -> list[str]:
 
 
 def _text(runs: pd.DataFrame, column: str) -> "pd.Series[str]":
-    """Return an option as text, empty where a run does not state it."""
+    """An option as text, empty if a run does not state it."""
     if column not in runs:
         return pd.Series("", index=runs.index)
     values = ["" if pd.isna(value) else str(value) for value in runs[column]]
@@ -123,7 +123,7 @@ def _text(runs: pd.DataFrame, column: str) -> "pd.Series[str]":
 
 
 def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
-    """Draw the series of one compression; return their labels and that of chance."""
+    """Draw the series of one compression; return their labels and the one of chance."""
     names = own[["method", "scaling", "series"]].drop_duplicates()
     ordered = sorted(
         names.itertuples(index=False, name=None), key=lambda key: (method_rank(key[0]), key)

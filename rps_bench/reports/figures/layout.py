@@ -23,7 +23,7 @@ _SHARED_AXIS_TITLE = 0.2
 
 @dataclass(frozen=True)
 class Margins:
-    """Room in inches around the axes of a cell, for ticks, axis titles and a title."""
+    """The room in inches around the axes of a cell, for ticks, axis titles and a title."""
 
     left: float = 0.55
     right: float = 0.08
@@ -35,7 +35,7 @@ class Margins:
 class Page:
     """A figure with cells of the same width; rows may differ in height.
 
-    `x_title` and `y_title`, where given, are said once for all cells, and `title` once above them.
+    `x_title` and `y_title`, if given, are written once for all cells, and `title` once above them.
     """
 
     cell_width: float
@@ -49,7 +49,7 @@ class Page:
     figure: Figure = field(default_factory=Figure)
 
     def __post_init__(self) -> None:
-        """Size the figure and write what is not in a cell."""
+        """Size the figure and write everything outside its cells."""
         FigureCanvasAgg(self.figure)
         self.figure.set_size_inches(self._width, self._height)
         lines = wrap(self.small_print, self._width)
@@ -65,7 +65,7 @@ class Page:
             self._write(_EDGE, y, self.y_title, rotation=90, va="center")
 
     def add_axes(self, row: int, column: int = 0) -> tuple[Axes, float]:
-        """Return new axes in a cell and the cell's right edge as a part of the figure's width."""
+        """New axes in a cell, and the right edge of the cell relative to the figure's width."""
         left = self._left + column * self.cell_width
         bottom = self._bottom + sum(self.row_heights[row + 1 :])
         margins = self.margins
@@ -102,5 +102,5 @@ class Page:
 
 
 def num_rows(num_cells: int, num_columns: int) -> int:
-    """Return the rows that hold so many cells."""
+    """The number of rows that this many cells need."""
     return math.ceil(num_cells / num_columns)

@@ -1,4 +1,4 @@
-"""Panels: the runs of one experiment, which share their figures, with the figures' file names."""
+"""Panels: the runs of one experiment, which share figures, and the file names of these."""
 
 import re
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ class Panel:
     arch: str
     recipe: str
     split: str  # test or validation
-    options: str  # what tells it from other experiments of the same names, often empty
-    stem: str  # what its files' names end in
-    is_main: bool  # the one with most runs of its dataset, architecture, recipe and split
+    options: str  # in which it differs from experiments of the same names, often empty
+    stem: str  # the end of its figures' file names
+    is_main: bool  # whether it has most runs of its dataset, architecture, recipe and split
     num_failed: int  # runs left out because they crashed
     runs: pd.DataFrame
-    points: pd.DataFrame  # rows of `Study.points` that have an outcome
+    points: pd.DataFrame  # rows of `Study.points` with completed or diverged runs
 
     @property
     def title(self) -> str:
-        """Dataset and architecture, as people write them."""
+        """The dataset and architecture by their usual names."""
         return name_setting(self.dataset, self.arch)
 
     @property
     def chance(self) -> float | None:
-        """Accuracy of guessing in percent, None for a dataset this package does not know."""
+        """The accuracy of guessing in percent, None for a dataset unknown to this package."""
         info = DATASETS.get(self.dataset)
         return None if info is None else 100 / info.num_classes
 
@@ -45,11 +45,12 @@ class Panel:
 
 
 def split_panels(study: Study) -> list[Panel]:
-    """Return one panel per experiment of a study that has anything to draw, by file name.
+    """One panel per experiment of a study that has anything to draw, sorted by file name.
 
-    Failed runs are left out. Experiments that differ in options only (epochs, say) are panels of
-    their own: the one with most runs keeps the plain name, the others add their options to it.
-    Imbalanced data always adds its options: its figures are never taken for those of the dataset.
+    Failed runs are left out. Experiments that differ only in options (such as epochs) are separate
+    panels: the one with most runs gets the plain name, the others have their options added to it.
+    Imbalanced data always adds its options, so that its figures are never taken for those of the
+    dataset.
     """
     runs = study.runs[study.runs["has_diverged"] | study.runs["accuracy"].notna()]
     groups = [
@@ -63,7 +64,7 @@ def split_panels(study: Study) -> list[Panel]:
 
 
 def slug(text: str) -> str:
-    """Return text with what does not belong into a file name as dashes."""
+    """Text with everything that does not belong in a file name replaced by dashes."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")
 
 
@@ -82,7 +83,7 @@ def _make_panel(study: Study, key: tuple[str, ...], runs: pd.DataFrame, taken: s
 
 
 def _select(table: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Return the rows of one experiment."""
+    """The rows of one experiment."""
     own = pd.Series(True, index=table.index)
     for column, value in zip(EXPERIMENT_KEYS, key, strict=True):
         own &= table[column].astype(str) == value

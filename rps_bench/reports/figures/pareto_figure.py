@@ -1,4 +1,4 @@
-"""One figure: accuracy against compression, size or cost, a curve per method."""
+"""The figure of accuracy against compression, size or cost, a curve per method."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,10 @@ def draw_pareto_figure(
     published: pd.DataFrame | None = None,
     remarks: Sequence[str] = (),
 ) -> Figure:
-    """Return the figure of one panel against one quantity; needs `figure_style` in force.
+    """The figure of one panel against one quantity; needs `figure_style` in force.
 
-    `published` curves (`rps_bench.reports.reference`) go with nominal compression only; `remarks`
-    are more lines of small print.
+    `published` curves (`rps_bench.reports.reference`) need nominal compression on x; `remarks` are
+    further lines of small print.
     """
     assert published is None or abscissa is COMPRESSION
     curves = find_curves(panel.points, abscissa)

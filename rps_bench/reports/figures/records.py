@@ -1,4 +1,4 @@
-"""What runs say beyond the table: the records behind a panel's runs."""
+"""The records behind a panel's runs, for what the table does not hold."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from rps_bench.reports.figures.panels import Panel
 
 
 class RunRecord(NamedTuple):
-    """A run of a panel, with its curve, and its record."""
+    """A run of a panel: its curve and its record."""
 
     method: str
     label: str
@@ -28,5 +28,5 @@ def find_records(panel: Panel, records: Sequence[Record]) -> Iterator[RunRecord]
 
 
 def _identify(run_id: str, started_at: Any) -> tuple[str, str]:
-    """A run recorded twice differs in its date at least."""
+    """The key of a record: records with the same run id differ at least in their date."""
     return run_id, started_at if isinstance(started_at, str) else ""

@@ -1,6 +1,6 @@
-"""How a figure looks and becomes files: the package's style; PNG, SVG and PDF.
+"""The style of figures, and their files as PNG, SVG and PDF.
 
-The files' bytes depend on what is drawn (and matplotlib's version) alone.
+The bytes of a file depend only on what is drawn (and on matplotlib's version).
 """
 
 import io
@@ -15,7 +15,7 @@ from rps_bench.atomic import write_bytes
 
 STYLE_FILE = Path(__file__).parents[1] / "rps_bench.mplstyle"
 
-# Without these matplotlib writes its version and the time.
+# Without these, matplotlib writes its version and the time into the files.
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Creator": None, "Date": None},
@@ -38,7 +38,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def render(figure: Figure, kind: str) -> bytes:
-    """Return the bytes of a figure's file; `kind` is png, svg or pdf."""
+    """The bytes of a figure's file; `kind` is png, svg or pdf."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()

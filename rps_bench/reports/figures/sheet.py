@@ -1,4 +1,4 @@
-"""One sheet: a panel per dataset and architecture, accuracy against nominal compression."""
+"""A sheet: one panel per dataset and architecture, accuracy against nominal compression."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,13 +26,13 @@ CELL_WIDTH, CELL_HEIGHT = 3.6, 2.3  # inches
 LINES: dict[Any, Any] = {"lines.linewidth": 1.0, "lines.markersize": 3.6, "errorbar.capsize": 1.0}
 MARGINS = Margins(left=0.42, bottom=0.3, top=0.36)
 MOST_COLUMNS = 3
-LARGEST_EMPTY = 1 / 3  # part of a matrix datasets x architectures that may stay empty
+LARGEST_EMPTY = 1 / 3  # part of the datasets x architectures grid that may stay empty
 
 
 def gather_sheets(panels: Sequence[Panel]) -> dict[str, list[Panel]]:
-    """Return the panels of each sheet by its file name: one sheet per recipe and split.
+    """The panels of each sheet by the sheet's file name: one sheet per recipe and split.
 
-    Of experiments that differ in options only the main one is shown.
+    Of experiments that differ only in options, the main one is shown.
     """
     sheets: dict[str, list[Panel]] = {}
     for panel in sorted(panels, key=_place):
@@ -43,11 +43,11 @@ def gather_sheets(panels: Sequence[Panel]) -> dict[str, list[Panel]]:
 
 
 def draw_sheet(panels: Sequence[Panel]) -> Figure:
-    """Return the sheet of panels that share recipe and split; needs `figure_style` in force.
+    """The sheet of panels that share recipe and split; needs `figure_style` in force.
 
-    Rows are datasets and columns architectures where that fills most of the sheet, else the panels
-    run on line by line. A method's variants with other options are left out where it has a plain
-    curve.
+    Rows are datasets and columns architectures if that fills most of the sheet; otherwise panels
+    follow each other line by line. Variants of a method with other options are left out if it has a
+    curve with default options.
     """
     everything, panels = panels, [_show_plain(panel) for panel in panels]
     cells, num_columns = place_cells(panels)
@@ -83,11 +83,12 @@ def draw_sheet(panels: Sequence[Panel]) -> Figure:
 
 
 def place_cells(panels: Sequence[Panel]) -> tuple[list[tuple[int, int]], int]:
-    """Return (row, column) of each panel and the number of columns."""
+    """The (row, column) of each panel, and the number of columns."""
     datasets = list(dict.fromkeys(panel.dataset for panel in panels))
     archs = sorted({panel.arch for panel in panels}, key=_arch_place)
     num_cells = len(datasets) * len(archs)
     if len(archs) <= MOST_COLUMNS and num_cells - len(panels) <= LARGEST_EMPTY * num_cells:
+        # A grid of datasets x architectures, unless too much of it would stay empty.
         cells = [(datasets.index(panel.dataset), archs.index(panel.arch)) for panel in panels]
         if len(archs) > 1 or len(panels) < 3:
             return cells, len(archs)
@@ -98,7 +99,7 @@ def place_cells(panels: Sequence[Panel]) -> tuple[list[tuple[int, int]], int]:
 
 
 def _show_plain(panel: Panel) -> Panel:
-    """Leave out the variants of methods that have a curve with default options."""
+    """The panel without variants of methods that have a curve with default options."""
     shown = [
         rows["is_plain"] | ~rows.groupby("method")["is_plain"].transform("any")
         for rows in (panel.points, panel.runs)
@@ -107,7 +108,7 @@ def _show_plain(panel: Panel) -> Panel:
 
 
 def _shorten(label: CurveLabel) -> CurveLabel:
-    """Leave to the small print what the cross is: room is dear here."""
+    """The label of chance without its explanation of crosses, which the small print gives."""
     return label._replace(text="chance") if label.text.startswith("chance") else label
 
 

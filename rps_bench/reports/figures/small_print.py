@@ -1,4 +1,4 @@
-"""The small print below a figure: what was run, how often, on what, and when."""
+"""The small print below a figure: recipe, seeds, hardware and date."""
 
 import textwrap
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ COLUMNS_PER_INCH = 21.5  # characters of the small print, at its size
 def describe_panels(
     panels: Sequence[Panel], notes: Sequence[str] = (), spread: str = "mean ± 1 std"
 ) -> list[str]:
-    """Return the lines below a figure of these panels, which share recipe and split.
+    """The lines below a figure of these panels, which share recipe and split.
 
     First recipe, epochs, seeds and precision, then hardware and the newest run's date, then the
-    `notes` of the figure. `spread` says what is drawn of several seeds.
+    `notes` of the figure. `spread` says what is drawn if there are several seeds.
     """
     runs = pd.concat([panel.runs for panel in panels])
     options = f", {panels[0].options}" if len(panels) == 1 and panels[0].options else ""
@@ -41,7 +41,7 @@ def wrap(lines: Sequence[str], width: float) -> list[str]:
 
 
 def count_epochs(panels: Sequence[Panel]) -> str:
-    """Name the planned epochs, or the longest training where the records do not say."""
+    """The planned epochs, or the longest training if the records do not state them."""
     epochs = sorted({_epochs(panel.runs) for panel in panels})
     if epochs == [1]:
         return "1 epoch"
@@ -49,7 +49,7 @@ def count_epochs(panels: Sequence[Panel]) -> str:
 
 
 def num_seeds(panels: Sequence[Panel]) -> tuple[int, int]:
-    """Return the fewest and the most seeds of any point."""
+    """The smallest and the largest number of seeds at any point."""
     keys = ["dataset", "arch", "label", "compression"]
     runs = pd.concat([panel.runs for panel in panels])
     counts = runs.groupby(keys, dropna=False)["seed"].nunique()
@@ -69,7 +69,7 @@ def _epochs(runs: pd.DataFrame) -> int:
 
 
 def _list_hardware(runs: pd.DataFrame) -> str:
-    """Name the most frequent hardware that the runs trained on."""
+    """The most frequent hardware that the runs trained on."""
     common = name_hardware(runs).dropna().value_counts().index.tolist()
     if not common:
         return "Hardware not recorded"

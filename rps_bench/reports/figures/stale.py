@@ -1,4 +1,4 @@
-"""Figures left over from records that are gone: found by name, deleted."""
+"""Stale figures, of records that are gone: found by name and deleted."""
 
 import re
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _REST_OR_NONE = r"(-[A-Za-z0-9._-]+)?\.(png|svg|pdf)"
 
 
 def remove_stale(folder: Path, study: Study, written: Iterable[Path]) -> list[Path]:
-    """Delete files in `folder` that this package may have drawn and are not in `written`.
+    """Delete files in `folder` that this package may have drawn and that are not in `written`.
 
-    A name counts as ours if it starts as our names do, with a dataset and architecture (for a
-    sheet: a recipe) that the package or the study knows. Returns what was deleted.
+    A file counts as ours if its name starts like our names, with a dataset and architecture (for a
+    sheet: a recipe) that the package or the study knows. Returns the deleted files.
     """
     current = set(written)
     own_name = _match_own_names(study)

@@ -27,12 +27,12 @@ from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.7, 1.95  # inches
 MARGINS = Margins(left=0.5, bottom=0.26, top=0.28)
-MOST_MARKED = 12  # epochs, above which a marker per epoch would hide the line
-LOG_FROM = 30.0  # largest loss over the smallest, from which on the axis is logarithmic
+MOST_MARKED = 12  # epochs; with more, a marker per epoch would hide the line
+LOG_FROM = 30.0  # ratio of largest to smallest loss from which the axis is logarithmic
 
 
 class Quantity(NamedTuple):
-    """A column of the histories, how its axis is called and the least it shows."""
+    """A column of the histories, the title of its axis and the least span of that axis."""
 
     column: str
     title: str
@@ -40,10 +40,10 @@ class Quantity(NamedTuple):
 
 
 def find_histories(panel: Panel, records: Sequence[Record]) -> pd.DataFrame:
-    """Return one row per run and epoch: curve, `run_id`, `epoch`, `accuracy`, `train_loss`.
+    """One row per run and epoch: curve, `run_id`, `epoch`, `accuracy`, `train_loss`.
 
-    A run that diverged before its first epoch ended has one row of epoch 0 without numbers. Empty
-    where no record holds a number.
+    A run that diverged during its first epoch has one row, of epoch 0 and without numbers. Empty if
+    no record holds a number.
     """
     rows = [row for run in find_records(panel, records) for row in _read_history(run, panel.split)]
     table = pd.DataFrame(rows)
@@ -52,10 +52,10 @@ def find_histories(panel: Panel, records: Sequence[Record]) -> pd.DataFrame:
 
 
 def draw_training_curves(panel: Panel, histories: pd.DataFrame) -> Figure:
-    """Return the training curves of a panel; needs `figure_style` in force.
+    """The training curves of a panel; needs `figure_style` in force.
 
-    Lines are means over the completed runs of a point. A diverged run has a line of its own that
-    ends in a cross; where nothing is known of it, at chance. The dense model is in every row.
+    Lines are means over the completed runs of a point. A diverged run has its own line that ends in
+    a cross, or only a cross at chance if it has no numbers. The dense model is in every row.
     """
     is_dense = histories["method"] == "dense"
     compressions = sorted(set(histories.loc[~is_dense, "compression"])) or [1.0]
@@ -121,7 +121,7 @@ def _draw_cell(
 
 
 def _draw_mean(axes: Axes, own: pd.DataFrame, quantity: Quantity) -> list[tuple[float, float]]:
-    """Draw the mean of the completed runs of a curve; return where it ends."""
+    """Draw the mean of the completed runs of a curve; return its end."""
     completed = own[~own["has_diverged"]].dropna(subset=[quantity.column])
     means = completed.groupby("epoch")[quantity.column].mean()
     if means.empty:
@@ -144,7 +144,7 @@ def _draw_mean(axes: Axes, own: pd.DataFrame, quantity: Quantity) -> list[tuple[
 def _draw_diverged(
     axes: Axes, own: pd.DataFrame, quantity: Quantity, panel: Panel
 ) -> Iterator[tuple[float, float]]:
-    """Draw each diverged run of a curve to its cross; yield where it ends."""
+    """Draw each diverged run of a curve up to its cross; yield the end of each."""
     colour = method_style(str(own["method"].iloc[0])).colour
     for _, run in own[own["has_diverged"]].groupby("run_id"):
         known = run.dropna(subset=[quantity.column])
@@ -158,7 +158,7 @@ def _draw_diverged(
 
 
 def _end_of_unknown(quantity: Quantity, panel: Panel) -> tuple[float, float]:
-    """Where a run that never finished an epoch is marked: at guessing, before the first one."""
+    """The place of a run that never finished an epoch: at chance, before the first epoch."""
     chance = panel.chance or 100.0
     return 0.0, (panel.chance or 0.0) if quantity.column == "accuracy" else math.log(100 / chance)
 
@@ -166,7 +166,7 @@ def _end_of_unknown(quantity: Quantity, panel: Panel) -> tuple[float, float]:
 def _set_scales(
     axes: Axes, epochs: "pd.Series[int]", values: Sequence[float], quantity: Quantity
 ) -> None:
-    """Fit both axes to what is drawn; a loss that falls far has a logarithmic axis."""
+    """Fit both axes to what is drawn; the axis of a loss that falls far is logarithmic."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     if quantity.column == "train_loss" and 0 < LOG_FROM * low < high:
         axes.set_yscale("log")

@@ -1,7 +1,7 @@
-"""The report in one file: plots to explore, summary, claims, findings, provenance; opens offline.
+"""The report as one HTML file that opens offline: interactive plots, summary, claims, provenance.
 
-`python -m rps_bench.reports --only html` writes it. Needs plotly (the extra `report`), whose
-script the file carries.
+`python -m rps_bench.reports --only html` writes it. Needs plotly (the extra `report`), whose script
+is embedded in the file.
 """
 
 from pathlib import Path

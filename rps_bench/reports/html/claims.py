@@ -1,4 +1,4 @@
-"""The paper's claims and how the records judge them: verdicts in words, never colour alone."""
+"""The section on the paper's claims: verdicts in words, never by colour alone."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -47,7 +47,7 @@ _COLUMNS = (
 
 
 def render_claims(study: Study) -> str:
-    """Return how the claims were judged, their verdicts counted, and every comparison."""
+    """The section as HTML: how claims were judged, counts of verdicts, every comparison."""
     claims = judge_claims(study)
     details = render_table(
         "claims-table",
@@ -95,7 +95,7 @@ def _make_row(claim: dict[Hashable, Any]) -> Row:
 
 
 def _name_experiment(claim: dict[Hashable, Any]) -> str:
-    """Name the experiment and its precision; a claim that no experiment speaks of has none."""
+    """Name the experiment and its precision; a dash if no experiment has runs for the claim."""
     key = [claim[name] for name in EXPERIMENT_KEYS]
     if pd.isna(key[0]):
         return NOTHING

@@ -1,7 +1,7 @@
-"""From any text to text that a page shows and never runs.
+"""Escaping: any text becomes text that a page shows and never runs.
 
-Records are data from anywhere: a label may hold `</script>`, a reason `<img onerror=...>`. What
-goes into the page goes through here.
+Records are untrusted data: a label may hold `</script>`, a reason `<img onerror=...>`. All values
+that enter the page pass through here.
 """
 
 import base64
@@ -10,12 +10,12 @@ import html
 import json
 from typing import Any
 
-# Inside a script element only `<` can end it; the other two keep the text out of any markup.
+# Only `<` can end a script element; the other two are escaped so that no markup is left at all.
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def escape(value: object) -> str:
-    """Return `value` as HTML text, fit for element content and quoted attributes alike.
+    """`value` as HTML text, safe in element content and quoted attributes alike.
 
     Lone surrogates, which JSON allows and UTF-8 does not, become question marks.
     """
@@ -23,9 +23,9 @@ def escape(value: object) -> str:
 
 
 def to_script_json(data: Any) -> str:
-    """Return `data` as ASCII JSON that cannot end the script element it stands in.
+    """`data` as ASCII JSON that cannot end the script element around it.
 
-    Raises `ValueError` for NaN and infinity: missing is null.
+    Raises `ValueError` for NaN and infinity: missing values are null.
     """
     text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     for character, replacement in _UNSAFE_IN_SCRIPT.items():
@@ -34,6 +34,6 @@ def to_script_json(data: Any) -> str:
 
 
 def hash_script(source: str) -> str:
-    """Return the name of a script in a content security policy: `'sha256-...'`."""
+    """A script's source expression in a content security policy: `'sha256-...'`."""
     digest = hashlib.sha256(source.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,4 +1,4 @@
-"""Experiments: what one plot of the report shows, with its title and its chance level."""
+"""Experiments, one plot of the report each: runs, points, title and chance level."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from rps_bench.reports.words import name_setting
 
 @dataclass(frozen=True)
 class Experiment:
-    """All runs of a dataset, architecture, recipe, evaluation split and their options.
+    """All runs of one dataset, architecture, recipe and evaluation split with the same options.
 
     Attributes:
-        title: The same in words.
-        split: What was evaluated on: `test` or `validation`.
+        title: These in words.
+        split: The split that was evaluated: `test` or `validation`.
         num_classes: None for a dataset that this package does not know.
-        runs: Rows of `study.runs` with a column `point`, the row of `study.points` they count in.
-        points: Rows of `study.points`, index kept.
+        runs: Rows of `study.runs`; a column `point` holds the row of `study.points` they count in.
+        points: Rows of `study.points`, with their index.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Experiment:
 
 
 def split_experiments(study: Study) -> list[Experiment]:
-    """Return the experiments of a study, failed runs included, in the order of their names."""
+    """The experiments of a study, failed runs included, sorted by their keys."""
     runs = number_points(study)
     groups = study.points.groupby(EXPERIMENT_KEYS, dropna=False, sort=True)
     experiments = []
@@ -61,7 +61,7 @@ def split_experiments(study: Study) -> list[Experiment]:
 
 
 def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: str) -> str:
-    """Return an experiment's name in words; the test split, being usual, is left out."""
+    """An experiment's name in words; the test split is the usual one and left out."""
     parts = [name_setting(dataset, arch), recipe]
     parts += [f"{split} split"] if split != "test" else []
     parts += [options] if options else []
@@ -69,6 +69,6 @@ def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: s
 
 
 def number_points(study: Study) -> pd.DataFrame:
-    """Return the runs with the row of `study.points` that each belongs to, as `point`."""
+    """The runs with a column `point`, the row of `study.points` that each belongs to."""
     numbers = study.points[POINT_KEYS].assign(point=study.points.index)
     return study.runs.merge(numbers, how="left", on=POINT_KEYS, validate="many_to_one")

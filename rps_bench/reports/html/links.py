@@ -1,4 +1,4 @@
-"""Links from the report to the record files beside it."""
+"""Links from the report to the record files in the same results folder."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -11,10 +11,10 @@ RecordLinks = Mapping[str, str]
 
 
 def find_links(study: Study) -> RecordLinks:
-    """Return the relative address of each run's record file by run id.
+    """The relative address of each run's record file by run id.
 
-    A record that does not lie in its place, or whose run id cannot name a file (made by hand, or
-    to do harm), has none.
+    A record has no link if its file lies elsewhere or its run id cannot be a file name (made by
+    hand, or with bad intent).
     """
     links: dict[str, str] = {}
     rows = study.table[["dataset", "arch", "run_id"]].itertuples(index=False, name=None)
@@ -29,6 +29,6 @@ def find_links(study: Study) -> RecordLinks:
 
 
 def render_link(links: RecordLinks, run_id: str, text: object = None) -> str:
-    """Return a link to a run's record as HTML, or the bare text where there is no such file."""
+    """A link to a run's record as HTML, or the bare text if there is no such file."""
     shown = escape(run_id if text is None else text)
     return f'<a href="{escape(links[run_id])}">{shown}</a>' if run_id in links else shown

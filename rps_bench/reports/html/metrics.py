@@ -1,4 +1,4 @@
-"""What the plots can show on their upright axis: last accuracy, best accuracy, loss."""
+"""The quantities that plots can show on the y axis: last accuracy, best accuracy, loss."""
 
 import pandas as pd
 
@@ -9,10 +9,10 @@ METRICS = {"accuracy": "accuracy", "best_accuracy": "best", "loss": "loss"}
 
 
 def measure_points(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, `_std`, `_low` and `_high` of each metric, one row per row of `points`.
+    """Mean, `_std`, `_low` and `_high` of each metric, one row per row of `points`.
 
-    `runs` are `study.runs` with the column `point`. The interval is the 95% t interval that
-    `points` has for the last accuracy.
+    `runs` are `study.runs` with the column `point`. Low and high are the ends of the 95% t
+    interval, computed as `points` has it for the last accuracy.
     """
     columns: dict[str, pd.Series[float]] = {}
     for column, name in METRICS.items():

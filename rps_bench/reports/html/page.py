@@ -1,4 +1,4 @@
-"""The page: its parts put into the template, with a policy that lets nothing else run or load."""
+"""The page: parts filled into the template, with a policy that blocks all other scripts."""
 
 from string import Template
 
@@ -19,7 +19,7 @@ from rps_bench.reports.html.summary import render_summary
 from rps_bench.reports.html.troubles import render_troubles
 from rps_bench.reports.study import Study
 
-# In this order they make one script.
+# The files of the page's script, in the order in which they are joined.
 SCRIPTS = (
     "data.js", "theme.js", "axes.js", "hover.js", "traces.js", "plot.js", "runs.js", "tables.js",
     "main.js",
@@ -27,9 +27,9 @@ SCRIPTS = (
 
 
 def build_page(study: Study) -> str:
-    """Return the report as one HTML text that needs no other file and no network.
+    """The report as one HTML text that needs no other file and no network.
 
-    The same records give the same text. Raises `UserError` without plotly or without records.
+    The same records give the same text. Raises `UserError` if plotly or records are missing.
     """
     if not study.records:
         raise UserError(f"no records under {study.results_dir}: nothing to report")
@@ -54,10 +54,10 @@ def build_page(study: Study) -> str:
 
 
 def _write_policy(*scripts: str) -> str:
-    """Return a content security policy: these scripts run, nothing is fetched.
+    """A content security policy: these scripts run, nothing is fetched.
 
-    Should hostile text ever get past the escaping, the browser still does not run it. plotly sets
-    styles on its elements, and makes a picture from a blob when asked to save one.
+    If hostile text ever got past the escaping, the browser would still not run it. plotly sets
+    styles on its elements, and makes an image from a blob when asked to save one.
     """
     allowed = " ".join(hash_script(script) for script in scripts)
     return (

@@ -1,7 +1,7 @@
 """The numbers behind the interactive plots, as plain lists for the page's own script.
 
-Rows are lists and their fields are named once, so ten thousand runs add little to the page. Numbers
-keep six significant digits.
+Rows are lists whose fields are named once, so that ten thousand runs add little to the page.
+Numbers keep six significant digits.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from rps_bench.reports.styles import method_rank, method_style
 
 MOST_RUNS_WITH_CURVES = 2000
 
-# matplotlib's letters for markers and lines, as styles.py has them -> plotly's names.
+# matplotlib's letters for markers and lines, as used in styles.py -> plotly's names.
 SYMBOLS = {
     "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down",
     "p": "pentagon", "<": "triangle-left", ">": "triangle-right", "h": "hexagon", "H": "hexagon2",
@@ -35,7 +35,7 @@ RUN_FIELDS = ["run_id", "point", "seed", "status", *METRICS, "epochs", "train_se
 def collect_plot_data(
     study: Study, experiments: list[Experiment], links: RecordLinks
 ) -> dict[str, Any]:
-    """Return what the page's script draws from, JSON-ready.
+    """The data of all plots, JSON-ready.
 
     Keys: `experiments` with their curves (which hold positions in `points`), `point_fields` and
     `points`, `run_fields` and `runs`, `histories` (one per run; null in a study of more than
@@ -63,7 +63,7 @@ def collect_plot_data(
 
 
 def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
-    """Return title, chance levels and curves, in the order in which all our figures draw."""
+    """Title, chance levels and curves of an experiment, in the drawing order of all figures."""
     points = experiment.points
     keys = points[["method", "label"]].drop_duplicates().itertuples(index=False, name=None)
     curves: list[dict[str, Any]] = []
@@ -95,14 +95,14 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
 
 
 def _trim_history(record: Mapping[str, Any]) -> list[list[Any]]:
-    """Return epochs, accuracies (percent) and training losses of a run as three lists."""
+    """The epochs, accuracies (percent) and training losses of a run, as three lists."""
     split = record["config"].get("evaluation_split") or "test"
     keys = ("epoch", f"{split}_accuracy", "train_loss")
     return [[_to_number(entry.get(key)) for entry in record["history"]] for key in keys]
 
 
 def _find_collapsed(record: Mapping[str, Any]) -> list[str]:
-    """Return the names of the layers without a kept weight, none where the record lacks them."""
+    """The names of the layers without any kept weight; empty if the record does not state them."""
     report = record.get("method_report")
     names = report.get("collapsed_layers") if isinstance(report, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else []
@@ -118,7 +118,7 @@ def _to_plain(value: Any) -> str | int | float | None:
 
 
 def _to_number(value: Any) -> int | float | None:
-    """Return a number as JSON holds it: whole numbers exactly, others to six digits, else null."""
+    """A number for JSON: integers exactly, others to six digits, anything else as null."""
     if isinstance(value, bool) or not isinstance(value, int | float) or pd.isna(value):
         return None
     return int(value) if value == int(value) else float(f"{value:.6g}")

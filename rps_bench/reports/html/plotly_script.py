@@ -1,4 +1,4 @@
-"""plotly's script, as text to embed: the package carries it, so no network is needed."""
+"""The script of plotly as text to embed, from the installed package: no network is needed."""
 
 from importlib import import_module
 
@@ -6,9 +6,9 @@ from rps_bench.errors import UserError
 
 
 def read_plotly_script() -> str:
-    """Return plotly.js (about 4.8 million characters), safe inside a script element.
+    """The source of plotly.js (about 4.8 million characters), safe inside a script element.
 
-    Raises `UserError` where plotly is not installed.
+    Raises `UserError` if plotly is not installed.
     """
     try:
         offline = import_module("plotly.offline")
@@ -17,5 +17,5 @@ def read_plotly_script() -> str:
             "report.html needs plotly: python -m pip install 'rps_bench[report]'"
         ) from error
     source: str = offline.get_plotlyjs()
-    # Today's script holds neither; in a string literal the backslash changes nothing.
+    # The present script contains neither; inside a string literal the backslash changes nothing.
     return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -1,4 +1,4 @@
-"""Where an experiment's numbers come from, in words: code, libraries, hardware, settings."""
+"""The origin of an experiment's numbers in words: code, libraries, hardware, settings."""
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ _SETTINGS = ("recipe.", "dataset.", "arch.")
 
 
 def describe_provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return (what, values) pairs; a value that not all runs share carries its number of runs."""
+    """Pairs (what, values); a value that not all runs share carries its number of runs."""
     facts = [
         ("Runs", count_statuses(runs)),
         ("Seeds", list_seeds(runs)),
@@ -35,14 +35,14 @@ def describe_provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def count_statuses(runs: pd.DataFrame) -> str:
-    """Return how many runs there are, and how many of them did not complete."""
+    """The number of runs, and how many of them did not complete."""
     counts = runs["status"].value_counts()
     notes = [f"{counts[name]} {name}" for name in ("diverged", "failed") if name in counts]
     return f"{len(runs)}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def list_seeds(runs: pd.DataFrame) -> str:
-    """Return the seeds, in short where there are many."""
+    """The seeds, abbreviated if there are many."""
     seeds = sorted({int(seed) for seed in runs["seed"]})
     if len(seeds) <= MOST_VALUES_NAMED:
         return ", ".join(map(str, seeds))
@@ -50,7 +50,7 @@ def list_seeds(runs: pd.DataFrame) -> str:
 
 
 def span_dates(runs: pd.DataFrame) -> str:
-    """Return the days of the first and the newest record."""
+    """The dates of the first and the newest record."""
     days = sorted({str(date)[:10] for date in runs["started_at"].dropna()})
     if not days:
         return UNKNOWN
@@ -58,12 +58,12 @@ def span_dates(runs: pd.DataFrame) -> str:
 
 
 def count_hardware(runs: pd.DataFrame) -> str:
-    """Return all hardware that the runs trained on."""
+    """The hardware that the runs trained on, with counts if there are several kinds."""
     return count_values(name_hardware(runs))
 
 
 def count_values(values: "pd.Series[str]") -> str:
-    """Return the different values, most frequent first, with counts where there are several."""
+    """The distinct values, most frequent first, with counts if there are several."""
     counts = values.astype("object").where(values.notna(), UNKNOWN).astype(str).value_counts()
     named = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     if len(named) == 1:
@@ -74,14 +74,14 @@ def count_values(values: "pd.Series[str]") -> str:
 
 
 def _name_commits(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Name each run's commit in short, and say where its code was not the committed one."""
+    """The abbreviated commit of each run, with a remark if the code differed from it."""
     short = runs["git_commit"].astype("object").str[:10]
     is_dirty = runs["git_dirty"].astype("boolean").fillna(False)
     return short.mask(is_dirty, short + " with uncommitted changes")
 
 
 def _list_settings(runs: pd.DataFrame, prefix: str) -> str:
-    """Write the options of one group as `name value`; a run that does not state one is no news."""
+    """The options of one group as `name value`; runs that do not state an option are left out."""
     columns = sorted(column for column in map(str, runs) if column.startswith(prefix))
     known = {column: runs[column].dropna() for column in columns}
     return "; ".join(

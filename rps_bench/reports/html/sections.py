@@ -1,4 +1,4 @@
-"""The parts of the page that are no tables: facts at its head, findings, provenance."""
+"""The parts of the page that are not tables: facts at the top, findings, provenance."""
 
 from importlib import resources
 
@@ -19,12 +19,12 @@ MOST_RUNS_LISTED = 50  # per finding
 
 
 def read_asset(name: str) -> str:
-    """Return one of the files that the page is put together from."""
+    """The text of one of the files that make up the page."""
     return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
 def render_facts(study: Study, experiments: list[Experiment]) -> str:
-    """Return how much there is, how new it is, and what it was trained on."""
+    """The facts at the top: number of runs and experiments, newest record, hardware."""
     started = study.table["started_at"].dropna()
     facts = {
         "Runs": count_statuses(study.table),
@@ -36,7 +36,7 @@ def render_facts(study: Study, experiments: list[Experiment]) -> str:
 
 
 def render_findings(study: Study, links: RecordLinks) -> str:
-    """Return what a reader has to know before trusting a mean, with the runs concerned."""
+    """The findings: what to know before trusting a mean, with the runs concerned."""
     findings = find_faults(study)
     if not findings:
         return "<p>Nothing stands out: no duplicates, no mixed settings, no uncommitted code.</p>"
@@ -52,7 +52,7 @@ def render_findings(study: Study, links: RecordLinks) -> str:
 
 
 def render_provenance(experiments: list[Experiment]) -> str:
-    """Return code, versions, hardware and settings of each experiment, to unfold."""
+    """The code, versions, hardware and settings of each experiment, in foldable sections."""
     folds = [
         f"<details{' open' if len(experiments) == 1 else ''}>"
         f"<summary>{escape(experiment.title)}</summary>\n"

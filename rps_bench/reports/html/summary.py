@@ -39,9 +39,9 @@ _COLUMNS = (
 
 
 def render_summary(experiments: list[Experiment], links: RecordLinks) -> str:
-    """Return the table of all points, best mean first within experiment and compression.
+    """The table of all points, best mean first within experiment and compression.
 
-    The only experiment needs no column and no filter.
+    If there is only one experiment, its column and the filter are left out.
     """
     rows = [
         row

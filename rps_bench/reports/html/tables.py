@@ -1,4 +1,4 @@
-"""Tables as HTML: sortable by their headers, filtered by a text box, both done by tables.js."""
+"""Tables as HTML; tables.js sorts them by their headers and filters them by a text box."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -24,7 +24,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the number it sorts by where the text does not sort by itself."""
+    """The HTML of a cell, and a number to sort by if its text does not sort by itself."""
 
     html: str  # escaped already
     sort_key: float | None = None
@@ -38,17 +38,17 @@ class Row(NamedTuple):
 
 
 def text_cell(value: object) -> Cell:
-    """Return a cell of plain text; None and null are empty."""
+    """A cell of plain text; anything else is empty."""
     return Cell(escape(value) if isinstance(value, str) else "")
 
 
 def number_cell(value: float | None, form: str = "") -> Cell:
-    """Return a cell with a number in a Python format; a missing one is a dash and sorts last."""
+    """A cell with a formatted number; a missing one is a dash and sorts last."""
     return Cell(NOTHING) if pd.isna(value) else Cell(f"{value:{form}}", float(value))
 
 
 def ratio_cell(value: float) -> Cell:
-    """Return a cell with a compression to three digits, whole from a thousand on: 3.16x, 1000x."""
+    """A cell with a compression to three digits, without decimals from 1000 on: 3.16x, 1000x."""
     if pd.isna(value):
         return Cell(NOTHING)
     return Cell(format_ratio(value), float(value))
@@ -61,9 +61,9 @@ def render_table(
     rows: Iterable[Row],
     filters: Filters = "words",
 ) -> str:
-    """Return a sortable table with the id `name`, in a box that scrolls sideways when narrow.
+    """A sortable table with the id `name`, in a box that scrolls sideways when narrow.
 
-    With filters "experiment" its rows need the attribute `data-experiment`.
+    With filters "experiment" each row needs the attribute `data-experiment`.
     """
     head = "".join(_render_header(column) for column in columns)
     body = "\n".join(_render_row(columns, row) for row in rows)

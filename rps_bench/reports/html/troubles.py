@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 def render_troubles(experiments: list[Experiment], links: RecordLinks) -> str:
-    """Return the table of failed and diverged runs, or a sentence that there are none."""
+    """The table of failed and diverged runs, or a sentence if there are none."""
     rows = [
         _make_row(experiment.title, run, links)
         for experiment in experiments
