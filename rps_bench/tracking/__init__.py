@@ -1,4 +1,4 @@
-"""Trackers by name: what shows runs on a dashboard while they train. Records never depend on it.
+"""Trackers by name: they show runs on a dashboard during training. Records never depend on them.
 
 Imports neither torch nor wandb.
 """
@@ -35,7 +35,7 @@ def default_options(name: str) -> dict[str, Any]:
 
 
 def build_tracker(name: str, **options: Any) -> Tracker:
-    """A tracker for one run. Building it does no work: that begins with ``start``.
+    """A tracker for one run; it does no work before ``start``.
 
     Args:
         name: A name of ``TRACKERS``.

@@ -1,4 +1,4 @@
-"""What every tracker is: something that hears how one run goes, and never stops it."""
+"""The contract of trackers: callbacks on the progress of one run, which never stop it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunDescription:
-    """A run that starts, in the words of its record.
+    """A run that starts, described as in its record.
 
     Attributes:
-        run_id: Its identity.
-        config: The ``config`` block of the record to come.
-        results_dir: Where that record goes.
+        run_id: The id of the run.
+        config: The ``config`` block of its future record.
+        results_dir: The folder that the record is written to.
     """
 
     run_id: str
@@ -29,36 +29,36 @@ class RunDescription:
 
 
 class Tracker(ABC):
-    """A context around one run. No method raises because of the tracker's own troubles.
+    """A context around one run. No method raises because of troubles of the tracker itself.
 
-    Leaving the context with an exception tells why the run failed; leaving it before ``finish``
-    without one, or with an interrupt, tells that the run was interrupted.
+    If the context is left with an exception, the run failed for that reason. If it is left before
+    ``finish`` without an exception, or with an interrupt, the run was interrupted.
     """
 
     @abstractmethod
     def start(self, run: RunDescription) -> None:
-        """Called once, before training."""
+        """Note that the run starts. Called once, before training."""
 
     @abstractmethod
     def log_epoch(self, level: int, result: "EpochResult") -> None:
-        """Called after each epoch's evaluation.
+        """Log an epoch. Called after the evaluation of each.
 
         Args:
-            level: 0, or the level of a chain of trainings.
-            result: What the epoch gave; its numbers are of the split the run is evaluated on.
+            level: The level in a chain of trainings, else 0.
+            result: The results of the epoch, on the split that the run is evaluated on.
         """
 
     @abstractmethod
     def finish(self, record: Record) -> None:
-        """Called once the record is written."""
+        """Log the final results. Called once the record is written."""
 
     @abstractmethod
     def fail(self, reason: str) -> None:
-        """Called instead of ``finish`` if the run crashed."""
+        """Note why the run failed. Called instead of ``finish``."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything; a run that has neither finished nor failed was interrupted."""
+        """Release everything; a run that has neither finished nor failed was interrupted."""
 
     def __enter__(self) -> Self:
         return self

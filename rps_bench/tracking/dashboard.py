@@ -37,12 +37,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Target:
-    """What the dashboard is of.
+    """The runs that a dashboard shows.
 
     Attributes:
         project: W&B project.
         entity: User or team; empty for the login's default, which only publishing knows.
-        group: One sweep; None: all of the project.
+        group: The sweep to show; None: all runs of the project.
         split: The split whose curves are drawn: test or validation.
         figures: Keys of the figures that the report run logs.
     """
@@ -58,17 +58,17 @@ def build_views(target: Target) -> list["Workspace"]:
     """The view of the results and the view of diverged runs.
 
     Raises:
-        UserError: The package that builds them is missing.
+        UserError: wandb-workspaces is not installed.
     """
     require_package()
     return [_results_view(target), _diverged_view(target)]
 
 
 def publish_views(target: Target) -> list[str]:
-    """Save the views on W&B as new ones and return their addresses.
+    """Save the views on W&B as new ones; return their addresses.
 
     Raises:
-        UserError: Package or login missing, or W&B does not take them.
+        UserError: Package or login is missing, or W&B refuses the views.
     """
     require_package()
     import wandb
@@ -80,7 +80,7 @@ def publish_views(target: Target) -> list[str]:
             entity = target.entity or wandb.Api(timeout=30).default_entity or ""
             views = build_views(replace(target, entity=entity))
             return [_save(view) for view in views]
-        except Exception as error:  # wandb may raise anything; here it is all that was asked for
+        except Exception as error:  # wandb may raise anything, and this command does nothing else
             raise UserError(f"W&B: {first_line(error)}") from error
 
 
@@ -96,7 +96,7 @@ def require_package() -> None:
 
 
 def _results_view(target: Target) -> "Workspace":
-    """Grouped by sweep, method and compression: a mean is over seeds only."""
+    """The view of results, grouped by sweep, method and compression: means are over seeds."""
     import wandb_workspaces.workspaces as ws
     from wandb_workspaces import expr
 
@@ -123,7 +123,7 @@ def _results_view(target: Target) -> "Workspace":
 
 
 def _diverged_view(target: Target) -> "Workspace":
-    """Every diverged run by itself, with where it ended."""
+    """The view of diverged runs, one row each, with the end of its training."""
     import wandb_workspaces.workspaces as ws
 
     runs = ws.RunsetSettings(
@@ -147,7 +147,7 @@ def _settings() -> "WorkspaceSettings":
 
 
 def _filters(target: Target) -> str:
-    """The runs of the target's sweep and the report run, whose tables and figures are shown."""
+    """A filter for the target's sweep and for the report run, which holds tables and figures."""
     if target.group is None:
         return ""
     return f'Metric("Group") == {target.group!r} or Metric("JobType") == "{JOB_TYPE}"'
@@ -159,7 +159,7 @@ def _diverged_filters(target: Target) -> str:
 
 
 def _group_colours() -> dict[object, object]:
-    """Colours of methods, and of a method at each compression of the paper's grid."""
+    """The colours of methods, and of each method at each compression of the paper's grid."""
     import wandb_workspaces.workspaces as ws
 
     colours: dict[object, object] = {}

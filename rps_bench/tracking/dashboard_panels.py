@@ -1,4 +1,4 @@
-"""The dashboard's sections: what each panel draws. Imports wandb-workspaces only when called."""
+"""The sections of the dashboard and their panels. Imports wandb-workspaces only when called."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +7,7 @@ from rps_bench.tracking.report import PARETO_TABLE, RUNS_TABLE
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Section
 
-MOST_RUNS = 100  # curves that a panel draws
+MOST_RUNS = 100  # the most curves in one panel
 _WIDE, _TALL, _HALF = 24, 12, 12  # of the grid's 24 columns
 
 
@@ -84,7 +84,7 @@ def tables_section() -> "Section":
 
 
 def diverged_section() -> "Section":
-    """How many runs of each method diverged, and how their loss went."""
+    """The number of diverged runs per method, and the course of their loss."""
     import wandb_workspaces.reports.v2.interface as wr
     import wandb_workspaces.workspaces as ws
 

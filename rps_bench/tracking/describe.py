@@ -1,7 +1,7 @@
-"""A run in the words of a dashboard: its name, its flat settings, its numbers.
+"""A run as W&B shows it: its name, its flat settings, its numbers.
 
-Keys are letters, digits and underscores only: W&B can sort and filter by those, and takes a dot in
-a key for a step into a table.
+Keys consist of letters, digits and underscores: W&B can sort and filter by those, and reads a dot
+in a key as a step into a table.
 """
 
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 120  # characters; W&B cuts or refuses names, groups and ids over 128
 LONGEST_REASON = 1000
 
-INTERRUPTED = "interrupted"  # no status of a record: a run that was stopped leaves none
+INTERRUPTED = "interrupted"  # never the status of a record: an interrupted run has none
 
 _PROVENANCE = (
     "started_at",
@@ -32,22 +32,22 @@ _PROVENANCE = (
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """For example ``stable_rps-10x-s0``; options that are not the default are part of it."""
+    """A run's name, such as ``stable_rps-10x-s0``; it includes options that are not the default."""
     label = config.get("label") or config["method"]
     return f"{label}-{config['compression']:g}x-s{config['seed']}"[:LONGEST_NAME]
 
 
 def group_name(config: Mapping[str, Any]) -> str:
-    """The sweep that a run belongs to: the same for every command that adds to it."""
+    """The name of a run's sweep, the same for every command that adds runs to it."""
     split = config.get("evaluation_split") or "test"
     parts = [config["dataset"], config["arch"], config["recipe"]]
     return "-".join(parts + ([split] if split != "test" else []))[:LONGEST_NAME]
 
 
 def wandb_run_id(run_id: str, folder_id: str) -> str:
-    """A valid id, the same whenever the run of this results folder goes on.
+    """A valid id on W&B, the same whenever the run of this results folder resumes.
 
-    The folder's id keeps runs of other folders apart that have the same settings.
+    The folder's id tells it from runs of other folders with the same settings.
     """
     safe = re.sub(r"[^A-Za-z0-9._=+-]", "-", run_id)
     return f"{safe[-(LONGEST_NAME - len(folder_id) - 1) :]}-{folder_id}"
@@ -66,18 +66,19 @@ def flat_settings(run: RunDescription) -> dict[str, Any]:
 
 
 def epoch_number(level: int, result: "EpochResult", epochs_per_level: int) -> int:
-    """Where an epoch lies on the one axis of all levels, from 1.
+    """The number of an epoch on an axis shared by all levels, from 1.
 
-    Every level has the width of a whole training. Epochs that a rewound level leaves out stay
-    empty, so that the place of an epoch does not depend on who trained the levels before.
+    Every level has as many epochs as a whole training. Epochs that a rewound level skips stay
+    empty, so that an epoch's number does not depend on which run trained the earlier levels.
     """
     return level * epochs_per_level + result.epoch
 
 
 def epoch_values(level: int, result: "EpochResult", run: RunDescription) -> dict[str, Any]:
-    """What is logged after an epoch, under the names of the record's history.
+    """The values to log after an epoch, named as in the record's history.
 
-    The seconds are called ``epoch_seconds``: in the summary ``train_seconds`` is the whole run's.
+    Its duration is called ``epoch_seconds``, as ``train_seconds`` in the summary is that of the
+    whole run.
     """
     split = run.config.get("evaluation_split") or "test"
     epochs_per_level = run.config["recipe_options"]["epochs"]
@@ -96,7 +97,7 @@ def epoch_values(level: int, result: "EpochResult", run: RunDescription) -> dict
 def final_values(record: Record) -> dict[str, Any]:
     """The record's numbers, flat; null where the record has null.
 
-    ``accuracy`` and ``best_accuracy`` are those of the run's own split. ``drawn_accuracy`` is the
+    ``accuracy`` and ``best_accuracy`` are on the run's own split. ``drawn_accuracy`` is the
     chance level for a diverged run, as in the figures, so that it is not lost from a plot.
     """
     config, metrics = record["config"], record["metrics"]
@@ -117,7 +118,7 @@ def final_values(record: Record) -> dict[str, Any]:
 
 
 def unfinished_values(run: RunDescription, status: str, reason: str | None) -> dict[str, Any]:
-    """The same for a run that failed or was interrupted: no accuracy counts."""
+    """The numbers of a run that failed or was interrupted: status and reason, no accuracies."""
     split = run.config.get("evaluation_split") or "test"
     names = (*METRIC_KEYS, f"{split}_accuracy", f"{split}_loss")
     no_metrics = dict.fromkeys((*names, "accuracy", "best_accuracy", "drawn_accuracy"))
@@ -125,7 +126,7 @@ def unfinished_values(run: RunDescription, status: str, reason: str | None) -> d
 
 
 def provenance_settings(record: Record) -> dict[str, Any]:
-    """Where the record came from, as flat settings."""
+    """The provenance of a record as flat settings."""
     provenance = record["provenance"]
     settings = {key: provenance[key] for key in _PROVENANCE if provenance.get(key) is not None}
     versions = provenance.get("versions") or {}
@@ -141,13 +142,13 @@ def _status(status: str, reason: str | None) -> dict[str, Any]:
 
 
 def _chance(dataset: str) -> float | None:
-    """Accuracy of guessing, in percent; None for a dataset that this package does not know."""
+    """The accuracy of guessing in percent; None for a dataset that this package does not know."""
     info = DATASETS.get(dataset)
     return None if info is None else 100 / info.num_classes
 
 
 def _plain(value: object) -> object:
-    """A value that W&B can sort and filter by: lists and tables become JSON text."""
+    """The value in a form that W&B can sort and filter: lists and tables become JSON text."""
     if value is None or isinstance(value, str | int | float):
         return value
     return json.dumps(value)

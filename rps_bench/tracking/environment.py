@@ -1,6 +1,6 @@
-"""The user's W&B variables: what runs take of them, and which they cannot take.
+"""The user's W&B environment variables: those that runs follow, and those that have no effect.
 
-They mean what they mean to any program that uses wandb. A word on the command line wins.
+They mean what they mean to any program that uses wandb. Options on the command line override them.
 """
 
 import sys
@@ -11,7 +11,7 @@ from functools import cache
 from rps_bench.errors import UserError
 
 PREFIX = "WANDB_"
-# Who and where the user is: wandb reads these itself.
+# Account, server and folders of the user: wandb reads these itself.
 KEPT = frozenset(
     PREFIX + name
     for name in (
@@ -20,17 +20,17 @@ KEPT = frozenset(
         "HTTP_TIMEOUT", "IDENTITY_TOKEN_FILE", "INSECURE_DISABLE_SSL", "X_EXTRA_HTTP_HEADERS",
     )
 )  # fmt: skip
-# Options of a run, and the variables that stand in for them.
+# Options of a run, and the variables that give their defaults.
 VARIABLES = {
     "project": "WANDB_PROJECT", "entity": "WANDB_ENTITY", "mode": "WANDB_MODE",
     "group": "WANDB_RUN_GROUP", "job_type": "WANDB_JOB_TYPE", "name": "WANDB_NAME",
     "notes": "WANDB_NOTES", "tags": "WANDB_TAGS", "dir": "WANDB_DIR",
 }  # fmt: skip
 TAKEN = frozenset(VARIABLES.values()) | {"WANDB_DISABLED", "WANDB_SWEEP_ID"}
-# A sweep's agent chooses the run's id and writes down what it chose of the settings.
+# The agent of a W&B sweep sets the run's id, and a file with the settings it chose.
 OF_SWEEPS = frozenset({"WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"})
-# Of other programs and of wandb's own processes, or what is so anyway: runs are silent, and send no
-# console, code or state of git.
+# No warning is due for these: they belong to other programs or to wandb's own processes, or ask for
+# what is so anyway (runs are silent and send no console output, code or state of git).
 NOT_OURS = ("AGENT_", "DISABLE_CODE", "DISABLE_GIT", "QUIET", "SERVICE", "SILENT")
 MODES = {
     "online": "online", "run": "online", "offline": "offline", "dryrun": "offline",
@@ -41,7 +41,7 @@ _YES = {"1", "true", "yes", "on"}
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user's variables ask for; None and empty: nothing.
+    """The options that a user's variables ask for; None and empty: not set.
 
     Attributes:
         project: W&B project.
@@ -49,12 +49,12 @@ class Wishes:
         mode: online, offline or disabled.
         group: Name of the sweep of runs.
         job_type: Kind of the run.
-        name: Shown.
-        notes: Of the run.
+        name: Displayed name of the run.
+        notes: Notes on the run.
         dir: Where wandb makes its folder ``wandb``.
-        tags: Of the run.
-        sweep: Variables of a W&B sweep whose agent started this process, by name; wandb takes a
-            run's id, project and entity from these alone.
+        tags: Tags of the run.
+        sweep: Variables of a W&B sweep whose agent started this process, by name; wandb takes such
+            a run's id, project and entity only from these.
     """
 
     project: str | None = None
@@ -70,7 +70,7 @@ class Wishes:
 
 
 def read_wishes(environment: Mapping[str, str]) -> Wishes:
-    """What the variables ask for; an empty one asks for nothing."""
+    """The options that the variables ask for; an empty variable asks for nothing."""
     given = {key: value for key, value in environment.items() if value.strip()}
     sweep_keys = {"WANDB_SWEEP_ID", "WANDB_PROJECT", "WANDB_ENTITY", *OF_SWEEPS} & set(given)
     texts = {option: given.get(variable) for option, variable in VARIABLES.items()}
@@ -83,11 +83,11 @@ def read_wishes(environment: Mapping[str, str]) -> Wishes:
 
 
 def find_not_taken(environment: Mapping[str, str]) -> list[str]:
-    """The W&B variables that are set and change nothing, by name."""
+    """The names of the W&B variables that are set but have no effect."""
     wishes = read_wishes(environment)
     taken = KEPT | TAKEN | (OF_SWEEPS if wishes.sweep else frozenset())
     if wishes.mode is None:
-        taken -= {"WANDB_MODE"}  # set, but to nothing that there is
+        taken -= {"WANDB_MODE"}  # set to a mode that does not exist
     silent = tuple(PREFIX + name for name in NOT_OURS)
     return sorted(
         key
@@ -98,7 +98,7 @@ def find_not_taken(environment: Mapping[str, str]) -> list[str]:
 
 
 def tell_not_taken(environment: Mapping[str, str]) -> None:
-    """Say in one line, once in a process, which variables change nothing."""
+    """Print once per process, in one line, which variables have no effect."""
     if names := find_not_taken(environment):
         _tell_once(", ".join(names))
 
@@ -110,7 +110,7 @@ def _tell_once(names: str) -> None:
 
 
 def require_one_run(trackers: Sequence[str], environment: Mapping[str, str]) -> None:
-    """A W&B sweep's agent has one id for its command; several runs would be one run on W&B.
+    """Refuse several runs started by a W&B sweep's agent, whose single id would merge them on W&B.
 
     Args:
         trackers: The name of each run's tracker.
@@ -128,12 +128,12 @@ def require_one_run(trackers: Sequence[str], environment: Mapping[str, str]) -> 
 
 
 def settle_environment(scratch: str, environment: MutableMapping[str, str]) -> None:
-    """Leave of the user's W&B variables who they are, and give wandb a place for its caches.
+    """Keep only the user's account variables, and give wandb a place for its caches.
 
-    Call before wandb is imported. Nothing is written to the user's home then.
+    Call this before wandb is imported, so that it writes nothing to the user's home.
 
     Args:
-        scratch: A folder that lives as long as wandb is in use.
+        scratch: A folder that exists as long as wandb is in use.
         environment: Changed in place.
     """
     for name in [name for name in environment if name.startswith(PREFIX)]:
@@ -142,7 +142,7 @@ def settle_environment(scratch: str, environment: MutableMapping[str, str]) -> N
     environment.setdefault("WANDB_CACHE_DIR", scratch)
     environment.setdefault("WANDB_DATA_DIR", scratch)
     environment.setdefault("WANDB_ERROR_REPORTING", "false")
-    environment["WANDB_SILENT"] = "true"  # what matters comes back as errors
+    environment["WANDB_SILENT"] = "true"  # important messages come back as errors
 
 
 def _mode(given: Mapping[str, str]) -> str | None:

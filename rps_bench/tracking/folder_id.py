@@ -1,7 +1,7 @@
-"""A results folder's own short id: part of the ids of its runs on W&B.
+"""A short id of each results folder, which is part of the ids of its runs on W&B.
 
-Two people who run the same settings into one project get two runs, and so does one who deleted
-the results to start again. The same folder gets the same id on every machine that shares it.
+With it, two people who run the same settings in one project get two runs, and so does someone who
+deletes the results and starts again. A shared folder has the same id on every machine.
 """
 
 import os
@@ -16,10 +16,10 @@ _FORM = re.compile(r"[0-9a-f]{8}")
 
 
 def folder_id(folder: Path) -> str:
-    """The id in the folder; the first caller makes it, several at once agree on one.
+    """The id of the folder; the first caller creates it, simultaneous callers agree on one.
 
     Args:
-        folder: Is made if missing.
+        folder: Created if missing.
 
     Raises:
         OSError: The folder cannot be written, or holds a broken id.
@@ -34,9 +34,9 @@ def folder_id(folder: Path) -> str:
 
 
 def _offer(path: Path) -> None:
-    """Write a new id under a name of its own, and link it into its place unless one is there.
+    """Write a new id to a temporary file and link it to `path`, unless an id is there already.
 
-    So nobody ever waits for an id that is half written.
+    So no reader ever sees half an id.
     """
     offered = write_text(
         path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}"), secrets.token_hex(4)
@@ -45,7 +45,7 @@ def _offer(path: Path) -> None:
         os.link(offered, path)
     except FileExistsError:
         pass
-    except OSError:  # a disk without links; two first runs of one moment may get an id each there
+    except OSError:  # a disk without links: two simultaneous first runs may get different ids
         os.replace(offered, path)
     finally:
         offered.unlink(missing_ok=True)

@@ -1,11 +1,11 @@
-"""What a run tells its dashboard, kept in a file until W&B or wandb's own files have all of it.
+"""A file of a run's messages to its dashboard, kept until wandb has stored or sent all of them.
 
 The run appends a line per message and never waits; the worker reads the lines at its own pace and
-deletes the file when everything is told. Whatever is slow, hangs or is killed meanwhile, the file
-stays, and `python -m rps_bench.tracking sync` sends what it holds.
+deletes the file once all messages are passed on. If the worker is slow, hangs or is killed, the
+file stays, and `python -m rps_bench.tracking sync` sends what it holds.
 
-A lock on the file says that somebody is at it. Run and worker share one descriptor, so that the
-lock is held until both have gone.
+A lock on the file shows that a run or a worker still uses it. Both share one file description, so
+that the lock is held until both have closed it.
 """
 
 import fcntl
@@ -24,42 +24,44 @@ PREFIX, SUFFIX = "unsent-", ".jsonl"
 
 
 class Journal:
-    """The file of one run, held open and locked.
+    """The journal of one run, held open and locked.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self._descriptor = path, descriptor
 
     def fileno(self) -> int:
-        """The descriptor, to be handed on to the worker."""
+        """The file's descriptor, which the worker inherits."""
         return self._descriptor
 
     def append(self, message: Mapping[str, Any]) -> None:
         """Write one message.
 
         Raises:
-            OSError: The disk does not take it.
+            OSError: The disk takes no more.
         """
+        # A write may take only a part of the line, for instance when the disk is nearly full.
         rest = memoryview(json.dumps(message, default=str).encode() + b"\n")
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def close(self) -> None:
-        """Let go of the file; it is free once the worker lets go of it too."""
+        """Close the file; its lock ends once the worker has closed it too."""
         os.close(self._descriptor)
 
 
 def open_journal(folder: Path, run_id: str) -> Journal:
-    """The journal of a run that starts: one that an earlier command left, else a new one.
+    """The journal of a run that starts: the one that an earlier command left, or a new one.
 
-    What an earlier command left comes first then, as W&B takes the rows of a curve in order only.
+    Messages left by an earlier command stay first, as W&B accepts the rows of a curve in order
+    only.
 
     Args:
-        folder: Is made if missing.
-        run_id: Identity within the results folder.
+        folder: Created if missing.
+        run_id: Id of the run within the results folder.
 
     Raises:
         OSError: The folder cannot be written.
@@ -83,14 +85,14 @@ def find_journals(folder: Path) -> list[Path]:
 
 
 def take_journal(path: Path) -> Journal | None:
-    """A journal that was left; None where somebody is at it, or it is gone."""
+    """A journal that was left behind; None if a process still uses it, or it is gone."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink > 0:  # else a worker deleted it while it was opened
+        if os.fstat(descriptor).st_nlink > 0:  # else a worker deleted it after it was opened
             return Journal(path, descriptor)
     except BlockingIOError:
         pass
@@ -99,23 +101,25 @@ def take_journal(path: Path) -> Journal | None:
 
 
 def follow(path: Path, bell: int) -> Iterator[Mapping[str, Any]]:
-    """The messages of a journal as they come, until nobody writes any more.
+    """The messages of a journal as they arrive, until nobody writes any more.
 
     Args:
         path: The journal.
-        bell: A pipe that gets a byte after every message, and ends with the last of them.
+        bell: A pipe with a byte for every new message; its end means that no more will come.
     """
     with open(path, "rb") as file:
         line, is_open = b"", True
         while is_open:
+            # Wait for the bell, then read all lines that are there; bytes of several messages may
+            # arrive at once. After the end of the pipe, the file is read one last time.
             is_open = os.read(bell, 1 << 16) != b""
             while part := file.readline():
                 line += part
-                if line.endswith(b"\n"):  # else it was caught half written, or torn by a kill
+                if line.endswith(b"\n"):  # else the line is still being written, or torn by a kill
                     yield json.loads(line)
                     line = b""
 
 
 def _cut_torn_line(journal: Journal) -> None:
-    """Drop what a killed process wrote of its last line."""
+    """Remove an incomplete last line, left by a killed process."""
     os.ftruncate(journal.fileno(), journal.path.read_bytes().rfind(b"\n") + 1)

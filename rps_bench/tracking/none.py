@@ -1,4 +1,4 @@
-"""No dashboard."""
+"""The tracker that tracks nothing: no dashboard."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class NoTracker(Tracker):
-    """Hears everything and does nothing."""
+    """A tracker that ignores all calls."""
 
     def start(self, run: RunDescription) -> None:
         """Do nothing."""

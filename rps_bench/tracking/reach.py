@@ -1,5 +1,7 @@
-"""Is there a server at all? Asked before wandb is: its one bound on connecting cannot tell a
-machine without a network from one that is slow."""
+"""Whether a server can be reached, checked before wandb connects.
+
+wandb's own time limit on connecting cannot tell a machine without a network from a slow server.
+"""
 
 import socket
 import time
@@ -11,10 +13,10 @@ PORTS = {"http": 80, "https": 443}
 
 
 def why_out_of_reach(url: str, seconds: float) -> OSError | None:
-    """Why no connection could be opened to a server; None if one could, or if a proxy does it.
+    """The reason why no connection to a server opens; None if one does, or if there is a proxy.
 
     Args:
-        url: Of the server.
+        url: The server.
         seconds: How long to try, at least once.
     """
     parts = urlsplit(url)

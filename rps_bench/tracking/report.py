@@ -1,4 +1,4 @@
-"""One last run for the dashboard: the Pareto table, all results, and the figures."""
+"""The report run: one last run on the dashboard with Pareto table, all results and figures."""
 
 import os
 import tempfile
@@ -30,18 +30,18 @@ _RESULTS = (
 
 
 def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
-    """Log the report run of a results folder; works without a login, as other runs do.
+    """Log the report run of a results folder; works without a login, like other runs.
 
     Args:
-        results_dir: Holds ``records/``, and ``plots/`` where figures were made.
-        options: Of the run: project, and where given entity, mode, group, dir; else the
-            user's variables say so.
+        results_dir: Holds ``records/``, and ``plots/`` if figures were made.
+        options: Options of the run: project, and optionally entity, mode, group and dir; those that
+            are missing are taken from the user's variables.
 
     Returns:
-        A line that says what was logged, and where.
+        A line that says what was logged, and where it is.
 
     Raises:
-        UserError: No record, or W&B does not take the run.
+        UserError: There is no record, or W&B refuses the run.
     """
     study = read_study(results_dir)
     if not study.records:
@@ -54,7 +54,7 @@ def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
         run_id=JOB_TYPE,
         results_dir=str(results_dir),
         name=wishes.name or f"report of {study.results_dir.resolve().name}",
-        job_type=JOB_TYPE,  # by which the dashboard finds it
+        job_type=JOB_TYPE,  # the dashboard finds it by this
         notes=wishes.notes,
         tags=list(wishes.tags),
         config={"num_records": len(study.records)},
@@ -67,7 +67,7 @@ def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
 
 
 def _log(plan: Plan, study: Study, figures: Mapping[str, Path]) -> str:
-    """Log everything as one row; return where it is to be seen."""
+    """Log everything as one row; return the address or folder where it can be seen."""
     import wandb
 
     try:
@@ -81,20 +81,20 @@ def _log(plan: Plan, study: Study, figures: Mapping[str, Path]) -> str:
         place = note or str(plan.folder if run.offline else run.url)
         run.finish()
         wandb.teardown()
-    except Exception as error:  # wandb may raise anything; here it is all that was asked for
+    except Exception as error:  # wandb may raise anything, and this command does nothing else
         raise UserError(f"W&B: {first_line(error)}") from error
     return place
 
 
 def find_figures(results_dir: Path) -> dict[str, Path]:
-    """Key on the dashboard -> file of each figure."""
+    """The file of each figure by its key on the dashboard."""
     return {f"figures/{path.stem}": path for path in sorted((results_dir / "plots").rglob("*.png"))}
 
 
 def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
-    """The summary, and for each point whether no other of its experiment beats it.
+    """The summary, with a column that marks the points on the frontier of their experiment.
 
-    ``on_frontier`` compares compression and mean accuracy; a point without a mean is off it.
+    ``on_frontier`` compares compression and mean accuracy; a point without a mean is never on it.
     """
     best: set[object] = set()
     for _, group in points.groupby(EXPERIMENT_KEYS, dropna=False):
@@ -106,7 +106,7 @@ def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_table(frame: pd.DataFrame) -> "wandb.Table":
-    """A table of wandb, null where the frame has no value."""
+    """The frame as a table of wandb; missing values are null."""
     import wandb
 
     rows = frame.astype(object).where(frame.notna(), None)

@@ -1,4 +1,4 @@
-"""A run of wandb, opened quietly and without its noise. Imports wandb only when called."""
+"""Runs of wandb, opened without its console output. Imports wandb only when called."""
 
 import os
 import tempfile
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import wandb
 
 FOLDER = "wandb"  # wandb's own name for its folder
-CONNECT_SECONDS = 15.0  # to find a server; a run that finds none is written offline
-# wandb's own bound on a server that is there, at the start and at the end of a run. It counts
-# seconds on the clock, so it has to suffice on a slow machine.
+CONNECT_SECONDS = 15.0  # to reach a server; without one the run is written offline
+# wandb's own time limits on a server's answer, at the start and the end of a run. They are seconds
+# on the clock, so they must suffice on a slow machine.
 ANSWER_SECONDS = 120.0
-SPACE_BYTES = 1 << 16  # more than a run of some hundred epochs writes
+SPACE_BYTES = 1 << 16  # more than a run of a few hundred epochs writes
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Plan:
     """A run to open.
 
     Attributes:
-        run_id: Identity within the results folder.
+        run_id: Id of the run within the results folder.
         results_dir: The results folder.
         project: W&B project.
-        name: Shown.
+        name: Displayed name of the run.
         group: Name of the sweep.
         job_type: The method, or report.
         entity: User or team; None for the login's default.
         mode: online, offline or disabled; None: online when logged in, else offline.
-        notes: On the run's page.
-        sweep: Variables of a W&B sweep, by name; they settle id, project and entity.
-        dir: Where the folder ``wandb`` lies; None: in the results folder.
-        tags: Of the run.
+        notes: Text on the run's page.
+        sweep: Variables of a W&B sweep, by name; they determine id, project and entity.
+        dir: Folder in which the folder ``wandb`` is made; None: the results folder.
+        tags: Tags of the run.
         config: Flat settings.
-        connect_seconds: How long to look for a server before the run is written offline.
+        connect_seconds: How long to try to reach a server before the run is written offline.
     """
 
     run_id: str
@@ -70,33 +70,34 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """The folder of the runs."""
+        """The folder ``wandb`` that holds the runs."""
         return self.root / FOLDER
 
 
 def is_logged_in() -> bool:
-    """Whether there are credentials, without asking the user or the network."""
+    """Whether credentials are stored, without asking the user or the network."""
     import wandb
 
     return wandb.login(prompt=False, verify=False)
 
 
 def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
-    """Open a run, online if wanted and possible, else in files.
+    """Open a run: online if wanted and possible, else offline.
 
     Returns:
-        The run, and a line to show if it was to be online but is not.
+        The run, and a line to show if it should be online but is not.
 
     Raises:
         OSError: The folder cannot be written.
-        wandb.errors.Error: Anything else that wandb does not like.
+        wandb.errors.Error: wandb refuses the run for another reason.
     """
     import wandb
 
+    # The same id in every command, so that a resumed run continues its curves.
     identity = wandb_run_id(plan.run_id, folder_id(Path(plan.results_dir) / FOLDER))
     if plan.sweep:
         os.environ.update({"WANDB_RUN_ID": identity, **plan.sweep})
-        wandb.teardown()  # it reads the variables once
+        wandb.teardown()  # wandb reads the variables only when its service starts
     require_space(plan.folder)
     mode, note = _choose_mode(plan.mode)
     if mode == "online":
@@ -105,7 +106,7 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
             return _init(plan, identity, mode), None
         except (wandb.errors.Error, OSError, TimeoutError) as error:
             note = f"no run online ({first_line(error)})"
-            wandb.teardown()  # the service would hold the id for the run that it could not open
+            wandb.teardown()  # or its service keeps the id for the run that it failed to open
     run = _init(plan, identity, "offline" if mode == "online" else mode)
     if note is not None:
         command = sync_command(plan.dir or plan.results_dir)
@@ -114,18 +115,18 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
 
 
 def sync_command(root: str | Path) -> str:
-    """What sends everything that waits in the folder ``wandb`` of a folder."""
+    """The command that sends all runs that wait in the folder ``wandb`` under `root`."""
     return f"python -m rps_bench.tracking sync {root}"
 
 
 def first_line(error: BaseException) -> str:
-    """An error as one line with its kind."""
+    """The type of an error and the first line of its message."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
 
 
 def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
-    """The mode, and what to say if a login is there that cannot be used."""
+    """The mode, and a line to show if there is a login that cannot be used."""
     import wandb
 
     if wanted is not None:
@@ -140,7 +141,7 @@ def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
 
 
 def _require_server(seconds: float) -> None:
-    """Raise an OSError unless there is a server to talk to."""
+    """Raise an OSError if the server cannot be reached."""
     import wandb
 
     if (reason := why_out_of_reach(wandb.setup().settings.base_url, seconds)) is not None:
@@ -170,7 +171,7 @@ def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
         x_save_requirements=False,
         allow_offline_artifacts=False,  # tables lie in the run's own folder
     )
-    is_own = not plan.sweep  # wandb takes a sweep's place and id from the variables alone
+    is_own = not plan.sweep  # for a sweep, wandb takes project and id from the variables alone
     return wandb.init(
         project=plan.project if is_own else None,
         entity=plan.entity if is_own else None,
@@ -194,14 +195,15 @@ def run_folder(run: "wandb.Run") -> Path:
 
 
 def hold_open(folder: Path) -> FileLock:
-    """A lock that says that a run in this folder is still written; freed when its holder dies."""
+    """The lock of a run's folder, held while the run is written and freed if its holder dies."""
     return make_lock(folder / "open.lock")
 
 
 def require_space(folder: Path) -> None:
-    """Raise an OSError unless the folder takes some data.
+    """Raise an OSError if the folder does not accept some data.
 
-    wandb says nothing of a full disk, and turns to a temporary folder where it cannot write.
+    wandb itself does not report a full disk, and silently uses a temporary folder if it cannot
+    write.
     """
     make_folder(folder)
     with tempfile.TemporaryFile(dir=folder) as file:

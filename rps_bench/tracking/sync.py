@@ -1,4 +1,4 @@
-"""Sends what runs left in files: all that lies under a results folder and that W&B lacks."""
+"""Sending to W&B the runs that are stored offline under a results folder."""
 
 import os
 import subprocess
@@ -17,16 +17,16 @@ from rps_bench.tracking.worker_process import WorkerError, WorkerProcess
 
 NOT_LOGGED_IN = "not logged in to W&B, so nothing was sent: run `wandb login`, or set WANDB_API_KEY"
 RUNS_PER_CALL = 200
-# wandb's own patience with a server that does not answer is many minutes.
+# By default wandb retries for many minutes if a server does not answer.
 RETRIES = {"WANDB_X_GRAPHQL_RETRY_MAX": "4", "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS": "5"}
 
 
 def sync_runs(results_dir: str | Path) -> int:
-    """Send all runs under ``results_dir/wandb`` that are whole and not sent yet.
+    """Send all runs under ``results_dir/wandb`` that are complete and not sent yet; print progress.
 
-    First wandb's own offline runs, then the journals of runs whose worker did not tell everything:
-    a journal holds a run from its first epoch on, and W&B refuses the epochs that it has.
-    Prints what it does. A run that is still being written waits for another time.
+    wandb's own offline runs are sent first, then the journals of runs whose worker did not pass on
+    everything. A journal holds a run from its first epoch on; W&B refuses epochs that it already
+    has. Runs that are still being written are left for a later call.
 
     Returns:
         The exit status: 0 if nothing is left to send, 1 if something could not be sent.
@@ -55,7 +55,7 @@ def sync_runs(results_dir: str | Path) -> int:
 
 
 def _take_journals(folder: Path, stack: ExitStack) -> tuple[list[Journal], int]:
-    """The journals that were left, held until the stack ends, and the number of those in use."""
+    """The journals left behind, held until the stack closes, and the number of those in use."""
     paths = find_journals(folder)
     taken = [journal for path in paths if (journal := take_journal(path)) is not None]
     for journal in taken:
@@ -64,7 +64,7 @@ def _take_journals(folder: Path, stack: ExitStack) -> tuple[list[Journal], int]:
 
 
 def _send_journal(journal: Journal) -> bool:
-    """Tell a journal to W&B; False, and a line that says why, where it stays."""
+    """Send a journal to W&B; if it cannot be sent, print why and return False."""
     worker = WorkerProcess(journal, "online")
     try:
         notes = worker.end()
@@ -72,13 +72,13 @@ def _send_journal(journal: Journal) -> bool:
         notes = [str(error)]
     finally:
         worker.kill()
-    for note in notes:  # one that could not connect has turned the journal into an offline run
+    for note in notes:  # without a connection, the worker stored the run offline instead
         print(f"rps_bench: W&B: {journal.path.name}: {note}", file=sys.stderr)
     return not notes
 
 
 def require_login() -> None:
-    """Raise a UserError unless there are credentials that wandb can read."""
+    """Raise a UserError unless wandb finds credentials."""
     import wandb
 
     try:
@@ -90,7 +90,7 @@ def require_login() -> None:
 
 
 def find_unsent(folder: Path) -> tuple[list[Path], int]:
-    """Folders of the offline runs to send, by start time, and the number of open ones."""
+    """The folders of offline runs to send, by start time, and the number of runs still open."""
     unsent = [run for run in sorted(folder.glob("offline-run-*")) if not _is_sent(run)]
     written = [run for run in unsent if any(run.glob("run-*.wandb"))]
     whole = [run for run in written if not is_held(hold_open(run))]
@@ -98,7 +98,7 @@ def find_unsent(folder: Path) -> tuple[list[Path], int]:
 
 
 def _send(runs: Sequence[Path]) -> None:
-    """Hand the folders to wandb; those of one run stay in order."""
+    """Let wandb send the folders; parts of one run stay in order."""
     for first in range(0, len(runs), RUNS_PER_CALL):
         paths = [str(run) for run in runs[first : first + RUNS_PER_CALL]]
         command = [sys.executable, "-P", "-m", "wandb", "sync", "--yes", *paths]
@@ -107,5 +107,5 @@ def _send(runs: Sequence[Path]) -> None:
 
 
 def _is_sent(run: Path) -> bool:
-    """Whether wandb has left its mark: it ends with 0 even if it sent nothing."""
+    """Whether wandb has marked the run as sent; its exit status is 0 even if it sent nothing."""
     return any(run.glob("*.wandb.synced"))

@@ -1,7 +1,7 @@
-"""Is the worker alive? It touches its scratch folder as it goes; whoever waits for it looks there.
+"""Signs of life of the worker: it touches its scratch folder, which waiting processes look at.
 
-Seconds on the clock say nothing on a machine that is slow or stands still for a while. So both
-sides count moments in which they ran themselves: a machine that stands still counts none.
+Seconds on the clock say nothing on a machine that is slow or suspended for a while. So both sides
+count intervals in which they ran themselves: a suspended machine counts none.
 """
 
 import os
@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import Self
 
 BEAT_SECONDS = 1.0
-# Without a step the worker shows no more signs after this many beats, far more than any bound that
-# wandb keeps to by itself: whatever it does then, it hangs.
+# Without progress the worker gives no more signs after this many beats, far more than any time
+# limit of wandb: it must be hanging.
 BEATS_PER_STEP = 300
 LOOK_SECONDS = 0.25
 
 
 class Heart:
-    """Touches a folder while this process runs and takes steps; a context."""
+    """A context that touches a folder as long as this process runs and makes progress."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +28,7 @@ class Heart:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def step(self) -> None:
-        """Something was done."""
+        """Note that something was done."""
         self._num_steps += 1
 
     def _run(self) -> None:
@@ -55,18 +55,19 @@ class Heart:
 
 
 def wait_while_alive(has_ended: Callable[[float], bool], folder: Path, longest: float) -> bool:
-    """Wait for a process for as long as it touches its folder now and then.
+    """Wait for a process as long as it keeps touching its folder.
 
     Args:
-        has_ended: Waits for some seconds at most, and says whether the process has ended.
-        folder: What a ``Heart`` touches.
-        longest: Seconds of this process without a sign of life.
+        has_ended: Waits for at most the given seconds; returns whether the process has ended.
+        folder: The folder that the process's ``Heart`` touches.
+        longest: Seconds to wait without a sign of life, counted while this process runs.
 
     Returns:
-        Whether it has ended; else it shows no sign of life.
+        Whether the process has ended; if not, it gives no sign of life.
     """
     last_sign, quiet_looks = _sign(folder), 0
     while not has_ended(LOOK_SECONDS):
+        # Quiet looks are counted, not clock time: see the module's docstring.
         sign = _sign(folder)
         quiet_looks = 0 if sign != last_sign else quiet_looks + 1
         last_sign = sign
@@ -78,5 +79,5 @@ def wait_while_alive(has_ended: Callable[[float], bool], folder: Path, longest: 
 def _sign(folder: Path) -> int | None:
     try:
         return folder.stat().st_mtime_ns
-    except FileNotFoundError:  # removed by the worker: it is about to end
+    except FileNotFoundError:  # the worker removed it and is about to end
         return None

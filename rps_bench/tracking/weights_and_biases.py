@@ -1,6 +1,6 @@
-"""Weights & Biases, from the run's side: what to tell, and silence after the first trouble.
+"""Weights & Biases, on the side of the run: messages to a worker, and silence after an error.
 
-wandb itself is imported by the worker process only.
+Only the worker process imports wandb.
 """
 
 import os
@@ -40,18 +40,18 @@ NOT_IN_PROJECTS = "/\\#?%:"
 
 
 class WandbTracker(Tracker):
-    """One run on W&B. What is None is taken from the user's W&B variables.
+    """One run on W&B. Options that are None are taken from the user's W&B variables.
 
     Args:
-        project: Where the run goes; else rps_bench.
-        entity: User or team; else the login's default.
-        mode: online or offline; else online when logged in, offline when not.
-        group: Name of the sweep; else dataset-arch-recipe, and the split unless it is test.
-        tags: Of the run.
-        dir: Where wandb makes its folder ``wandb``; else the results folder.
+        project: W&B project; by default rps_bench.
+        entity: User or team; by default that of the login.
+        mode: online or offline; by default online when logged in, else offline.
+        group: Name of the sweep; by default dataset-arch-recipe, and the split unless it is test.
+        tags: Tags of the run.
+        dir: Where wandb makes its folder ``wandb``; by default the results folder.
 
     Raises:
-        UserError: A value that W&B does not take.
+        UserError: W&B does not accept a value.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class WandbTracker(Tracker):
         self._worker: WorkerProcess | None = None
 
     def start(self, run: RunDescription) -> None:
-        """Start the worker and hand it the run; it opens the run while this one prepares."""
+        """Start the worker and pass it the run, which it opens while this process prepares."""
         self._run = run
         plan = self._plan(run)
         if self.mode == "disabled":
@@ -102,12 +102,12 @@ class WandbTracker(Tracker):
             self._ring()
 
     def log_epoch(self, level: int, result: "EpochResult") -> None:
-        """One message, one point of each curve."""
+        """Send one message: a point of each curve."""
         if self._run is not None:
             self._tell({"kind": "log", "values": epoch_values(level, result, self._run)})
 
     def finish(self, record: Record) -> None:
-        """Put the record's numbers into the run's summary and end it."""
+        """Write the record's numbers to the run's summary and end the run."""
         exit_code = int(record["status"] == "failed")
         self._end(final_values(record), exit_code, provenance_settings(record))
 
@@ -117,7 +117,7 @@ class WandbTracker(Tracker):
             self._end(unfinished_values(self._run, "failed", reason), 1, {})
 
     def close(self) -> None:
-        """End a run that is still open as interrupted, without waiting for its worker for long."""
+        """Mark a run that is still open as interrupted; waits only briefly for the worker."""
         if self._run is not None:
             self._tell_end(unfinished_values(self._run, INTERRUPTED, None), 1, {})
         if self._worker is not None:
@@ -127,7 +127,7 @@ class WandbTracker(Tracker):
         self._close_journal()
 
     def _plan(self, run: RunDescription) -> dict[str, Any]:
-        """What the worker needs to open the run."""
+        """The settings with which the worker opens the run."""
         return {
             "run_id": run.run_id,
             "results_dir": run.results_dir,
@@ -147,7 +147,7 @@ class WandbTracker(Tracker):
         }
 
     def _end(self, summary: dict[str, Any], exit_code: int, config: dict[str, Any]) -> None:
-        """Send the last message and wait until the worker is done, for as long as it lives."""
+        """Send the last message and wait for the worker to end, as long as it is alive."""
         self._tell_end(summary, exit_code, config)
         if self._worker is not None:
             try:
@@ -163,7 +163,7 @@ class WandbTracker(Tracker):
         self._tell({"kind": "end", "summary": summary, "exit_code": exit_code, "config": config})
 
     def _tell(self, message: Mapping[str, Any]) -> None:
-        """Write a message down, and call the worker; without one it waits to be sent."""
+        """Write a message to the journal and notify the worker, if there is one."""
         self._append(message)
         self._ring()
 
@@ -185,9 +185,9 @@ class WandbTracker(Tracker):
             self._give_up(str(error))
 
     def _give_up(self, reason: str) -> None:
-        """Say why, once; what the run has to say is only written down from here on."""
+        """Stop the worker and say why, once; later messages are only written to the journal."""
         self._end_worker()
-        text = f"{reason}; the run goes on without it, its record does not need it"
+        text = f"{reason}; training goes on without W&B, the record is complete without it"
         if self._journal is not None and self._run is not None:
             text += f"; its epochs wait for: {sync_command(self.dir or self._run.results_dir)}"
         self._warn(text)
@@ -208,10 +208,10 @@ class WandbTracker(Tracker):
 
 
 def check_project(name: object, key: str = "tracking.project") -> str:
-    """The name, if W&B takes it as a project's.
+    """The name, if W&B accepts it as a project.
 
     Raises:
-        UserError: It does not; the message calls it ``key``.
+        UserError: W&B does not accept it; the message calls it ``key``.
     """
     text = _name(key, name)
     if set(text) & set(NOT_IN_PROJECTS):
@@ -220,7 +220,7 @@ def check_project(name: object, key: str = "tracking.project") -> str:
 
 
 def _either(option: str, value: object, variable: object) -> tuple[str, object] | None:
-    """The option's value, or the variable's, and what to call it in a message; None for neither."""
+    """Where a value comes from, for messages, and the value: the option's or the variable's."""
     if value is not None:
         return f"tracking.{option}", value
     return (VARIABLES[option], variable) if variable else None

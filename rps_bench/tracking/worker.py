@@ -1,12 +1,12 @@
-"""The worker's side: reads a journal, tells wandb, and says in one line why it cannot.
+"""The worker process: passes the messages of a journal to wandb, and reports errors in one line.
 
     python -m rps_bench.tracking.worker SCRATCH JOURNAL [MODE]
 
-SCRATCH is a folder for wandb's caches, removed at the end; touched while the worker lives. JOURNAL
-is deleted once wandb has everything. MODE of wandb replaces the one that the journal asks for.
-Started by `worker_process.py`, which holds the other ends of the standard streams. If the messages
-end without a word on how the run ended, the process that sent them is gone: interrupted, killed,
-out of memory. The run is marked so.
+SCRATCH is a folder for wandb's caches; the worker touches it as a sign of life and removes it at
+the end. JOURNAL is deleted once wandb has everything. MODE replaces the wandb mode that the journal
+asks for. Started by `worker_process.py`, which holds the other ends of the standard streams. If the
+messages end before the run's own end message, the run was interrupted, killed or out of memory, and
+is marked as interrupted.
 """
 
 import os
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 def main() -> NoReturn:
-    """Serve one run; the exit status is 0 if everything was told."""
+    """Serve one run; the exit status is 0 if everything was passed on."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the run decides; its end is the end of messages
+        signal.signal(number, signal.SIG_IGN)  # the run decides: the worker ends with its messages
     bell, notes = _take_streams()
     scratch, journal, changes = Path(sys.argv[1]), Path(sys.argv[2]), {}
     if len(sys.argv) > 3:
@@ -52,32 +52,33 @@ def main() -> NoReturn:
             for note in serve(follow(journal, bell), heart.step, changes):
                 _tell(note, notes)
             journal.unlink(missing_ok=True)
-        except Exception as error:  # of wandb, which may raise anything: the run must not care
+        except Exception as error:  # wandb may raise anything, and must not disturb the run
             _tell(first_line(error), notes)
             status = 1
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(status)  # wandb's exit handlers may wait for a service that is gone
+    os._exit(status)  # exit handlers of wandb may wait for a service that is gone
 
 
 def _tell(line: str, notes: IO[str]) -> None:
-    with suppress(BrokenPipeError):  # an interrupted command has gone
+    with suppress(BrokenPipeError):  # the command that would show it was interrupted
         print(line, file=notes, flush=True)
 
 
 def serve(
     messages: Iterable[Mapping[str, Any]], step: Callable[[], None], changes: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Open the run of the first message, log the others, end it; yield lines to show.
+    """Open the run of the first message, log the others, end the run; yield lines to show.
 
     Args:
-        messages: One run's, of one command or of several in their order.
-        step: Called whenever something is done.
-        changes: Of the run's plan.
+        messages: The messages of one run, from one command or several in order.
+        step: Called after every step of progress.
+        changes: Replacements in the run's plan.
     """
     import wandb
 
     step()
     pending = iter(messages)
+    # The first message says how to open the run, and how to mark it if no end message follows.
     start = dict(next(pending)["run"])
     if_cut_off = {"summary": start.pop("on_end"), "exit_code": 1, "config": {}}
     plan = Plan(**start | dict(changes))
@@ -87,6 +88,7 @@ def serve(
     if note is not None:
         yield note
     folder = run_folder(run)
+    # The lock keeps `sync` from sending the folder of a run that is still being written.
     with hold(hold_open(folder)) if folder.is_dir() else nullcontext():
         last_words = _log_epochs(run, pending, EpochsWritten(folder), step) or if_cut_off
         for key, value in last_words["config"].items():
@@ -96,7 +98,7 @@ def serve(
         run.finish(exit_code=last_words["exit_code"])
     step()
     wandb.teardown()
-    require_space(plan.folder)
+    require_space(plan.folder)  # wandb would not report that the disk became full
 
 
 def _log_epochs(
@@ -105,14 +107,15 @@ def _log_epochs(
     written: EpochsWritten,
     step: Callable[[], None],
 ) -> Mapping[str, Any] | None:
-    """One call of wandb per epoch; return the last command's last message, None if it left none.
+    """Log each epoch; return the end message of the last command, None if it left none.
 
-    The epoch is wandb's step too, so that a server refuses an epoch that a resumed run does again.
-    Rows are committed at once: one that wandb holds back would overwrite the summary at the end.
+    The epoch is also wandb's step, so that a server refuses an epoch that a resumed run repeats.
+    Each row is committed at once: an uncommitted row would overwrite the summary at the end.
     """
     run.define_metric("epoch", hidden=True)
     run.define_metric("*", step_metric="epoch")
     last_words, last_epoch = None, written.last_before
+    # A resumed run repeats the start message, and epochs since its last checkpoint.
     for message in messages:
         if message["kind"] != "log":  # the end of one command, or the start of the next one
             last_words = message if message["kind"] == "end" else None
@@ -125,7 +128,7 @@ def _log_epochs(
 
 
 def _take_streams() -> tuple[int, IO[str]]:
-    """Standard input and output for this page alone: wandb and its service inherit none."""
+    """Take over standard input and output, so that wandb's service inherits neither."""
     bell, notes = os.dup(0), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

@@ -1,8 +1,9 @@
-"""A process of its own for wandb, so that nothing wandb does reaches the run that it tracks.
+"""The process in which wandb runs, so that nothing that wandb does can affect the tracked run.
 
-wandb starts a service, takes signals, registers exit handlers and waits for the network. Whatever
-of that hangs, dies or fills a disk does so here. The run writes its messages into a journal, which
-takes no longer on a slow machine than any file; it waits at its end only, while the worker lives.
+wandb starts a service, handles signals, registers exit handlers and waits for the network. If any
+of that hangs, dies or fills a disk, it does so in this process. The run writes its messages to a
+journal, which takes no longer than writing any file; it waits for the worker only at its end, and
+only while the worker is alive.
 """
 
 import os
@@ -17,8 +18,8 @@ from typing import IO
 from rps_bench.tracking.journal import Journal
 from rps_bench.tracking.vital_signs import wait_while_alive
 
-QUIET_SECONDS = 300.0  # without a sign of life: the worker hangs
-LEAVE_SECONDS = 3.0  # a command that is interrupted ends soon after; the worker goes on
+QUIET_SECONDS = 300.0  # without a sign of life, after which the worker counts as hanging
+LEAVE_SECONDS = 3.0  # that an interrupted command waits; the worker then goes on alone
 WORKER_MODULE = "rps_bench.tracking.worker"
 
 
@@ -27,14 +28,14 @@ class WorkerError(RuntimeError):
 
 
 class WorkerProcess:
-    """The running worker of a journal.
+    """The worker process of a journal, started on creation.
 
     Args:
-        journal: What it is to read; the caller closes it.
-        mode: Of wandb, instead of what the journal's runs want.
+        journal: The journal to read; the caller closes it.
+        mode: wandb's mode, instead of the one that the journal asks for.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
     """
 
     def __init__(self, journal: Journal, mode: str | None = None) -> None:
@@ -49,8 +50,8 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-                pass_fds=(journal.fileno(),),  # and with it the lock
-                start_new_session=True,  # an interrupt on the terminal is for the run alone
+                pass_fds=(journal.fileno(),),  # with the lock on the journal
+                start_new_session=True,  # an interrupt on the terminal does not reach the worker
             )
         except OSError:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -63,27 +64,27 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The id of the process."""
         return self._process.pid
 
     def ring(self) -> None:
-        """Say that the journal has a new message; never waits.
+        """Notify the worker of a new message; never waits.
 
         Raises:
             WorkerError: The worker has ended.
         """
         try:
             os.write(self._bell.fileno(), b"\n")
-        except BlockingIOError:  # it has not listened for long, and will find all messages
+        except BlockingIOError:  # the pipe is full of notices; the worker will find all messages
             pass
         except BrokenPipeError:
             raise WorkerError(self._last_words()) from None
 
     def end(self) -> list[str]:
-        """Tell that no more is to come, wait while the worker lives, return what it has to say.
+        """Announce the end of messages, wait while the worker is alive, return its lines.
 
         Raises:
-            WorkerError: It failed, or gave no sign of life for ``QUIET_SECONDS``.
+            WorkerError: The worker failed, or gave no sign of life for ``QUIET_SECONDS``.
         """
         self._bell.close()
         if not wait_while_alive(self._has_ended, self._scratch, QUIET_SECONDS):
@@ -93,21 +94,21 @@ class WorkerProcess:
         return self._read_lines()
 
     def leave(self) -> list[str]:
-        """Tell that no more is to come; after ``LEAVE_SECONDS`` the worker goes on by itself.
+        """Announce the end of messages; after ``LEAVE_SECONDS`` the worker goes on by itself.
 
-        Returns what it has to say, if it is done by then.
+        Returns the worker's lines, if it has ended by then.
         """
         self._bell.close()
         if not self._has_ended(LEAVE_SECONDS):
             self._output.close()
-            threading.Thread(target=self._process.wait, daemon=True).start()  # no zombie is left
+            threading.Thread(target=self._process.wait, daemon=True).start()  # leaves no zombie
             return []
         lines = self._read_lines()
         self.kill()
         return lines
 
     def kill(self) -> None:
-        """End it now, whatever it does."""
+        """Kill the worker now, whatever it does."""
         self._process.kill()
         self._process.wait()
         for stream in (self._bell, self._output):
@@ -115,7 +116,7 @@ class WorkerProcess:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _has_ended(self, seconds: float) -> bool:
-        """Whether it ends within some seconds."""
+        """Whether the worker ends within some seconds."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -123,13 +124,13 @@ class WorkerProcess:
         return True
 
     def _last_words(self) -> str:
-        """What a worker said that has ended, or that does not listen any more because it ends."""
+        """The last line of a worker that has ended or is about to, else its exit status."""
         wait_while_alive(self._has_ended, self._scratch, QUIET_SECONDS)
         lines = self._read_lines()
         return lines[-1] if lines else f"its process ended with status {self._process.returncode}"
 
     def _read_lines(self) -> list[str]:
-        """What an ended worker wrote."""
+        """The lines that a worker wrote; none as long as it runs."""
         if self._process.poll() is None:
             return []
         return self._output.read().decode(errors="replace").splitlines()

@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capfd: Errors) -> None:
     finish(begin(tmp_path), tmp_path)
     line = the_one_line(capfd)
     assert f"{tmp_path / 'wandb'}: File exists" in line
-    assert line.endswith("the run goes on without it, its record does not need it")
+    assert line.endswith("training goes on without W&B, the record is complete without it")
     assert [path.name for path in tmp_path.iterdir()] == ["wandb"]
 
 
