@@ -1,8 +1,8 @@
-"""Datasets: a name in, uint8 images and labels with fixed splits out.
+"""Datasets by name: uint8 images and labels with fixed splits.
 
-Importing this package imports no torch, so a command line can check names at once. The rest of
-the room: ``splits.hold_out`` for a validation split, ``probe.probe_batch`` for the batch that
-methods may look at before training.
+Importing this package imports no torch, so a command line can check names at once. Elsewhere in the
+room: ``splits.hold_out`` for a validation split, ``probe.probe_batch`` for the batch that methods
+may look at before training.
 """
 
 from pathlib import Path
@@ -27,11 +27,11 @@ def load_dataset(
         name: A key of ``DATASETS``.
         root: Folder that holds (or will hold) the files; default: the environment variable
             RPS_BENCH_DATA, else ``rps_bench`` in the user's cache folder.
-        policy: Addresses and patience of a download; default: the public ones.
+        policy: Addresses, timeouts and retries of a download; default: the public ones.
 
     Returns:
-        ``.train`` and ``.test``, each with ``.images`` uint8 (N, 3, H, W) and ``.labels`` int64
-        (N,), and the facts of the set.
+        The dataset: its properties, and ``.train`` and ``.test``, each with ``.images`` uint8 (N,
+        3, H, W) and ``.labels`` int64 (N,).
 
     Raises:
         UserError: An unknown name, files that are missing or corrupt, or a failed download.

@@ -20,10 +20,10 @@ LAYOUTS: dict[str, Callable[[DatasetInfo, Path], Source]] = {
 
 
 def find_archive(info: DatasetInfo, root: Path) -> Source | None:
-    """The unpacked official archive under ``root``, or None where its folder is missing.
+    """The unpacked official archive under ``root``, or None if there is no such folder.
 
     Raises:
-        UserError: The folder is there but files of it are missing.
+        UserError: The folder exists, but some of its files are missing.
     """
     if info.archive is None or not (root / info.archive.folder).is_dir():
         return None
@@ -37,10 +37,10 @@ def find_archive(info: DatasetInfo, root: Path) -> Source | None:
 
 
 def unpack(packed: Path, archive: Archive, folder: Path) -> Path:
-    """Unpack a tar or zip file below ``folder`` and return the archive's top folder there.
+    """Unpack a tar or zip file below ``folder``; return the archive's top folder there.
 
     Raises:
-        ValueError: A member would land outside, or the expected top folder is not inside.
+        ValueError: A member would land outside, or the expected top folder is missing.
         OSError: The archive is corrupt, or the disk is full.
     """
     try:
@@ -58,6 +58,7 @@ def unpack(packed: Path, archive: Archive, folder: Path) -> Path:
 
 def _unzip(packed: Path, folder: Path) -> None:
     with zipfile.ZipFile(packed) as file:
+        # tarfile's "data" filter refuses such names; zipfile has no filter, only silent renaming.
         for name in file.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts:

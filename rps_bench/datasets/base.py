@@ -1,4 +1,4 @@
-"""The contracts of this room: what a loaded dataset offers, and what a source must offer."""
+"""The contracts of this room: a dataset in memory, and a source of files to decode."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +32,9 @@ class Split:
 class Dataset:
     """A dataset in memory (or mapped into it), with its official train and test splits.
 
-    ``num_held_out`` is 0, or the number of training images that now stand as ``test`` because a
-    validation split was asked for. ``imbalance`` is None, or the ratio of the largest training
-    class to the smallest that was asked for.
+    ``num_held_out`` is the number of training images that serve as ``test`` if a validation split
+    was asked for, else 0. ``imbalance`` is the ratio of the largest to the smallest training class
+    if one was asked for, else None.
     """
 
     info: DatasetInfo
@@ -54,7 +54,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes of the official set, also when fewer occur here."""
+        """Number of classes of the official set, even if fewer occur here."""
         return self.info.num_classes
 
     @property
@@ -89,9 +89,9 @@ class Dataset:
 
     @property
     def is_partial(self) -> bool:
-        """Whether images of the official set are missing here; held-out images do not count.
+        """Whether images of the official set are missing here; held-out images count as present.
 
-        A dataset with ``imbalance`` is partial: what it says about the official set is limited.
+        A dataset with ``imbalance`` is partial: it says little about the official set.
         """
         train_is_short = len(self.train) + self.num_held_out < self.num_train_official
         test_is_short = self.num_held_out == 0 and len(self.test) < self.num_test_official
@@ -99,7 +99,7 @@ class Dataset:
 
 
 class Source(Protocol):
-    """Files that hold a dataset, not yet decoded. Bad content is a UserError naming the file."""
+    """Files with a dataset, not decoded yet. Bad content is a UserError that names the file."""
 
     @property
     def folder(self) -> Path:
@@ -107,7 +107,7 @@ class Source(Protocol):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that the images and labels depend on."""
+        """All files on which the images and labels depend."""
 
     def count(self, split: str) -> int:
         """Number of images in a split."""

@@ -1,4 +1,4 @@
-"""The official CIFAR archives, unpacked: pickled batches of pixel rows (Krizhevsky, 2009)."""
+"""The unpacked official CIFAR archives: pickled batches of pixel rows (Krizhevsky, 2009)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from rps_bench.errors import UserError
 
 @dataclass(frozen=True)
 class CifarPickles:
-    """Batches of both splits in one folder."""
+    """The batches of both splits in one folder."""
 
     info: DatasetInfo
     folder: Path
@@ -23,11 +23,11 @@ class CifarPickles:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All batches, whether there or not: opening a missing one names it."""
+        """All batches, existing or not: opening a missing one names it."""
         return tuple(self.folder / name for names in self.batches.values() for name in names)
 
     def count(self, split: str) -> int:
-        """Images of a split; reads its batches."""
+        """Number of images in a split; reads its batches."""
         return sum(len(self._read(name)[1]) for name in self.batches[split])
 
     def fill(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -1,9 +1,9 @@
-"""Content digests of sets of files, remembered so that unchanged files are read once.
+"""Content digests of sets of files, remembered so that unchanged files are read only once.
 
-A set is recognised by its stat signature: name, size, inode, and the times of the last change of
-content and of metadata, in nanoseconds. While the signature stands, the remembered digest is used;
-otherwise all bytes are hashed again. The metadata time cannot be set back by a program, so a
-changed file is noticed even when its size and date are kept.
+A set is recognised by its stat signature: name, size, inode, and the nanosecond times of the last
+change of content and of metadata. While the signature stays the same, the remembered digest is
+used; otherwise all bytes are hashed again. Programs cannot set the metadata time back, so a changed
+file is noticed even if its size and date are kept.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rps_bench.atomic import write_text
 
-# Files changed this recently may change again within the clock's granularity: do not remember yet.
+# Files changed more recently may change again within the clock's resolution: not remembered yet.
 _SETTLE_SECONDS = 2.0
 
 
@@ -22,9 +22,9 @@ def content_digest(folder: Path, files: Iterable[Path], memory: Path) -> str:
     """SHA-256 over the names (relative to ``folder``) and contents of files, as hex.
 
     Args:
-        folder: Where the files lie.
+        folder: The folder of the files.
         files: Any number of files below ``folder``.
-        memory: A folder that keeps one small file per set seen.
+        memory: A folder with one small file per known set.
 
     Raises:
         OSError: A file cannot be read.
@@ -41,16 +41,16 @@ def content_digest(folder: Path, files: Iterable[Path], memory: Path) -> str:
 
 
 def remember_digest(memory: Path, signature: str, digest: str) -> None:
-    """Note the content digest of the files that have this stat signature.
+    """Store the content digest of the files with this stat signature.
 
-    Where the note cannot be written, the files are hashed again next time.
+    If it cannot be stored, the files are hashed again next time.
     """
     with suppress(OSError):
         write_text(memory / signature, digest)
 
 
 def stat_signature(folder: Path, files: Iterable[Path]) -> str:
-    """Hex digest of what the file system says about the files, without reading them."""
+    """Hex digest of the file system's metadata of the files, without reading them."""
     signature = hashlib.sha256()
     for path in files:
         stat = path.stat()

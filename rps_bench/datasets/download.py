@@ -1,4 +1,4 @@
-"""One file over HTTP: checked, retried, and in place only when complete."""
+"""Download of one file over HTTP: checked, retried, and in place only when complete."""
 
 import hashlib
 import http.client
@@ -19,23 +19,23 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rps_bench.permissions import follow_folder
 
 _CHUNK_BYTES = 1 << 18
-_LASTING_STATUSES = (400, 401, 403, 404, 410)  # asking again cannot help
+_LASTING_STATUSES = (400, 401, 403, 404, 410)  # retrying cannot help
 
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """Where to download from and how patiently."""
+    """The addresses to download from, timeouts and retries."""
 
     hub_url: str = "https://huggingface.co"
     archive_url: str | None = None  # None: the official address of the archive
-    timeout_seconds: float = 30.0  # without a single byte
+    timeout_seconds: float = 30.0  # without receiving a byte
     num_tries: int = 3
-    backoff_seconds: float = 0.5  # before the second try; doubles each time
+    backoff_seconds: float = 0.5  # before the second try; doubled each time
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a file must be; None where it is not known beforehand."""
+    """The expected properties of a file; None if not known beforehand."""
 
     size_bytes: int | None = None
     algorithm: str = "sha256"
@@ -43,14 +43,14 @@ class Expected:
 
 
 class DownloadError(Exception):
-    """A download that failed for good; the message says the address and the reason."""
+    """A download that failed for good; the message gives the address and the reason."""
 
 
 def fetch(url: str, target: Path, expected: Expected, policy: DownloadPolicy) -> None:
     """Download ``url`` to ``target``, which appears only when all checks pass.
 
     Raises:
-        DownloadError: After all tries, or at once where asking again cannot help.
+        DownloadError: After all tries, or at once if retrying cannot help.
     """
     partial = target.with_name(f".{target.name}.part")
     reason = ""
@@ -77,7 +77,7 @@ def fetch(url: str, target: Path, expected: Expected, policy: DownloadPolicy) ->
 
 
 def _fetch_once(url: str, partial: Path, expected: Expected, timeout_seconds: float) -> None:
-    """One try; ValueError when the bytes are not the expected ones."""
+    """Try once; raises a ValueError if the bytes are not the expected ones."""
     hasher = hashlib.new(expected.algorithm, usedforsecurity=False)
     request = urllib.request.Request(url, headers={"User-Agent": "rps_bench"})
     with (
@@ -116,7 +116,7 @@ def _describe(error: Exception) -> str:
 
 @contextmanager
 def _progress(label: str, size: int | None) -> Iterator[Any]:
-    """A bar on stderr where that is a terminal; yields the function that moves it on."""
+    """A progress bar on stderr if that is a terminal; yields the function that advances it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,7 +1,7 @@
 """``digits``: scikit-learn's handwritten digits, the default that needs no download.
 
 1,797 real 8x8 images with 17 grey levels, from the UCI Optical Recognition of Handwritten Digits
-set (Alpaydin and Kaynak, 1998), carried inside the scikit-learn package.
+set (Alpaydin and Kaynak, 1998), which the scikit-learn package contains.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.info import DatasetInfo
 
-_ENLARGEMENT = 4  # 8x8 to 32x32 by repeating pixels: exact, and the same on every library version
+_ENLARGEMENT = 4  # 8x8 to 32x32 by repeating pixels: exact, whatever the library versions
 
 
-@cache  # a sweep asks for them at every run
+@cache  # every run of a sweep asks for them
 def load_embedded(info: DatasetInfo) -> Dataset:
     """The digits as 32x32 RGB with the fixed split; rows keep scikit-learn's order."""
-    from sklearn.datasets import load_digits  # here: the import takes seconds, other sets need none
+    from sklearn.datasets import load_digits  # slow to import, and no other dataset needs it
 
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)
@@ -41,11 +41,11 @@ def enlarge(images: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def choose_test_rows(labels: NDArray[np.int64], num_test: int) -> NDArray[np.bool_]:
-    """The stratified test split that never changes, as a mask (N,).
+    """The fixed, stratified test split, as a mask (N,).
 
-    Each class gives its share of ``num_test``, rounded by largest remainder (ties: lower class).
-    Within a class the rows are ordered by the SHA-256 of ``digits/<row>`` and the first ones are
-    taken. No random generator is involved, so no library version can move an image.
+    Each class contributes its share of ``num_test``, rounded by largest remainder (ties: lower
+    class). Within a class the rows are ordered by the SHA-256 of ``digits/<row>`` and the first
+    ones are taken. No random generator is used, so no library version can change the split.
     """
     counts = np.bincount(labels)
     shares, remainders = np.divmod(counts * num_test, len(labels))

@@ -1,4 +1,4 @@
-"""Which folders datasets are read from and decoded into."""
+"""The folders that datasets are read from and decoded into."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ DATA_VARIABLE = "RPS_BENCH_DATA"
 
 
 def user_cache_folder() -> Path:
-    """``rps_bench`` below XDG_CACHE_HOME, or below ``~/.cache`` where that is unset."""
+    """``rps_bench`` below XDG_CACHE_HOME, or below ``~/.cache`` if that is not set."""
     base = os.environ.get("XDG_CACHE_HOME")
     return Path(checks.path("XDG_CACHE_HOME", base or "~/.cache")) / "rps_bench"
 
@@ -26,19 +26,19 @@ def resolve_root(root: str | Path | None) -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files may be made in an existing folder.
+    """Whether files may be created in an existing folder.
 
-    The mode is looked at too: root may write anywhere, but a folder marked read-only is meant so.
+    The mode counts too: root may write anywhere, but a folder marked read-only is meant to be so.
     """
     marked_writable = bool(folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     return marked_writable and os.access(folder, os.W_OK | os.X_OK)
 
 
 def decoded_folders(root: Path) -> tuple[Path, ...]:
-    """Where decoded images may be, the folder to make them in first.
+    """The folders that may hold decoded images; new ones go to the first.
 
-    They are kept below the root. Who may not write there makes them in the user's cache, but uses
-    what others made below the root.
+    They are kept below the root. A user who may not write there stores new ones in the user's
+    cache, but still uses those that others have put below the root.
     """
     shared = root / "decoded"
     if is_writable(shared if shared.is_dir() else root):
@@ -47,10 +47,10 @@ def decoded_folders(root: Path) -> tuple[Path, ...]:
 
 
 def clear_away(folder: Path) -> None:
-    """Delete a folder if it is there; another user's, which one may not empty, is renamed.
+    """Delete a folder if it exists; rename it if another user owns files that cannot be deleted.
 
     Raises:
-        OSError: Neither can be done.
+        OSError: Neither is possible.
     """
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():

@@ -1,4 +1,4 @@
-"""The public hub's parquet copies: which shards there are, and getting all of them."""
+"""Parquet copies on the public hub: the list of shards, and downloading all of them."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from rps_bench.datasets.download import DownloadError, DownloadPolicy, Expected, fetch
 from rps_bench.datasets.info import HubCopy
 
-# Names come from a server and become file names here: nothing but a plain name is taken.
+# Names come from a server and become file names here: only plain names are accepted.
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -24,10 +24,10 @@ class Shard:
 
 
 def download_shards(hub: HubCopy, folder: Path, policy: DownloadPolicy) -> list[Path]:
-    """Download all shards into ``folder``, sizes and SHA-256 checked against the hub's list.
+    """Download all shards into ``folder``, checking sizes and SHA-256 against the hub's list.
 
     Raises:
-        DownloadError: The list or a shard cannot be had, or a split is missing from the list.
+        DownloadError: The list or a shard cannot be downloaded, or the list lacks a split.
     """
     shards = list_shards(hub, folder, policy)
     base = f"{policy.hub_url}/datasets/{hub.repository}/resolve/main/{hub.folder}"
@@ -37,7 +37,7 @@ def download_shards(hub: HubCopy, folder: Path, policy: DownloadPolicy) -> list[
 
 
 def list_shards(hub: HubCopy, folder: Path, policy: DownloadPolicy) -> list[Shard]:
-    """Ask the hub's API for the shards of a dataset; ``folder`` takes the answer for a moment."""
+    """Ask the hub's API for the shards of a dataset; the answer passes through ``folder``."""
     url = f"{policy.hub_url}/api/datasets/{hub.repository}/tree/main/{hub.folder}"
     answer = folder / "shards.json"
     fetch(url, answer, Expected(), policy)

@@ -1,6 +1,6 @@
-"""From encoded image bytes to pixels, and the checks every source shares.
+"""Decoding of images, and checks that all sources share.
 
-Pillow decodes one image in 0.15 to 0.3 ms and holds the interpreter lock meanwhile: a pool of
+Pillow decodes an image in 0.15 to 0.3 ms and holds the interpreter lock during that time: a pool of
 threads was measured to be slower than one thread, so there is none.
 """
 
@@ -15,25 +15,25 @@ from PIL import Image, features
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
 
-# Of Pillow's readers only these: one of the others hands what it reads to another program.
+# Only these of Pillow's readers: one of the others passes its input to an external program.
 _FORMATS = ("PNG", "JPEG", "WEBP")
 
-# 16-bit and float modes are left out: turning them into 8 bits would clip silently.
+# 16-bit and float modes are not accepted: converting them to 8 bits would clip silently.
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
-LARGEST_IMAGE_BYTES = 1 << 20  # encoded; 64 x 64 pixels are 12 kB before they are compressed
+LARGEST_IMAGE_BYTES = 1 << 20  # encoded; 64 x 64 pixels are 12 kB uncompressed
 
 
 def read_encoded(path: Path) -> bytes:
-    """An image file's content; one that is too large is cut, and refused by that."""
+    """The content of an image file; one that is too large is cut, which decoding then refuses."""
     with path.open("rb") as file:
         return file.read(LARGEST_IMAGE_BYTES + 1)
 
 
 def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
-    """Decode PNG, JPEG or WebP bytes, recognised by content, to RGB.
+    """Decode PNG, JPEG or WebP bytes, recognised by their content, to RGB.
 
     Args:
         data: The encoded file.
@@ -44,7 +44,7 @@ def decode_image(data: bytes, size: int, where: str) -> NDArray[np.uint8]:
         Pixels (3, size, size); grey-scale images have three equal channels.
 
     Raises:
-        UserError: Bytes that are no whole image, or an image of another size or depth.
+        UserError: The bytes are not a whole image, or it has another size or depth.
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and not _has_webp():
         raise UserError(f"{where}: this Pillow build lacks WebP; install Pillow's binary wheel")
@@ -78,13 +78,13 @@ def _check_header(image: Image.Image, size: int, where: str) -> None:
 
 
 def _check_depth(data: bytes, where: str) -> None:
-    """Pillow opens a PNG of 16 bits and several channels as one of 8, without a word."""
+    """Refuse a PNG with 16 bits and several channels, which Pillow silently opens as 8 bits."""
     if data[:8] == _PNG_START and data[24:25] == b"\x10":
         raise UserError(f"{where}: expected 8 bits per channel, found 16")
 
 
 def _check_opaque(image: Image.Image, where: str) -> None:
-    """What shows through is not in the file, and the colours below may be anything."""
+    """Refuse transparency: the background is not in the file, hidden colours may be anything."""
     if not image.has_transparency_data:
         return
     if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
@@ -96,7 +96,7 @@ def _has_webp() -> bool:
 
 
 def check_labels(labels: NDArray[np.int64], info: DatasetInfo, where: str) -> None:
-    """Raise UserError unless every label is in [0, num_classes)."""
+    """Raise a UserError unless every label is in [0, num_classes)."""
     if len(labels) and (labels.min() < 0 or labels.max() >= info.num_classes):
         raise UserError(
             f"{where}: expected labels 0 to {info.num_classes - 1} for {info.name}, "

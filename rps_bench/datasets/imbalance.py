@@ -1,7 +1,7 @@
-"""Training classes of unequal size, by a power law; the test split stays as it is.
+"""Imbalanced training classes that follow a power law; the test split is unchanged.
 
 Class k keeps N (k + 1)^-a images with a = log(ratio) / log(K), so that the largest of the K classes
-has `ratio` times the images of the smallest. Long-tailed CIFAR (Cui et al. 2019) fixes the same
+has `ratio` times as many images as the smallest. Long-tailed CIFAR (Cui et al. 2019) fixes the same
 ratio with an exponential law, N ratio^(-k / (K - 1)), whose middle classes keep more.
 """
 
@@ -16,32 +16,32 @@ from rps_bench.seeds import named_generator
 
 
 def class_counts(largest: int, num_classes: int, ratio: float) -> list[int]:
-    """Return the images of each class: `largest` for class 0, falling to `largest` / `ratio`.
+    """The number of images in each class: `largest` for class 0, down to `largest` / `ratio`.
 
-    The exact numbers are rounded to the nearest whole one, and no class is left empty.
+    Numbers are rounded to the nearest integer, and no class is left empty.
     """
     exponent = math.log(ratio) / math.log(num_classes)
     return [max(1, round(largest * (rank + 1) ** -exponent)) for rank in range(num_classes)]
 
 
 def make_imbalanced(dataset: Dataset, ratio: float, seed: int) -> Dataset:
-    """Return the dataset with training classes that follow a power law.
+    """The dataset with training classes whose sizes follow a power law.
 
-    Classes rank by their index, as in long-tailed CIFAR, so that every seed has the same rare
-    ones; the seed decides which images stay, and a higher ratio keeps some of those that a lower
-    one keeps. The largest class has as many images as the smallest one of `dataset`, hence every
-    class can give its share. Images stay in their order.
+    Classes are ranked by their index, as in long-tailed CIFAR, so that every seed has the same rare
+    classes. The seed decides which images stay, and a higher ratio keeps a subset of the images
+    that a lower one keeps. The largest class has as many images as the smallest one of `dataset`,
+    so that every class has enough. The order of the images stays.
 
     Args:
-        dataset: Not split for validation.
+        dataset: A dataset without a validation split.
         ratio: Images of the largest class over those of the smallest, above 1.
         seed: The run's seed.
 
     Raises:
-        UserError: A class without training images.
+        UserError: A class has no training images.
     """
     assert ratio > 1
-    assert dataset.num_held_out == 0  # the sizes of the classes would depend on the seed
+    assert dataset.num_held_out == 0  # else the sizes of classes would depend on the seed
     train = dataset.train
     rows = [torch.nonzero(train.labels == label).flatten() for label in range(dataset.num_classes)]
     largest = min(len(own) for own in rows)

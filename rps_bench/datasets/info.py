@@ -1,4 +1,4 @@
-"""What is known about each dataset before any file is opened. Imports no torch.
+"""Properties of each dataset, known before any file is opened. Imports no torch.
 
 Normalisation constants of the three downloaded sets are the customary per-channel values of the
 training images. Those of ``digits`` were measured on its 1,437 training images.
@@ -13,16 +13,16 @@ class HubCopy:
 
     repository: str  # owner/name on the hub
     folder: str  # folder of the shards inside the repository
-    test_name: str = "test"  # what the shards of the split with published labels are called
+    test_name: str = "test"  # name of the split with published labels, as its shards have it
 
     @property
     def patterns(self) -> dict[str, str]:
-        """Split -> glob of its shards; copies differ in shard counts and may carry hashes."""
+        """The glob pattern of each split's shards; copies differ in shard counts and hashes."""
         return {"train": "train-*.parquet", "test": f"{self.test_name}-*.parquet"}
 
     @property
     def local_folder(self) -> str:
-        """Where the shards lie under the data root, for example ``cifar10/plain_text``."""
+        """The folder of the shards below the data root, such as ``cifar10/plain_text``."""
         return f"{self.repository.split('/')[1]}/{self.folder}"
 
 
@@ -32,13 +32,13 @@ class Archive:
 
     url: str
     md5: str
-    folder: str  # the top folder inside the archive, and its place under the data root
+    folder: str  # the top folder inside the archive, and its name below the data root
     layout: str  # a key of rps_bench.datasets.archives.LAYOUTS
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One dataset's fixed facts; ``num_train`` and ``num_test`` count the official, whole set."""
+    """The fixed properties of a dataset; ``num_train`` and ``num_test`` are of the official set."""
 
     name: str
     num_classes: int
@@ -48,7 +48,7 @@ class DatasetInfo:
     num_train: int
     num_test: int
     flip: bool  # augmentation may flip an image left to right without changing its class
-    hub: HubCopy | None = None  # None: the images come inside an installed package
+    hub: HubCopy | None = None  # None: the images are part of an installed package
     archive: Archive | None = None
 
 

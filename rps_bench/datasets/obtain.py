@@ -1,7 +1,7 @@
-"""Downloading a whole dataset: the public hub first, then the official archive.
+"""Download of a whole dataset: from the public hub first, then the official archive.
 
-Everything is gathered in a staging folder below the data root and moved into place when complete,
-so a process that dies leaves nothing that looks like a dataset.
+All files are collected in a staging folder below the data root and moved into place when complete,
+so that a process that dies leaves nothing that looks like a dataset.
 """
 
 import shutil
@@ -20,7 +20,8 @@ def obtain(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> None:
     """Download a dataset into ``root``; the caller holds the lock.
 
     Raises:
-        UserError: Every place failed; the message says each reason and how to do it by hand.
+        UserError: All sources failed; the message gives each reason and how to get the files by
+            hand.
     """
     staging = root / f".downloading-{info.name}"
     failures = []
@@ -41,7 +42,7 @@ def obtain(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> None:
 
 
 def how_to_get(info: DatasetInfo, root: Path) -> str:
-    """One sentence: which files go into which folder, or which setting points to them."""
+    """A sentence that says which files to put in which folder, or which setting to change."""
     assert info.hub is not None
     assert info.archive is not None
     return (
@@ -57,7 +58,7 @@ def _from_hub(info: DatasetInfo, root: Path, staging: Path, policy: DownloadPoli
     folder = root / info.hub.local_folder
     shards = download_shards(info.hub, staging, policy)
     make_folder(folder)
-    for shard in shards:  # the test split last: a folder without one is refused as unfinished
+    for shard in shards:  # test shards are last: a folder without them is refused as incomplete
         shard.replace(folder / shard.name)
 
 

@@ -1,4 +1,4 @@
-"""Parquet shards as the public hub keeps them: one row per image, ``{bytes, path}`` and a label."""
+"""Parquet shards as on the public hub: one row per image, ``{bytes, path}`` and a label."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from rps_bench.errors import UserError
 
 @dataclass(frozen=True)
 class Shard:
-    """One file: its columns, its rows, and the image files that its rows name in place of bytes."""
+    """One file: columns, number of rows, and the image files of rows that have no bytes."""
 
     path: Path
     columns: Columns
@@ -38,17 +38,17 @@ class ParquetSource:
 
     info: DatasetInfo
     folder: Path
-    shards: dict[str, tuple[Shard, ...]]  # split -> in order of name
+    shards: dict[str, tuple[Shard, ...]]  # by split, sorted by name
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All shards, and the image files that they name."""
+        """All shards, and the image files that their rows name."""
         shards = self.shards["train"] + self.shards["test"]
         images = dict.fromkeys(path for shard in shards for path in shard.images.values())
         return (*(shard.path for shard in shards), *images)
 
     def count(self, split: str) -> int:
-        """Rows of a split, from the footers."""
+        """Number of rows in a split, from the footers."""
         return sum(shard.num_rows for shard in self.shards[split])
 
     def fill(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
@@ -62,6 +62,8 @@ class ParquetSource:
     def _fill_from(
         self, shard: Shard, images: NDArray[np.uint8], labels: NDArray[np.int64]
     ) -> None:
+        # The arrays were sized by the footer; the pages of a corrupt file may hold more rows or
+        # fewer.
         row = 0
         for rows in read_rows(shard.path, shard.columns, self.info):
             row = rows.first + len(rows.labels)
@@ -80,11 +82,10 @@ class ParquetSource:
 
 
 def find_parquet(info: DatasetInfo, root: Path) -> ParquetSource | None:
-    """The shards of a dataset under ``root``, or None where there is not a single one.
+    """The shards of a dataset under ``root``, or None if there are none.
 
     Raises:
-        UserError: One split is there and the other is missing, a split is there twice, or a shard
-            is of another kind.
+        UserError: One split is there without the other, or twice, or a shard has other columns.
     """
     if info.hub is None:
         return None
@@ -119,7 +120,7 @@ def _look_at(path: Path, info: DatasetInfo) -> Shard:
 
 
 def _check_alike(shards: Sequence[Shard]) -> None:
-    """Refuse shards whose labels mean different things."""
+    """Refuse shards that disagree on the meaning of labels."""
     first = shards[0]
     for shard in shards[1:]:
         here, there = shard.columns, first.columns
@@ -128,6 +129,7 @@ def _check_alike(shards: Sequence[Shard]) -> None:
                 f"{shard.path}: expected labels in column {there.label} as in {first.path.name}, "
                 f"found column {here.label}"
             )
+        # Compare with the first shard that states class names; shards need not state any.
         if here.names is not None and there.names is None:
             first = shard
         elif here.names is not None and there.names is not None and here.names != there.names:
@@ -140,7 +142,7 @@ def _check_alike(shards: Sequence[Shard]) -> None:
 
 
 def _read_image(shard: Shard, row: int, where: str) -> bytes:
-    """The image of a row without bytes."""
+    """The encoded image of a row that has a path instead of bytes."""
     if row not in shard.images:
         raise UserError(f"{where}: expected image bytes, found none")
     try:

@@ -1,7 +1,7 @@
-"""The columns of a parquet shard that hold images and labels, whatever copy it comes from.
+"""The columns of a parquet shard that hold images and labels, in any known copy of a dataset.
 
-Images are ``struct<bytes, path>`` as the public hub keeps them, or bytes alone. Of a row without
-bytes the path names the image file: below the shard's own folder, and nowhere else.
+Images are ``struct<bytes, path>`` as on the public hub, or bytes alone. If a row has no bytes, its
+path names the image file, which must lie below the shard's own folder.
 """
 
 import json
@@ -21,7 +21,7 @@ from rps_bench.datasets.images import LARGEST_IMAGE_BYTES
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.errors import UserError
 
-# Copies name their columns differently; rows may be in any order.
+# Copies differ in the names of their columns, and in the order of rows.
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
 _ROWS_PER_READ = 1000
@@ -30,15 +30,15 @@ _MAGIC, _POINTER = b"PAR1", b"version https://git-lfs"
 
 @dataclass(frozen=True)
 class Columns:
-    """What to read of a shard.
+    """The columns to read from a shard.
 
     Attributes:
-        image: The column of images.
-        bytes: Its part that holds them; None where only paths are kept.
-        path: Its part that holds paths; None if there is none.
-        label: The column of labels.
-        names: Of the classes in the order of their labels; None where the shard does not say.
-        lacks_bytes: Whether rows have no bytes, or may have none.
+        image: Name of the column of images.
+        bytes: Name of its part with encoded images; None if only paths are stored.
+        path: Name of its part with paths; None if there is none.
+        label: Name of the column of labels.
+        names: Class names in the order of the labels; None if the shard does not state them.
+        lacks_bytes: Whether some rows have no bytes, or may have none.
     """
 
     image: str
@@ -51,7 +51,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a shard: where they start, encoded images or paths, labels."""
+    """Consecutive rows of a shard: the first row's number, encoded images or paths, labels."""
 
     first: int
     encoded: list[bytes | None]
@@ -63,7 +63,7 @@ def open_shard(shard: Path) -> pq.ParquetFile:
     """Open a shard.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: The shard cannot be read.
     """
     try:
         return pq.ParquetFile(shard)
@@ -72,10 +72,10 @@ def open_shard(shard: Path) -> pq.ParquetFile:
 
 
 def find_columns(file: pq.ParquetFile, shard: Path, info: DatasetInfo) -> Columns:
-    """Look at a shard's schema and footer.
+    """Find the columns of a shard in its schema and footer.
 
     Raises:
-        UserError: Columns are missing, or of other types.
+        UserError: Columns are missing or have other types.
     """
     schema = file.schema_arrow
     image = _choose_column(schema, _IMAGE_COLUMNS, shard)
@@ -94,10 +94,10 @@ def find_columns(file: pq.ParquetFile, shard: Path, info: DatasetInfo) -> Column
 
 
 def read_rows(shard: Path, columns: Columns, info: DatasetInfo) -> Iterator[Rows]:
-    """Yield the rows in pieces that fit memory.
+    """Yield the rows in batches that fit in memory.
 
     Raises:
-        UserError: Pages that cannot be read, or labels of another kind.
+        UserError: Pages cannot be read, or labels have another type.
     """
     wanted = [columns.bytes, columns.path if columns.lacks_bytes else None, columns.label]
     with open_shard(shard) as file:
@@ -118,12 +118,13 @@ def read_rows(shard: Path, columns: Columns, info: DatasetInfo) -> Iterator[Rows
 
 
 def read_paths(shard: Path, columns: Columns) -> list[str | None]:
-    """Of each row without bytes its path, None of one with bytes, or without a path."""
+    """The path of each row without bytes; None for rows with bytes or without a path."""
     assert columns.path is not None
     wanted = [name for name in (columns.bytes, columns.path) if name]
     paths: list[str | None] = []
     with open_shard(shard) as file:
         try:
+            # Bytes win over paths: hub copies often keep a meaningless path besides the bytes.
             for batch in file.iter_batches(_ROWS_PER_READ, columns=wanted):
                 encoded = _part(batch, columns.image, columns.bytes)
                 listed = _part(batch, columns.image, columns.path)
@@ -137,9 +138,10 @@ def locate_image(shard: Path, row: int, path: str) -> Path:
     """The image file that a row names.
 
     Raises:
-        UserError: It is not there, or not below the shard's folder.
+        UserError: The file does not exist, or is not below the shard's folder.
     """
     where = f"{shard}, row {row}: holds no image, only the path {path[:80]!r}"
+    # Normalised without following links: a path such as `../x` must not lead out of the folder.
     place = Path(os.path.normpath(shard.parent / path))
     if not place.is_relative_to(shard.parent):
         raise UserError(f"{where}; expected one that lies below {shard.parent}")
@@ -161,12 +163,13 @@ def _choose_column(schema: pa.Schema, allowed: tuple[str, ...], shard: Path) -> 
 
 
 def _find_parts(kind: pa.DataType, image: str, shard: Path) -> tuple[str | None, str | None]:
-    """The names of the parts that hold bytes and paths, None for one that holds nothing."""
+    """The names of the parts with bytes and with paths, None for a part that is missing."""
     if _is_binary(kind):
         return image, None
     parts = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
     has_bytes = "bytes" in parts and _is_binary(parts["bytes"])
     has_path = "path" in parts and _is_text(parts["path"])
+    # A part "bytes" of another type is refused, unless it is all null and paths are used.
     has_neither = not has_bytes and not has_path
     if has_neither or not (has_bytes or pa.types.is_null(parts.get("bytes", pa.null()))):
         raise UserError(
@@ -194,7 +197,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _part(batch: pa.RecordBatch, image: str, part: str | None) -> list[Any]:
-    """The values of a part of the images' column; all None for no part."""
+    """The values of a part of the image column; all None if the part is None."""
     if part is None:
         return [None] * batch.num_rows
     column = batch.column(image)
@@ -204,7 +207,7 @@ def _part(batch: pa.RecordBatch, image: str, part: str | None) -> list[Any]:
 
 
 def _counts_nulls(metadata: pq.FileMetaData, part: str) -> bool:
-    """Whether rows lack a value in a part of a column, as far as the footer says."""
+    """Whether the footer leaves it possible that rows lack a value in a part of a column."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
     return any(
@@ -219,7 +222,7 @@ def _counts_nulls(metadata: pq.FileMetaData, part: str) -> bool:
 
 
 def _check_size(metadata: pq.FileMetaData, shard: Path) -> None:
-    """Refuse a shard that becomes too large when it is unpacked, before it takes the memory."""
+    """Refuse a shard that would decompress to too many bytes, before memory is allocated."""
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         if group.total_byte_size > (group.num_rows + 1) * LARGEST_IMAGE_BYTES:
@@ -230,7 +233,7 @@ def _check_size(metadata: pq.FileMetaData, shard: Path) -> None:
 
 
 def _read_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    """The names of the classes, as the hub's library notes them; None where it did not."""
+    """The class names as stored by the hub's library; None if there are none."""
     try:
         noted = json.loads((schema.metadata or {})[b"huggingface"])
         names = noted["info"]["features"][label]["names"]
@@ -280,7 +283,7 @@ def _unreadable(shard: Path, error: Exception) -> UserError:
 
 
 def _read_ends(shard: Path) -> tuple[bytes, bytes]:
-    """The first bytes and the last four of a file; nothing where it cannot be read."""
+    """The first bytes and the last four of a file; both empty if it cannot be read."""
     try:
         with shard.open("rb") as file:
             start = file.read(len(_POINTER))

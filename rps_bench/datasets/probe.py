@@ -1,4 +1,4 @@
-"""Normalised images, and the probe: the batch a method may look at before training."""
+"""Normalised images, and the probe: the batch that methods may look at before training."""
 
 from functools import cache
 
@@ -34,7 +34,7 @@ def normalise(
 def _channels(
     values: tuple[float, float, float], dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    """(1, 3, 1, 1), brought to the device once: a copy would make the host wait in every step."""
+    """(1, 3, 1, 1), copied to the device once: a copy in every step would make the host wait."""
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
 
@@ -44,21 +44,20 @@ def probe_batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A class-balanced batch of training images, not augmented, in shuffled order.
 
-    Ten images per class follow SNIP, GraSP and SynFlow's harness. Each class draws from a
-    generator of its own and the order from another, all named after the probe. A dataset that was
-    asked to be imbalanced gives all that a class has where these are fewer.
-
+    Ten images per class follow SNIP, GraSP and SynFlow's code. Each class draws from its own
+    generator and the order from another one, all named after the probe. In a dataset made
+    imbalanced on request, a class with fewer images contributes all of them.
     Args:
-        dataset: Where the training images are.
+        dataset: The source of training images.
         seed: The run's seed.
         per_class: Images of each class, at least 1.
 
     Returns:
-        Images (B, 3, H, W) float32 normalised, and labels (B,) int64, B at most per_class *
+        Normalised images (B, 3, H, W) float32 and labels (B,) int64, with B at most per_class *
         num_classes.
 
     Raises:
-        UserError: A class has fewer than ``per_class`` training images, for no such reason.
+        UserError: A class has fewer than ``per_class`` images, and not because of ``imbalance``.
     """
     if per_class < 1:
         raise UserError(f"probe images per class: expected at least 1, found {per_class}")

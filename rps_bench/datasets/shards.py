@@ -1,8 +1,8 @@
-"""Which parquet files of a folder are one set.
+"""Choosing the parquet files of a folder that form one set of shards.
 
-Copies of two revisions may lie side by side: ``train-00000-of-00005.parquet`` beside
-``train-00000-of-00002-<hash>.parquet``. Read together, their images would count twice. Shards say
-in their names how many there are; a hash may be the set's or each shard's own.
+Copies of two revisions may lie in one folder: ``train-00000-of-00005.parquet`` and
+``train-00000-of-00002-<hash>.parquet``. If both were read, their images would count twice. The
+names of shards state how many there are; a hash may belong to the set or to each shard.
 """
 
 import filecmp
@@ -23,7 +23,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class _Name:
-    """What a shard's name says; all None where it has another form."""
+    """The parts of a shard's name; all None if it has another form."""
 
     index: int | None = None
     count: int | None = None
@@ -34,16 +34,17 @@ _Set = Mapping[Path, _Name]
 
 
 def choose_set(files: Iterable[Path]) -> tuple[Path, ...]:
-    """The shards of the one set that is meant, in order of name.
+    """The shards of the intended set, sorted by name.
 
-    A set that lacks shards is taken if there is no other, and passed over beside a whole one.
+    An incomplete set is used if it is the only one, and ignored if there is a complete one.
 
     Args:
-        files: Of one split and folder.
+        files: Files of one split in one folder.
 
     Raises:
-        UserError: Two sets could be meant, or a set holds a shard twice or one too many.
+        UserError: The intended set is not clear, or a set holds a shard twice or too many shards.
     """
+    # Names of the same form and count belong together, unless indexes repeat under other hashes.
     names = {path: _read_name(path) for path in sorted(files)}
     sets = [
         found
@@ -63,7 +64,7 @@ def choose_set(files: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def check_files(files: Sequence[Path]) -> None:
-    """Raise a UserError for what is no file, and for two files with the same content."""
+    """Raise a UserError if a path is not a file, or if two files have the same content."""
     by_size = defaultdict(list)
     for path in files:
         _check_file(path)
@@ -100,7 +101,7 @@ def _group(names: _Set, key: Callable[[_Name], Hashable]) -> list[_Set]:
 
 
 def _split_revisions(files: _Set) -> list[_Set]:
-    """One set where each shard is there once, whatever its hash; else a set per hash."""
+    """The files as one set if no index repeats, whatever the hashes; else a set per hash."""
     indexes = [name.index for name in files.values()]
     if len(set(indexes)) == len(indexes):
         return [files]
@@ -120,7 +121,7 @@ def _check_indexes(files: _Set) -> None:
 
 
 def _is_whole(files: _Set) -> bool:
-    """Whether no shard is missing, as far as the names tell."""
+    """Whether the set is complete, as far as the names tell."""
     count = next(iter(files.values())).count
     return count is None or count == len(files)
 

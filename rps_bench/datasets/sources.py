@@ -1,4 +1,4 @@
-"""From a dataset's name to its images: embedded, parquet shards, official archive, download."""
+"""The images of a dataset: embedded, parquet shards, official archive, or downloaded."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def load(info: DatasetInfo, root: str | Path | None, policy: DownloadPolicy) -> 
 
 
 def find_source(info: DatasetInfo, root: Path) -> Source | None:
-    """The files of a dataset under ``root``, parquet first, or None where there are none."""
+    """The files of a dataset under ``root``, parquet first, or None if there are none."""
     return find_parquet(info, root) or find_archive(info, root)
 
 
 def _download(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> Source:
-    """Download under a lock, unless another process has done so while this one waited."""
+    """Download under a lock, unless another process did so while this one waited."""
     try:
         make_folder(root)
         if not is_writable(root):

@@ -1,4 +1,4 @@
-"""A validation split out of the training images, for tuning that must not look at the test set."""
+"""A validation split from the training images, for tuning that must not use the test set."""
 
 import torch
 
@@ -8,18 +8,18 @@ from rps_bench.seeds import named_generator
 
 
 def hold_out(dataset: Dataset, num_images: int, seed: int) -> Dataset:
-    """Set training images aside: they become ``test``, the rest stays ``train``.
+    """The dataset with some training images held out: they become ``test``, the rest ``train``.
 
-    The images set aside are the last ``num_images`` of a seeded shuffle of ``train``; the official
+    The images held out are the last ``num_images`` of a seeded shuffle of ``train``; the official
     test images are not part of the result.
 
     Args:
         dataset: An official dataset.
-        num_images: How many to set aside, in [1, len(train) - 1].
+        num_images: How many to hold out, in [1, len(train) - 1].
         seed: The run's seed.
 
     Raises:
-        UserError: ``num_images`` out of range, or a dataset that was split already.
+        UserError: ``num_images`` is out of range, or the dataset has a validation split already.
     """
     num_train = len(dataset.train)
     if not 1 <= num_images < num_train:

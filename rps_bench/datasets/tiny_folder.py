@@ -1,6 +1,6 @@
-"""The official Tiny ImageNet archive, unpacked: folders of JPEG files (Stanford CS231n).
+"""The unpacked official Tiny ImageNet archive: folders of JPEG files (Stanford CS231n).
 
-The validation images stand as the test split, as everywhere in the literature: the labels of the
+The validation images serve as the test split, as usual in the literature: the labels of the
 official test images were never published.
 """
 
@@ -25,12 +25,12 @@ class TinyImageNetFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The two lists and every image."""
+        """The two text files with labels, and every image."""
         images = [path for split in ("train", "test") for path, _ in self.rows[split]]
         return (self.folder / "wnids.txt", self._annotations, *images)
 
     def count(self, split: str) -> int:
-        """Images of a split."""
+        """Number of images in a split."""
         return len(self.rows[split])
 
     def fill(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
@@ -41,7 +41,7 @@ class TinyImageNetFolder:
 
     @cached_property
     def rows(self) -> dict[str, list[tuple[Path, int]]]:
-        """Split -> (image file, label) in a fixed order."""
+        """The (image file, label) pairs of each split, in a fixed order."""
         wnids = sorted(_read_lines(self.folder / "wnids.txt"))
         if len(set(wnids)) != self.info.num_classes:
             raise UserError(

@@ -1,7 +1,7 @@
-"""Reading a stranger's pickle of numpy arrays without running any code it may carry.
+"""Reading an untrusted pickle of numpy arrays without running any code in it.
 
-A pickle may name any function for the reader to call. This reader knows four names, all of them
-needed for arrays of numbers and byte strings, and refuses the rest.
+A pickle may name any function for the reader to call. This reader accepts only the few names that
+arrays of numbers and byte strings need, and refuses all others.
 """
 
 import pickle
@@ -14,14 +14,14 @@ import numpy as np
 
 from rps_bench.errors import UserError
 
-LARGEST_FILE_BYTES = 1 << 29  # the largest of the official ones has 155 MB
+LARGEST_FILE_BYTES = 1 << 29  # the largest official file has 155 MB
 
 _NUMBERS = re.compile(r"[|<>=]?[biuf][1248]")
-_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]  # numpy's own maker of empty arrays
+_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]  # numpy's function that makes empty arrays
 
 
 def _make_dtype(code: str | bytes, align: int = 0, copy: int = 0) -> np.dtype[Any]:
-    """numpy.dtype, with the flags Python 2 wrote as 0 and 1 turned into what numpy 2.4 asks for."""
+    """A numpy.dtype; flags that Python 2 wrote as 0 and 1 become the bools numpy 2.4 needs."""
     name = code.decode() if isinstance(code, bytes) else code
     if not isinstance(name, str) or not _NUMBERS.fullmatch(name):
         raise pickle.UnpicklingError(f"it asks for arrays of {name!r}, not of numbers")
@@ -29,7 +29,7 @@ def _make_dtype(code: str | bytes, align: int = 0, copy: int = 0) -> np.dtype[An
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How protocols up to 2 write bytes."""
+    """The bytes that pickle protocols up to 2 store as text."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
     return text.encode(encoding)
@@ -52,10 +52,10 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_pickled_arrays(path: Path) -> dict[bytes, Any]:
-    """A pickled dict whose keys are bytes, as Python 2 wrote it.
+    """The dict in a pickle written by Python 2, whose keys are bytes.
 
     Raises:
-        UserError: The file is missing, is no such pickle, or names anything but numpy arrays.
+        UserError: The file is missing, is not such a pickle, or names anything but numpy arrays.
     """
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
