@@ -1,8 +1,8 @@
-"""Decoded images, kept as uint8 arrays on disk so that a dataset is decoded once.
+"""The cache of decoded images: uint8 arrays on disk, so that a dataset is decoded only once.
 
-One folder per content of the source files: ``<name>-<digest>/`` with four ``.npy`` files and a
-manifest, built under a lock in a temporary folder and renamed into place when complete. A cache
-whose manifest, headers or content digest disagree is built again, never trusted. Caches of older
+There is one folder per content of the source files: ``<name>-<digest>/`` with four ``.npy`` files
+and a manifest, built under a lock in a temporary folder and renamed when complete. A cache whose
+manifest, headers or content digest do not agree is never trusted, but built again. Caches of older
 contents stay until someone deletes them.
 """
 
@@ -33,19 +33,20 @@ from rps_bench.errors import UserError, explain
 from rps_bench.locks import hold, make_lock
 from rps_bench.permissions import follow_folder_below, make_folder
 
-_FORMAT = 1  # raise it when the same source decodes to other arrays
+_FORMAT = 1  # to be raised if the same source decodes to different arrays
 _MANIFEST = "manifest.json"
 
 
 def load_through_cache(info: DatasetInfo, source: Source, folders: Sequence[Path]) -> Dataset:
-    """Map the decoded arrays of a source into memory, decoding first where that was not done.
+    """Map the decoded arrays of a source into memory, after decoding it if necessary.
 
     The tensors are copy-on-write: writing to one changes this process's memory, never the file.
 
     Args:
         info: The dataset.
-        source: Where the encoded images are.
-        folders: Where caches may be. The first is made when missing, and takes a new one.
+        source: The files with encoded images.
+        folders: Folders that may hold caches. The first is created if missing, and receives a new
+            one.
 
     Raises:
         UserError: The source holds bad content, or a folder cannot be read or written.
@@ -55,10 +56,12 @@ def load_through_cache(info: DatasetInfo, source: Source, folders: Sequence[Path
         memory = folder / "digests"
         digest = content_digest(source.folder, source.files, memory)
         name = f"{info.name}-{digest[:20]}"
+        # A digest of the content names the cache, so a changed source never meets an old cache.
         found = (read_cache(place / name, info, digest, memory) for place in folders)
         arrays = next((arrays for arrays in found if arrays is not None), None)
         if arrays is None:
             target = make_folder(folder) / name
+            # Processes that start together decode once: the others wait, then look again.
             with hold(make_lock(folder / f"{info.name}.lock")):
                 arrays = read_cache(target, info, digest, memory)
                 if arrays is None:
@@ -82,7 +85,7 @@ def load_through_cache(info: DatasetInfo, source: Source, folders: Sequence[Path
 def read_cache(
     target: Path, info: DatasetInfo, digest: str, memory: Path
 ) -> dict[str, NDArray[np.generic]] | None:
-    """The arrays ``<split>_images`` and ``<split>_labels``, or None unless all checks pass."""
+    """The arrays ``<split>_images`` and ``<split>_labels``, or None if any check fails."""
     try:
         manifest = json.loads((target / _MANIFEST).read_text())
         if manifest["format"] != _FORMAT or manifest["source_digest"] != digest:
@@ -96,11 +99,13 @@ def read_cache(
 
 
 def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, memory: Path) -> None:
-    """Decode a source into ``target``; the caller holds the lock. Nothing is left on failure."""
+    """Decode a source into ``target``; the caller holds the lock. No trace of a failure stays."""
     building = target.parent / f".building-{info.name}"
     clear_away(building)  # left by a process that was killed
     make_folder(building)
     try:
+        # Compared again below: files that change during the read would give a mixture of two
+        # contents.
         before = stat_signature(source.folder, source.files)
         with _say(f"decoding {info.name}, once"):
             for split in SPLITS:
@@ -119,7 +124,7 @@ def build_cache(target: Path, info: DatasetInfo, source: Source, digest: str, me
             "arrays_digest": arrays_digest,
         }
         write_text(building / _MANIFEST, json.dumps(manifest, indent=1))
-        clear_away(target)  # a cache that failed its checks
+        clear_away(target)  # a cache that failed the checks
         building.replace(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -146,9 +151,10 @@ def _decode_split(building: Path, split: str, info: DatasetInfo, source: Source)
 
 
 def _reserve(path: Path) -> None:
-    """Take the disk's space for all bytes of a file that is mapped into memory.
+    """Reserve disk space for all bytes of a file that is mapped into memory.
 
-    A full disk is an error here. Later, writing to the memory would end the process.
+    On a full disk this raises an error. Without it, a later write to the memory would kill the
+    process.
     """
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
@@ -156,7 +162,7 @@ def _reserve(path: Path) -> None:
 
 
 def _say(what: str) -> AbstractContextManager[object]:
-    """A moving line on stderr while something lasts, where that is a terminal."""
+    """A context with a status line on stderr, if that is a terminal."""
     return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
 
 
