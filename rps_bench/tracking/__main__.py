@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m rps_bench.tracking",
-        description="Send reports and offline runs to W&B, or build its views. Changes no record.",
+        description="Send offline runs to W&B. Changes no record.",
     )
     actions = parser.add_subparsers(required=True, metavar="sync")
     help_line = "send the offline runs of a results folder"
