@@ -1,1 +1,1 @@
-"""What a model costs: stored numbers, bytes of its file, multiply-accumulates, memory."""
+"""Costs of a model: stored numbers, bytes of its file, multiply-accumulates, latency, memory."""

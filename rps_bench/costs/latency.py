@@ -1,4 +1,4 @@
-"""How long a network takes for a batch: median and quartiles of the wall time, after a warm-up."""
+"""Latency of a network on a batch: median and quartiles of the wall time, after a warm-up."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ NUM_WARM_UPS = 2
 FEWEST_RUNS = 5
 MOST_RUNS = 200
 
-# How a batch (B, 3, H, W) lies in memory; networks pass it on from layer to layer.
+# Layouts of a batch (B, 3, H, W) in memory; layers pass the layout on to each other.
 MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
@@ -21,7 +21,7 @@ MEMORY_FORMATS = {
 
 
 class Latency(NamedTuple):
-    """Milliseconds of one batch: the median and the quartiles of so many runs."""
+    """Milliseconds for one batch: the median and the quartiles of `num_runs` runs."""
 
     median_ms: float
     low_ms: float
@@ -40,15 +40,15 @@ def measure_latency(
 ) -> Latency:
     """Time a network's forward pass in inference mode.
 
-    The model is put into evaluation mode. On a GPU a run ends when the GPU has finished.
+    The model is set to evaluation mode. On a GPU, a run ends when the GPU has finished.
 
     Args:
         model: Any network, on the images' device.
         images: (B, 3, H, W).
-        num_threads: Threads that torch may use meanwhile on the CPU.
-        seconds: Runs are added for so long, at least `FEWEST_RUNS`, at most `MOST_RUNS`.
-        memory_formats: Names of `MEMORY_FORMATS`; of several, the one that is faster in the
-            warm-up is measured: which it is depends on widths and batch.
+        num_threads: CPU threads that torch may use during the measurement.
+        seconds: How long runs are repeated: at least `FEWEST_RUNS`, at most `MOST_RUNS` times.
+        memory_formats: Names of `MEMORY_FORMATS`; of several, the one that is faster in the warm-up
+            is measured, as that depends on widths and batch.
     """
     model.eval()
     with limit_threads(num_threads), torch.inference_mode():
@@ -88,7 +88,7 @@ def _finish(device: torch.device) -> None:
 
 @contextmanager
 def limit_threads(num_threads: int) -> Iterator[None]:
-    """Let torch use so many threads, and as many as before afterwards."""
+    """Let torch use `num_threads` threads, and restore its setting afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:

@@ -15,16 +15,17 @@ from rps_bench.models.initialisation import COMPRESSIBLE_TYPES
 
 
 def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
-    """How many outputs each weight of a dense network takes part in, by the weight's first name.
+    """The number of outputs that each weight of a dense network contributes to, by its first name.
 
-    A tied weight takes part in those of all its layers; looking up an embedding multiplies nothing.
+    A tied weight contributes to those of all its layers; looking up an embedding multiplies
+    nothing.
 
     Args:
         model: A dense network.
         image_size: Height and width of its input.
 
     Raises:
-        UserError: A weight is used without calling its layer, as attention does.
+        UserError: A weight is used without a call of its layer, as attention does.
     """
     uses: dict[str, int] = {}
     layers = {
@@ -51,7 +52,7 @@ def uses_per_weight(model: nn.Module, image_size: int) -> dict[str, int]:
 
 
 def _counter(name: str, uses: dict[str, int]) -> Callable[[nn.Module, Any, torch.Tensor], None]:
-    """A hook that adds the layer's output positions of one image to its entry in ``uses``."""
+    """A hook that adds the layer's number of output positions per image to ``uses[name]``."""
 
     def count(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         num_channels = output.shape[-1 if isinstance(layer, nn.Linear) else 1]
@@ -61,10 +62,11 @@ def _counter(name: str, uses: dict[str, int]) -> Callable[[nn.Module, Any, torch
 
 
 def measure_macs(compressed: CompressedModel, image_size: int) -> dict[str, int]:
-    """``macs`` of the network as it stands, and ``effective_macs`` that count kept weights only."""
+    """``macs`` of the dense network, and ``effective_macs``, which count only kept weights."""
     uses = uses_per_weight(compressed.to_dense(), image_size)
     densities = layer_densities(compressed)
     macs = effective = 0
+    # Each weight multiplies once per output position of its layer.
     for name, shape in compressed.layout:
         layer_macs = math.prod(shape) * uses[name]
         macs += layer_macs

@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work: the GPU's allocator, or this process's resident memory."""
+"""Peak memory of a piece of work: of the GPU's allocator, or resident in this process."""
 
 import contextlib
 import resource
@@ -11,7 +11,7 @@ from rps_bench.heap import return_freed_memory
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring anew, without what is free already, where the system allows it."""
+    """Restart the measurement after freeing unused memory, if the system can reset a peak."""
     return_freed_memory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -21,7 +21,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The largest memory since the reset: of the GPU's tensors, or resident in main memory."""
+    """The peak since the last reset: of tensors on a GPU, else of the process's resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -1,4 +1,4 @@
-"""Stored numbers, counted over the live compressed model."""
+"""Stored sizes, counted over the tensors of the live compressed model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def measure_sizes(
 
     ``dense_total`` and ``stored_total`` count all parameters, biases and BatchNorm included;
     ``stored_bytes`` is the length of the compressed file with these facts in its header, and
-    ``file_format`` its format: sizes of different ones do not compare.
+    ``file_format`` its format: sizes of different formats are not comparable.
     """
     dense_total = count_parameters(dense)
     stored_total = count_parameters(compressed)
@@ -33,7 +33,7 @@ def measure_sizes(
 
 
 def layer_densities(compressed: CompressedModel) -> dict[str, float]:
-    """Share of each layer's weights that are not pruned, by name, in flat order."""
+    """The fraction of each layer's weights that is kept, by name, in flat order."""
     is_kept = compressed.weight_map.slots() >= 0
     pieces = is_kept.split_with_sizes(list(layer_sizes(compressed.layout)))
     names = [name for name, _ in compressed.layout]

@@ -1,4 +1,4 @@
-"""What a compressed model costs when it is used: time and memory of a batch, by way of running it.
+"""Costs of a compressed model at inference: time and memory of a batch, by way of running it.
 
-The door is `python -m rps_bench.inference`.
+The entry point is `python -m rps_bench.inference`.
 """

@@ -11,7 +11,7 @@ from rps_bench.output import command
 
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the words ask for and print the files; return the exit status."""
+    """Measure as the options say and print the written files; return the exit status."""
     options = read_options(_parse(arguments))
     from rps_bench.inference.store import run_inference  # imports matplotlib
 

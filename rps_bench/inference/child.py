@@ -1,4 +1,4 @@
-"""One compressed file measured in a process of its own, whose memory nobody else uses."""
+"""Measurement of one compressed file in a separate process, whose memory nothing else uses."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ NUM_LOADS = 3
 
 
 class Job(NamedTuple):
-    """What one process measures."""
+    """The measurement that one process makes."""
 
     path: str  # of the compressed file
     way: str
@@ -34,10 +34,10 @@ class Job(NamedTuple):
 
 
 def measure_apart(job: Job) -> list[dict[str, Any]]:
-    """Return what `measure_job` does, from a fresh process.
+    """The rows of `measure_job`, from a fresh process.
 
-    Where the system can, it is split off a server that has imported everything and done nothing:
-    libraries are neither loaded again nor counted as the network's memory.
+    If the system can fork, the process is forked from a server that has imported everything and
+    done nothing else: libraries are neither loaded again nor counted as the network's memory.
     """
     context: BaseContext = get_context("spawn")
     if "forkserver" in get_all_start_methods():
@@ -50,11 +50,11 @@ def measure_apart(job: Job) -> list[dict[str, Any]]:
 def measure_job(job: Job) -> list[dict[str, Any]]:
     """Time a file's network on every batch; return a row per batch.
 
-    All is done once before it is measured, and the outputs are checked against the dense network.
-    Keys: `batch`, `load_ms` (median time from the file to a network that can run),
-    `peak_memory_bytes` (what the network needs while it runs, beyond what the process had
-    before it was loaded; loading itself only where the system cannot forget a peak), and those
-    of `Latency`.
+    Everything is done once before it is measured, and the outputs are checked against the dense
+    network. Keys: `batch`, `load_ms` (median time from the file to a network that can run),
+    `peak_memory_bytes` (memory that the network needs while it runs, beyond that of the process
+    before loading; it includes the peak of loading only if the system cannot reset a peak), and
+    those of `Latency`.
     """
     device = torch.device(job.device)
     batches = {size: draw_images(size, device) for size in sorted(job.batches)}
@@ -67,12 +67,12 @@ def measure_job(job: Job) -> list[dict[str, Any]]:
         model, load_ms = _load(job)
         return [
             {"batch": size, "load_ms": load_ms} | _measure_batch(job, model, images, baseline)
-            for size, images in batches.items()  # rising: what a larger batch leaves would count
+            for size, images in batches.items()  # ascending: a larger batch leaves memory
         ]
 
 
 def _rehearse(job: Job, batches: Sequence[torch.Tensor]) -> None:
-    """Run and check every batch, so that what libraries load and keep is not measured."""
+    """Run and check every batch, so that one-time costs of libraries are not measured."""
     model = _prepare(job)
     dense = load_compressed(job.path).to(job.device).to_dense()
     for images in batches:
@@ -80,7 +80,7 @@ def _rehearse(job: Job, batches: Sequence[torch.Tensor]) -> None:
 
 
 def _load(job: Job) -> tuple[nn.Module, float]:
-    """The network, ready to run, and the milliseconds that this takes."""
+    """The network, ready to run, and the median milliseconds that preparing it takes."""
     times = []
     for _ in range(NUM_LOADS):
         started = time.perf_counter()
@@ -104,6 +104,6 @@ def _measure_batch(
 
 
 def draw_images(batch: int, device: torch.device) -> torch.Tensor:
-    """(batch, 3, 32, 32) noise."""
+    """Noise images (batch, 3, 32, 32)."""
     generator = torch.Generator().manual_seed(batch)
     return torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device)

@@ -1,7 +1,7 @@
-"""Pruned networks that multiply by their kept weights only: weights as torch.sparse CSR matrices.
+"""Pruned networks that multiply by kept weights only: weights as torch.sparse CSR matrices.
 
-A convolution is its im2col matrix product (Chellapilla, Puri and Simard 2006): a sparse weight
-(out, in * kh * kw) times the unfolded images (in * kh * kw, B * positions).
+A convolution is computed as a matrix product by im2col (Chellapilla, Puri and Simard 2006): a
+sparse weight (out, in * kh * kw) times the unfolded images (in * kh * kw, B * positions).
 """
 
 import warnings
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-NUM_COLUMNS = 256  # of the unfolded images, multiplied at once
+NUM_COLUMNS = 256  # of the unfolded images that are multiplied at once
 
 
 class CsrLinear(nn.Module):
@@ -51,7 +51,7 @@ class CsrConv2d(nn.Module):
         return torch.cat(parts).view(len(images), -1, height, width)
 
     def _multiply(self, images: torch.Tensor) -> torch.Tensor:
-        """(b, in, H, W) -> (b, out, positions)."""
+        """The product (b, out, positions) of images (b, in, H, W)."""
         columns = F.unfold(
             images, self.kernel_size, self.dilation, self.padding, self.stride
         )  # (b, in * kh * kw, positions)
@@ -61,7 +61,7 @@ class CsrConv2d(nn.Module):
         return product.view(len(product), len(images), -1).transpose(0, 1)
 
     def _output_size(self, size: torch.Size) -> tuple[int, int]:
-        """(H', W') of an input's (H, W)."""
+        """The output's (H', W') for an input's (H, W)."""
         height, width = (
             (size[axis] + 2 * self.padding[axis] - self.dilation[axis] * (kernel - 1) - 1)
             // self.stride[axis]
@@ -72,7 +72,7 @@ class CsrConv2d(nn.Module):
 
 
 def to_csr(model: nn.Module) -> nn.Module:
-    """Replace, in place, every layer that has a sparse form; return the model."""
+    """Replace every layer that has a sparse form, in place; return the model."""
     for name, layer in list(model.named_modules()):
         if not is_supported(layer):
             continue
@@ -85,7 +85,7 @@ def to_csr(model: nn.Module) -> nn.Module:
 
 
 def is_supported(layer: nn.Module) -> bool:
-    """Whether a layer has a sparse form: linear, or a plain convolution padded with zeros."""
+    """Whether a layer has a sparse form: linear, or an ungrouped convolution with zero padding."""
     if not isinstance(layer, nn.Conv2d):
         return isinstance(layer, nn.Linear)
     is_plain = layer.groups == 1 and layer.padding_mode == "zeros"

@@ -23,12 +23,12 @@ TITLES = {
     "recover_once": "recovered once", "recover_by_layer": "recovered by layer",
     "pruned_dense": "with zeros", "pruned_csr": "sparse (CSR)",
 }  # fmt: skip
-# The dense network under other names: hollow and large, so that all of them can be seen.
+# These ways run the dense network itself: hollow and large marks, so that all can be seen.
 AS_DENSE = {"recover_once": 8.0, "pruned_dense": 5.0}
 
 
 def draw_inference(table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-    """Return the figure of a table of `measure_inference`; needs `figure_style` in force."""
+    """The figure for a table of `measure_inference`; needs `figure_style` in force."""
     rows = list(dict.fromkeys(zip(table["arch"], table["device"], strict=True)))
     batches = sorted(table["batch"].unique())
     page = Page(
@@ -57,7 +57,7 @@ def draw_inference(table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
 
 
 def _draw_ways(axes: Axes, own: pd.DataFrame) -> Iterator[CurveLabel]:
-    """Draw a curve per way and method, dense as a level; set the axes; yield the labels."""
+    """Draw a curve per way and method, dense as a horizontal line; set the axes; yield labels."""
     groups = own.sort_values("compression").groupby(["way", "method"], sort=False)
     for (way, method), points in groups:
         colour, last = method_style(str(method)).colour, points.iloc[-1]

@@ -1,4 +1,4 @@
-"""The table: architecture x compression x way x batch x device, a row each."""
+"""The table of measurements: a row per architecture, compression, way, batch and device."""
 
 import sys
 import tempfile
@@ -27,10 +27,10 @@ COLUMNS = (
 
 
 def measure_inference(options: Options) -> pd.DataFrame:
-    """Return one row per architecture, method, way, compression, batch and device.
+    """One row per architecture, method, way, compression, batch and device.
 
-    `low_ms` and `high_ms` are the quartiles around `median_ms`. A compression that a method
-    cannot have is left out, with a note.
+    `low_ms` and `high_ms` are the quartiles around `median_ms`. Compressions that a method cannot
+    have are left out with a note.
     """
     rows = [row for arch in options.arch for row in _measure_arch(options, arch)]
     table = pd.DataFrame(rows).rename(columns={"num_threads": "threads"})
@@ -52,7 +52,7 @@ def _measure_arch(options: Options, arch: str) -> Iterator[dict[str, Any]]:
 
 
 def _list_networks(options: Options) -> Iterator[tuple[str, float]]:
-    """Each method and compression once; dense, which has no other, at compression 1."""
+    """Each method with each compression, once; dense only with compression 1."""
     for method in dict.fromkeys(method for way in WAYS.values() for method in way.methods):
         for compression in (1.0,) if method == DENSE else options.compression:
             yield method, float(compression)
@@ -70,7 +70,7 @@ def _describe(compressed: CompressedModel, dense: nn.Module) -> dict[str, Any]:
 def _measure_ways(
     options: Options, compressed: CompressedModel, method: str
 ) -> Iterator[dict[str, Any]]:
-    """Measure the file of one network in all its ways, on every device."""
+    """Measure the compressed file of one network in all its ways, on every device."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         compressed.save(path)

@@ -1,4 +1,4 @@
-"""What to measure: the words of the command line as checked values."""
+"""The options of a measurement: words of the command line as checked values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,16 +13,16 @@ from rps_bench.nearest import no_pair, unknown_name
 
 @dataclass(frozen=True)
 class Options:
-    """Which networks, compressions and batches, and how they are timed.
+    """The networks, compressions and batches to measure, and how they are timed.
 
     Attributes:
         arch: Names of architectures.
         compression: Compressions of the compressible weights; dense is measured once.
         batch: Images of a batch.
-        threads: Threads of the CPU.
-        seconds: How long each batch is timed (five runs at least).
+        threads: CPU threads.
+        seconds: How long each batch is timed (at least five runs).
         width: Channels of the first convolution; None for the architecture's own.
-        results_dir: Where `inference.csv`, `inference.json` and `plots/` go.
+        results_dir: The folder for `inference.csv`, `inference.json` and `plots/`.
     """
 
     arch: tuple[str, ...] = ("resnet20", "vgg11")
@@ -47,10 +47,10 @@ LISTS = ("arch", "compression", "batch")
 
 
 def read_options(words: Sequence[str]) -> Options:
-    """Return the options of `key=value` words; lists are written 1,10,100.
+    """The options of `key=value` words; lists are written 1,10,100.
 
     Raises:
-        UserError: An unknown key, or a value out of its range.
+        UserError: A key is unknown, or a value out of range.
     """
     names = [field.name for field in fields(Options)]
     values: dict[str, Any] = {}
@@ -72,13 +72,13 @@ def _read_value(key: str, text: str) -> Any:
     if text.startswith("["):
         raise UserError(f"{key}: lists are written {text.strip('[]')}, without brackets")
     if key in LISTS:
-        # Each value once: a cell is measured once.
+        # Without repeated values, so that every setting is measured once.
         return tuple(dict.fromkeys(_read_number(part.strip()) for part in text.split(",")))
     return _read_number(text)
 
 
 def _read_number(text: str) -> int | float | str:
-    """Return a number, or the text itself, which the checks refuse by name."""
+    """A number, or the text itself, which the checks then refuse by name."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""What the server of the children imports once for all, and what torch imports late."""
+"""Imports that the fork server makes once for all children, including torch's late ones."""
 
 import gc
 
@@ -6,6 +6,6 @@ import torch
 
 from rps_bench.models import build_model
 
-with torch.device("meta"):  # a network without storage needs much of torch
+with torch.device("meta"):  # building a network, even without storage, imports much of torch
     build_model("resnet20")
-gc.freeze()  # children need not look through all that was imported
+gc.freeze()  # garbage collection in children need not scan the imported objects

@@ -32,7 +32,7 @@ def run_inference(options: Options) -> list[Path]:
 
 
 def save_inference_figure(folder: Path) -> list[Path]:
-    """Draw the figure of the numbers that stand in a results folder."""
+    """Draw the figure for the numbers stored in a results folder."""
     measured = read_latency(folder)
     assert measured is not None
     with figure_style():

@@ -1,4 +1,4 @@
-"""The ways in which a compressed file becomes a network that runs, and the networks of each way."""
+"""The ways of running a compressed file as a network, and the networks measured for each way."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from rps_bench.models import build_model
 from rps_bench.seeds import named_generator
 
 DENSE, SMALL = "dense", "small"
-EQUAL_TO = "stable_rps"  # the method whose file's size `small` may have
+EQUAL_TO = "stable_rps"  # the method whose file's size limits that of `small`
 IMAGE_SIZE = 32  # height and width
 BOTH_FORMATS = ("contiguous", "channels_last")
 
 
 class Way(NamedTuple):
-    """A way of running: for which methods, how the network is made, how images may lie.
+    """A way of running: its methods, how the network is prepared, and memory formats of images.
 
-    Sharing methods differ in their maps alone, pruning methods not at all: two and one stand for
-    all.
+    For inference, sharing methods differ only in their maps and pruning methods not at all, so two
+    of the former and one of the latter represent them all.
     """
 
     methods: tuple[str, ...]
@@ -41,16 +41,16 @@ WAYS = {
     "recover_once": Way(("stable_rps", "roast"), CompressedModel.to_dense),
     "recover_by_layer": Way(("stable_rps", "roast"), recover_by_layer),
     "pruned_dense": Way(("mag",), CompressedModel.to_dense),
-    # im2col needs contiguous images anyway.
+    # im2col needs contiguous images in any case.
     "pruned_csr": Way(("mag",), lambda compressed: to_csr(compressed.to_dense()), ("contiguous",)),
     SMALL: Way((SMALL,), CompressedModel.to_dense),
 }
 
 
 def build_compressed(model: nn.Module, method: str, compression: float) -> CompressedModel:
-    """Return a network under a method; `small` by the size of its file.
+    """A network compressed by a method; `small` is chosen by the size of its file.
 
-    The time that a network takes does not depend on its training, so nothing is trained.
+    The inference time of a network does not depend on its training, so nothing is trained.
 
     Raises:
         UserError: The compression leaves too few stored values for the method.
@@ -62,10 +62,10 @@ def build_compressed(model: nn.Module, method: str, compression: float) -> Compr
 
 
 def narrow_to_bytes(model: nn.Module, num_bytes: int) -> CompressedModel:
-    """Return the widest network of the same kind whose file has at most so many bytes.
+    """The widest network of the same architecture whose file has at most `num_bytes` bytes.
 
     Raises:
-        UserError: Even one channel takes more.
+        UserError: Even a width of one channel takes more.
     """
     assert isinstance(model, Narrowable)
 
@@ -80,14 +80,14 @@ def narrow_to_bytes(model: nn.Module, num_bytes: int) -> CompressedModel:
 
 
 def build_dense(arch: str, width: int | None = None) -> nn.Module:
-    """Return the network that is compressed, with seeded random weights, for ten classes."""
+    """The network to compress, with seeded random weights, for ten classes."""
     return build_model(arch, width=width, generator=named_generator(0, "init"))
 
 
 def check_outputs(model: nn.Module, dense: nn.Module, images: torch.Tensor) -> None:
-    """Raise an AssertionError where a way's outputs are not the dense network's, to rounding.
+    """Raise an AssertionError unless a way's outputs equal the dense network's up to rounding.
 
-    Sums in another order differ by a little, of the size of the largest output.
+    The tolerance is relative to the largest output, as sums in another order differ a little.
     """
     with torch.inference_mode():
         found, wanted = model.eval()(images), dense.eval()(images)

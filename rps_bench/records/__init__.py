@@ -1,7 +1,6 @@
-"""Records: one JSON file per run, checked, written atomically, with where it came from.
+"""Records: one JSON file per run, checked, written atomically, with its provenance.
 
-A record is a plain JSON dict (`schema.py` holds its shape). Everything that reports say comes from
-records alone.
+A record is a plain JSON dict (`schema.py` defines it). All reports are made from records alone.
 """
 
 from rps_bench.records.provenance import collect_provenance

@@ -1,7 +1,7 @@
-"""Where a result comes from: code, libraries and hardware, and nothing that names a person.
+"""Provenance of a result: code, libraries and hardware, and nothing that names a person.
 
-No host name, no user, no paths, and of the environment only how threads wait. torch is imported
-inside functions, so that reading records stays fast.
+No host name, user or paths, and of the environment only how threads wait. torch is imported inside
+functions, so that reading records stays fast.
 """
 
 import os
@@ -18,20 +18,20 @@ from rps_bench.waiting import stated_waiting
 
 LIBRARIES = ("torch", "torchvision", "hydra-core", "numpy")
 GIT_TIMEOUT_SECONDS = (
-    120  # a busy machine or file system; without an answer a record lacks its commit
+    120  # enough for a busy machine or file system; without an answer the commit is missing
 )
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-# What a result depends on; committed results and notes do not make the code dirty.
+# The files that a result depends on; changed results and notes do not make the code dirty.
 _CODE = ("rps_bench", "conf", "pyproject.toml")
 
 
 def collect_provenance() -> dict[str, Any]:
-    """Return a JSON-ready dict that tells code, versions, hardware and the UTC time of the call.
+    """A JSON-ready dict with code, versions, hardware and the UTC time of the call.
 
     Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
-    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `waiting` (what the environment says on
-    how threads wait, if anything), `gpu_name`, `deterministic`. Unknown is None.
+    `platform`, `cpu_model`, `cpu_count`, `num_threads`, `waiting` (environment variables on how
+    threads wait, if any), `gpu_name`, `deterministic`. Unknown values are None.
     """
     commit, is_dirty = _describe_own_checkout()
     return {
@@ -53,12 +53,12 @@ def collect_provenance() -> dict[str, Any]:
 
 @cache
 def _describe_own_checkout() -> tuple[str | None, bool | None]:
-    """Describe the code of this process, once: later changes of the files do not reach it."""
+    """The commit of this process's code, read once: later changes of files do not affect it."""
     return describe_checkout(_CHECKOUT)
 
 
 def describe_checkout(folder: Path) -> tuple[str | None, bool | None]:
-    """Return (commit, code differs from it) if `folder` is the top of a git checkout.
+    """The commit, and whether the code differs from it, if `folder` is the top of a git checkout.
 
     (None, None) for anything else: an installed package, a folder inside another project's
     checkout, a checkout without commits, a machine without git.
@@ -74,7 +74,7 @@ def describe_checkout(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, None where it fails. Never prompts, never takes a lock."""
+    """The output of git, None if it fails. Never prompts, never takes a lock."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
@@ -94,7 +94,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 @cache
 def _version(distribution: str) -> str | None:
-    """Look a version up, once: looking keeps a list of the folders every time one has changed."""
+    """A package's version, looked up once: every look-up caches a list of changed folders anew."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -114,7 +114,7 @@ def _cpu_model() -> str | None:
 
 
 def _count_cpus() -> int | None:
-    """Return the CPUs this process may use, which a container can make fewer than the machine's."""
+    """The number of CPUs this process may use, which a container may restrict."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
@@ -133,7 +133,7 @@ def _gpu_name() -> str | None:
 
 
 def _is_deterministic() -> bool:
-    """Return whether PyTorch was held to algorithms that give the same bits every time."""
+    """Whether PyTorch is restricted to deterministic algorithms."""
     import torch
 
     return torch.are_deterministic_algorithms_enabled()

@@ -1,7 +1,7 @@
-"""The shape of a record, in one place: its blocks, their keys, and the check that holds them.
+"""The schema of a record: its blocks, their keys, and the check that enforces them.
 
-A record is a plain JSON dict, one per run. Missing is null, never NaN and never a sentinel. Keys
-that this page does not know are tolerated, so older code reads what newer code adds.
+A record is a plain JSON dict, one per run. Missing is null, never NaN and never a sentinel. Unknown
+keys are tolerated, so that older code can read what newer code adds.
 """
 
 import math
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 SCHEMA_VERSION = 1
 STATUSES = ("completed", "diverged", "failed")
-FINISHED = ("completed", "diverged")  # what need not be tried again
+FINISHED = ("completed", "diverged")  # runs that need not be tried again
 
 BLOCKS: dict[str, type] = {
     "config": dict,
@@ -37,27 +37,27 @@ SIZE_KEYS = (
     "true_compression",
     "stored_bytes",
 )
-# ``population`` is not here, as older records lack it, which means 1: the most runs that trained at
-# once. Beyond 1 seconds and speed are those of a device that others used, too, and the peak memory
-# is of all of them.
+# ``population`` is not required, as older records lack it, which means 1. It is the largest number
+# of runs that trained at once; above 1, seconds and speed are those of a shared device, and the
+# peak memory is of all runs together.
 COST_KEYS = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
 NUMBER_BLOCKS = {"metrics": METRIC_KEYS, "size": SIZE_KEYS, "cost": COST_KEYS}
 
-# A completed run has at least one of these: which one depends on the split it was evaluated on.
+# A completed run has at least one of these, depending on the split it was evaluated on.
 HEADLINE_KEYS = ("test_accuracy", "validation_accuracy")
 
 CONFIG_OPTION_BLOCKS = ("dataset_options", "arch_options", "method_options", "recipe_options")
 
-_MEASURED = ("_accuracy", "_loss", "lr", "_seconds")  # how an epoch's numbers end
+_MEASURED = ("_accuracy", "_loss", "lr", "_seconds")  # endings of an epoch's numeric keys
 
-DEEPEST = 20  # blocks within blocks
+DEEPEST = 20  # levels of nested blocks
 
 _LEAVES = (str, int, type(None))
 _LARGEST = sys.float_info.max
 
 
 class RecordError(UserError):
-    """A record, or the file that should hold one, is not what `schema.py` asks for."""
+    """A record, or the file that should hold one, violates the schema."""
 
 
 def check_record(record: object) -> None:
@@ -87,7 +87,7 @@ def check_record(record: object) -> None:
 
 
 def headline_accuracy(record: Record) -> float | None:
-    """Return the accuracy after the last epoch on the record's evaluation split, in percent."""
+    """The accuracy after the last epoch on the record's evaluation split, in percent."""
     metrics = record["metrics"]
     accuracy: float | None = metrics.get("validation_accuracy", metrics["test_accuracy"])
     return accuracy
@@ -143,7 +143,7 @@ def _check_history(history: list[Any]) -> None:
 
 
 def _check_report(report: object) -> None:
-    """Check what figures draw of a method's report; all of it may be missing."""
+    """Check the parts of a method's report that figures draw; all may be missing."""
     densities = report.get("layer_densities", {}) if isinstance(report, dict) else None
     if not isinstance(densities, dict):
         raise RecordError("method_report must be a JSON object, its layer_densities another")
@@ -153,7 +153,8 @@ def _check_report(report: object) -> None:
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Tell quickly whether `_check_finite` has nothing to say: most of reading is this check."""
+    """A fast check whether `_check_finite` would pass: most of reading is spent here."""
+    # Level by level and without paths; only a record that fails is searched again for the culprit.
     blocks: list[Any] = [record]
     for _ in range(DEEPEST):
         inner: list[Any] = []
@@ -175,7 +176,7 @@ def _is_sound(record: Mapping[str, Any]) -> bool:
 
 
 def _check_finite(path: str, value: object, depth: int = 0) -> None:
-    """Refuse NaN, infinity and what no float holds anywhere, with the path to the culprit."""
+    """Refuse NaN, infinity and numbers too large for a float, and name the path to the first."""
     if depth > DEEPEST:
         raise RecordError(f"{path[:80]}... lies deeper than {DEEPEST} blocks")
     if isinstance(value, float) and not math.isfinite(value):
@@ -193,7 +194,7 @@ def _check_finite(path: str, value: object, depth: int = 0) -> None:
 
 
 def _check_completed(record: Mapping[str, Any]) -> None:
-    """Refuse a completed record without the numbers that every report needs."""
+    """Refuse a completed record that lacks the numbers every report needs."""
     if record["status"] != "completed":
         return
     if all(record["metrics"].get(key) is None for key in HEADLINE_KEYS):

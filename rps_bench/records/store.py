@@ -1,7 +1,7 @@
-"""Where records lie and how they are written and read.
+"""The store of records: paths, writing, reading.
 
-One file per run: `results_dir/records/<dataset>/<arch>/<run_id>.json`. Writing is atomic, reading
-never stops at a broken file: it comes back as a `Problem` beside the good records.
+One file per run: `results_dir/records/<dataset>/<arch>/<run_id>.json`. Writing is atomic. Reading
+never stops at a broken file: it is returned as a `Problem`, apart from the valid records.
 """
 
 import json
@@ -17,21 +17,21 @@ from rps_bench.records.schema import FINISHED, Record, RecordError, check_record
 RECORDS_FOLDER = "records"
 LARGEST_RECORD_BYTES = 1 << 25  # a hundred thousand epochs take about 20 MB
 
-# A slug starts with a letter or digit and holds no separator, so no path can leave its folder.
+# A slug starts with a letter or digit and has no separator, so no path can leave its folder.
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # as JSON escapes it
 
 
 class Problem(NamedTuple):
-    """A file under `records/` that holds no valid record, and why."""
+    """A file under `records/` without a valid record, and the reason."""
 
     path: Path
     reason: str
 
 
 def record_path(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Path:
-    """Return the file of one run. A name that is no plain slug raises `RecordError`."""
+    """The file of one run. A name that is not a plain slug raises `RecordError`."""
     for what, name in (("dataset", dataset), ("arch", arch), ("run_id", run_id)):
         if not _SLUG.fullmatch(name):
             raise RecordError(
@@ -44,8 +44,8 @@ def record_path(results_dir: str | Path, dataset: str, arch: str, run_id: str) -
 def write_record(results_dir: str | Path, record: Mapping[str, Any]) -> Path:
     """Check `record` and write it atomically, replacing an older one of the same run.
 
-    Raises `RecordError` for a record that `check_record` refuses (NaN and infinity included);
-    nothing is written then.
+    If `check_record` refuses the record (also for NaN and infinity), raises `RecordError` and
+    writes nothing.
     """
     check_record(record)
     config = record["config"]
@@ -55,9 +55,9 @@ def write_record(results_dir: str | Path, record: Mapping[str, Any]) -> Path:
 
 
 def read_record(path: Path) -> Record:
-    """Return the checked record in `path`.
+    """The checked record in `path`.
 
-    Raises `RecordError` with a reason that does not repeat the path, `OSError` where the file
+    Raises `RecordError` with a reason that does not repeat the path, `OSError` if the file
     cannot be read.
     """
     facts = path.stat()
@@ -68,11 +68,11 @@ def read_record(path: Path) -> Record:
     try:
         content = path.read_bytes()
         record = json.loads(content, parse_constant=_refuse_constant)
-        if _SURROGATE.search(content):  # half a character is no text: nothing could write it again
+        if _SURROGATE.search(content):  # a lone surrogate could not be written again
             json.dumps(record, ensure_ascii=False).encode()
     except RecordError:
         raise
-    except (ValueError, RecursionError) as error:  # a number may have too many digits to be read
+    except (ValueError, RecursionError) as error:  # such as a number with too many digits
         raise RecordError(f"not valid JSON ({error})") from error
     check_record(record)
     assert isinstance(record, dict)
@@ -80,9 +80,9 @@ def read_record(path: Path) -> Record:
 
 
 def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Record | None:
-    """Return the record of one run, None where there is none yet.
+    """The record of one run, None if there is none yet.
 
-    A broken file raises `RecordError` that names it, so that nothing overwrites it unseen.
+    A broken file raises a `RecordError` that names it, so that it is not overwritten unnoticed.
     """
     path = record_path(results_dir, dataset, arch, run_id)
     try:
@@ -96,7 +96,7 @@ def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -
 
 
 def find_finished(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Record | None:
-    """Return the record of a run that need not be tried again, None if there is none.
+    """The record of a run that need not be tried again, None if there is none.
 
     A broken file raises `RecordError`, as in `find_record`.
     """
@@ -105,7 +105,7 @@ def find_finished(results_dir: str | Path, dataset: str, arch: str, run_id: str)
 
 
 def read_records(results_dir: str | Path) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
-    """Return all valid records under `results_dir`, in path order, and the broken files.
+    """All valid records under `results_dir`, in path order, and the broken files.
 
     Temporary and hidden files are ignored; a missing folder gives two empty tuples.
     """
