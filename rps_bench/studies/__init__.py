@@ -1,4 +1,4 @@
-"""Studies of the theory by name: each a question, numbers as CSV and one figure.
+"""Studies of the theory by name: each asks a question and answers it by a CSV and one figure.
 
 `python -m rps_bench.studies <name>` runs one.
 """
@@ -35,10 +35,11 @@ STUDIES: dict[str, type[TheoryStudy]] = {
 
 
 def build_study(name: str, /, **options: Any) -> TheoryStudy:
-    """Return a study with all its options given; lists become tuples.
+    """A study from all its options; lists become tuples.
 
     Raises:
-        UserError: Unknown name, unknown or missing option, or a value out of its range.
+        UserError: The name or an option is unknown, an option is missing, or a value is out of
+            range.
     """
     if name not in STUDIES:
         raise unknown_name("study", name, STUDIES)

@@ -25,7 +25,7 @@ ALL = "all"
 
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the studies asked for and print their files; return the exit status."""
+    """Run the given studies and print their files; return the exit status."""
     given = _parse(arguments)
     names = list(STUDIES) if given.name == ALL else [given.name]
     if given.name == ALL and given.options:
@@ -37,17 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             act = draw_study if given.draw_only else run_study
             for path in act(study, given.folder):
                 print(path)
-        except (UserError, OSError) as error:  # such as missing images: the other studies go on
+        except (UserError, OSError) as error:  # such as missing images; other studies still run
             show_error(error)
             status = max(status, status_of(error))
     return status
 
 
 def read_options(name: str, overrides: Sequence[str] = ()) -> TheoryStudy:
-    """Return a study with the values of conf/study/<name>.yaml, changed by `key=value` words.
+    """A study with the values of conf/study/<name>.yaml, changed by `key=value` words.
 
     Raises:
-        UserError: Unknown study or option, or a value out of its range.
+        UserError: The study or an option is unknown, or a value is out of range.
     """
     path = config_folder() / "study" / f"{name}.yaml"
     values = OmegaConf.load(path) if name in STUDIES else OmegaConf.create()

@@ -1,6 +1,6 @@
-"""What a study is: a question, its options, the numbers that answer it and their figure.
+"""The contract of studies: a question, options, the numbers that answer it, and their figure.
 
-The values of the options stand in conf/study/<name>.yaml and nowhere else.
+The values of the options are in conf/study/<name>.yaml and nowhere else.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class TheoryStudy(ABC):
-    """One question to the theory; the fields of a subclass are its options.
+    """A question about the theory; the fields of a subclass are its options.
 
     A subclass checks its options in `__post_init__` and raises a `UserError` there.
     """
@@ -25,12 +25,13 @@ class TheoryStudy(ABC):
 
     @abstractmethod
     def measure(self, folder: Path) -> pd.DataFrame:
-        """Return the numbers, a tidy row each; the same options give the same rows, timings aside.
+        """The numbers as tidy rows; the same options give the same rows, except for timings.
 
         Args:
-            folder: Where a study that trains networks keeps their records; others write nothing.
+            folder: Where studies that train networks keep their records; other studies write
+                nothing.
         """
 
     @abstractmethod
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Return the figure of a table of `measure`; needs `figure_style` in force."""
+        """The figure for a table of `measure`; needs `figure_style` in force."""

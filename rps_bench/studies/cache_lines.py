@@ -1,8 +1,8 @@
-"""Cache lines that recovering weights touches, by sharing map: counted, and timed.
+"""Cache lines touched by recovering weights, by sharing map: counted, and timed.
 
-Desai, Zhou and Shrivastava 2022 (ROAST) and Desai and Shrivastava 2024, section 4, choose maps
-whose neighbouring weights are neighbours in the repository, so that one cache line of 64 bytes
-serves 16 of them; HashedNet's and RPG's read a line per weight.
+Desai, Zhou and Shrivastava 2022 (ROAST) and Desai and Shrivastava 2024, section 4, choose maps that
+put neighbouring weights next to each other in the repository, so that one cache line of 64 bytes
+serves 16 of them. HashedNet's and RPG's maps read a line per weight.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,13 +34,13 @@ from rps_bench.studies.gathers import (
 )
 from rps_bench.studies.load import SHARING
 
-DENSE = "dense"  # the weights themselves, in flat order
+DENSE = "dense"  # the weights themselves, read in flat order
 VALUE_BYTES = 4
 
 
 @dataclass(frozen=True)
 class CacheLines(TheoryStudy):
-    """Lines per block of weights, and nanoseconds per weight."""
+    """Cache lines per block of weights, and nanoseconds per weight."""
 
     name: ClassVar[str] = "cache_lines"
     question: ClassVar[str] = "How many cache lines does recovering weights touch, and the time?"
@@ -71,15 +71,16 @@ class CacheLines(TheoryStudy):
         checks.whole_number("seed", self.seed, 0)
 
     def measure(self, folder: Path) -> pd.DataFrame:
-        """Rows of three kinds, told apart by `part`; `dense` is the weights in flat order.
+        """Rows of three kinds, distinguished by `part`; `dense` is the weights in flat order.
 
-        lines: Per architecture, method, compression and `block`, over all blocks of the network:
-            `num_blocks`, `mean_lines`, `max_lines`, and `relative_lines`, the sum of lines over
-            that of blocks whose weights lie side by side from the start of a line.
-        networks: Per architecture, method and compression the time of a gather of all weights,
+        lines: For each architecture, method, compression and kind of `block`, over all blocks of
+            the network: `num_blocks`, `mean_lines`, `max_lines`, and `relative_lines`, the ratio of
+            all lines to those that blocks would touch if their weights were contiguous from the
+            start of a line.
+        networks: For each architecture, method and compression the time of a gather of all weights:
             `ns_per_weight` (median), `ns_low` and `ns_high` (extremes) of `repeats` timings.
-        sizes: The same for 2^`log2_reads` weights of a square layer, by repositories of
-            2^`log2_sizes` values (`theta_bytes`): compression is 1 where these are more than the
+        sizes: The same for 2^`log2_reads` weights of a square layer and repositories of
+            2^`log2_sizes` values (`theta_bytes`); compression is 1 if these are more than the
             weights read. Weights are read row by row, which is not the order of roast's tiles.
         """
         with one_thread():
@@ -105,7 +106,7 @@ class CacheLines(TheoryStudy):
                 yield names | {"part": NETWORKS} | timing
 
     def _number_blocks(self, layout: Layout) -> dict[str, torch.Tensor]:
-        """The block (n,) of each weight, by the name of the kind of block."""
+        """The block number (n,) of each weight, for each kind of block."""
         tiles = {
             f"tile {side} {TIMES} {side}": number_tiles(layout, side) for side in self.tile_sides
         }
@@ -113,7 +114,7 @@ class CacheLines(TheoryStudy):
         return tiles | runs
 
     def _list_maps(self, layout: Layout) -> Iterator["NetworkMap"]:
-        """The dense weights, then every method and compression that can be."""
+        """The dense weights, then every possible method and compression."""
         n = num_weights(layout)
         yield NetworkMap(DENSE, 1.0, torch.arange(n), n)
         for method in self.methods:
@@ -127,6 +128,7 @@ class CacheLines(TheoryStudy):
     def _time_sizes(self) -> Iterator[dict[str, Any]]:
         num_reads = 2**self.log2_reads
         for log2_size in self.log2_sizes:
+            # At least as many weights as stored values; only the first num_reads of them are read.
             m, n = 2**log2_size, 2 ** max(log2_size, self.log2_reads)
             side = 2 ** (n.bit_length() // 2)
             layout = (("layer", (side, n // side)),)
@@ -152,12 +154,12 @@ class CacheLines(TheoryStudy):
         ]
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Relative lines, a row per architecture and a column per block; below, the times."""
+        """The figure: relative lines by architecture (row) and block (column); below, the times."""
         return draw_figure(table, small_print)
 
 
 class NetworkMap(NamedTuple):
-    """How a network's weights are read."""
+    """The order in which a network's weights are read from its repository."""
 
     method: str
     compression: float
@@ -168,10 +170,10 @@ class NetworkMap(NamedTuple):
 def find_slots(
     name: str, compression: float, seed: int, layout: Layout
 ) -> tuple[torch.Tensor, int]:
-    """Return a sharing method's slots (n,) for a layer table, and m.
+    """The slots (n,) of a sharing method for a layer table, and m.
 
     Raises:
-        UserError: A tile that is larger than the repository.
+        UserError: A tile is larger than the repository.
     """
     method = build_method(name, compression, seed)
     assert isinstance(method, SharingMethod)

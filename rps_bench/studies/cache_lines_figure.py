@@ -1,4 +1,4 @@
-"""The figure of `cache_lines`: lines of blocks of weights, and times of gathers, by map."""
+"""The figure of `cache_lines`: cache lines of blocks of weights, and times of gathers, by map."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ TICKS = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 
 def draw_figure(table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-    """Relative lines, a row per architecture and a column per block; below, the times."""
+    """Draw relative lines by architecture (row) and block (column); below, the times."""
     counted = table[table["part"] == LINES]
     archs, blocks = (list(dict.fromkeys(counted[key])) for key in ("arch", "block"))
     num_columns = max(len(blocks), len(archs) + 1)
@@ -57,7 +57,7 @@ def draw_figure(table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
 def _draw_times(
     page: Page, table: pd.DataFrame, archs: Sequence[str], num_columns: int
 ) -> list[LabelColumn]:
-    """Draw the times in the last row: of the networks, then wide, by repository size."""
+    """Draw the times in the last row: a cell per network, and a wide one by repository size."""
     row = len(page.row_heights) - 1
     columns = []
     for place, arch in enumerate(archs):
@@ -116,9 +116,9 @@ def _draw_curves(axes: Axes, own: pd.DataFrame, abscissa: Abscissa) -> list[Curv
 
 
 def _draw_methods(axes: Axes, own: pd.DataFrame, abscissa: Abscissa, y: str) -> list[CurveLabel]:
-    """Draw a curve per method, dense at compression 1 as a level; return the labels.
+    """Draw a curve per method, dense as a horizontal line; return the labels.
 
-    Curves that lie on each other are told apart by their width: what is drawn first is widest.
+    Curves that coincide are told apart by their width: those drawn first are widest.
     """
     end = own[abscissa.column].max()
     labels: list[CurveLabel] = []

@@ -1,11 +1,12 @@
-"""Pareto-continuity: at c = 1, does a compressed model train as the dense one does?
+"""Pareto-continuity: does a model compressed at c = 1 train as the dense one does?
 
 Desai and Shrivastava 2024, section 4: RANDOMFOLD at c = 1 is a bijection, so with the theorem's
-scaling and theta = A^-1 w0 every step is the dense one, momentum and weight decay included. So it
-is with pruning, which keeps everything. Maps that leave slots unused cannot follow.
+scaling and theta = A^-1 w0 every step is the dense one, momentum and weight decay included. The
+same holds for pruning, which keeps all weights at c = 1. Maps that leave slots unused cannot do
+this.
 
-Training itself may amplify the rounding of A A^-1: a dense run whose first weights are moved by one
-rounding is the measure of that.
+Training itself may amplify the rounding of A A^-1. A dense run whose initial weights are changed by
+one rounding shows by how much.
 """
 
 from collections.abc import Sequence
@@ -41,29 +42,29 @@ from rps_bench.training.recipe import Recipe
 
 DATASET = "digits"
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-NO_AUTOCAST = "fp32"  # the loop's word for computing in the parameters' own type
+NO_AUTOCAST = "fp32"  # the training loop's name for computing in the dtype of the parameters
 CONTROL = "dense moved by a rounding"
 CELL_WIDTH, CELL_HEIGHT = 7.5, 3.2  # inches
 LABELS = LabelStyle(6.5, 40)
-WIDEST_LINE, NARROWEST_LINE = 3.0, 1.0  # points: a curve that coincides with a later one shows
+WIDEST_LINE, NARROWEST_LINE = 3.0, 1.0  # points: wide early curves show behind later ones
 
 
 class Course(NamedTuple):
-    """A training run: (n,) weights before each step and after the last, the loss of each step."""
+    """A training run: weights (n,) before each step and after the last, losses of all steps."""
 
     weights: list[torch.Tensor]
     losses: list[float]
-    test_accuracy: float | None  # percent; None where the loss ceased to be finite
+    test_accuracy: float | None  # percent; None if the loss became non-finite
 
 
 class WatchedTrainer(Trainer):
-    """The ordinary trainer, which keeps the weights and the loss of every step."""
+    """The ordinary trainer, except that it keeps the weights and the loss of every step."""
 
     weights: list[torch.Tensor]
     losses: list[float]
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """An ordinary step."""
+        """Train one step, and keep its loss and the weights before it."""
         self.weights.append(self.model.weights().detach().clone())
         loss = super().train_step(images, labels)
         self.losses.append(float(loss.detach()))
@@ -72,7 +73,7 @@ class WatchedTrainer(Trainer):
 
 @dataclass(frozen=True)
 class Continuity(TheoryStudy):
-    """Distance of each method's training at c = 1 from the dense training."""
+    """The distance of each method's training at c = 1 from dense training."""
 
     name: ClassVar[str] = "continuity"
     question: ClassVar[str] = "Does a model compressed 1x train as the dense model does?"
@@ -100,10 +101,10 @@ class Continuity(TheoryStudy):
                 raise UserError(f"variants must compress before training, got {variant}")
 
     def measure(self, folder: Path) -> pd.DataFrame:
-        """A row per rate, variant and step, the state before it, and one after the last step.
+        """A row per rate, variant and step (the state before it), and one after the last step.
 
-        `distance` is |w - w_dense| / |w_dense|, `loss_difference` the loss of the step's batch
-        less the dense one; the last row has `test_accuracy` in percent and `accuracy_difference`.
+        `distance` is |w - w_dense| / |w_dense|, `loss_difference` the loss on the step's batch
+        minus the dense one; the last row has `test_accuracy` in percent and `accuracy_difference`.
         """
         dataset = load_dataset(DATASET)
         tables = []
@@ -118,7 +119,7 @@ class Continuity(TheoryStudy):
         return pd.concat(tables, ignore_index=True)
 
     def _compress(self, variant: str, dataset: Dataset) -> CompressedModel:
-        """The start of a variant, of the same network for all."""
+        """A compressed model before training; all variants start from the same network."""
         dtype = PRECISIONS[self.precision]
         init = named_generator(self.seed, "init")
         model = build_model(self.arch, dataset.num_classes, self.width, init).to(dtype)
@@ -135,13 +136,13 @@ class Continuity(TheoryStudy):
         return build_method(name, 1.0, self.seed, **options)
 
     def _load_recipe(self, rate: float) -> Recipe:
-        """The command line's recipe for this dataset and architecture, at another peak rate."""
+        """The recipe of the command line for this dataset and architecture, at this peak rate."""
         words = [f"dataset={DATASET}", f"arch={self.arch}", f"recipe={self.recipe}"]
         words += [f"recipe.epochs={self.epochs}", f"recipe.lr={rate}"]
         return plan_runs(words, is_sweep=False).configs[0].recipe
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Distance of the weights against the step, a row per learning rate."""
+        """The figure: distance of the weights by step, a row per learning rate."""
         page = Page(
             CELL_WIDTH,
             [CELL_HEIGHT] * len(self.rates),
@@ -166,7 +167,7 @@ def _train(model: CompressedModel, dataset: Dataset, recipe: Recipe, seed: int) 
         for epoch in range(1, recipe.epochs + 1):
             trainer.train_epoch(epoch)
         accuracy = evaluate(model, dataset, NO_AUTOCAST).accuracy
-    except NonFiniteLossError:  # the rows up to there tell
+    except NonFiniteLossError:  # the steps up to there are kept
         pass
     return Course([*trainer.weights, model.weights().detach()], trainer.losses, accuracy)
 
@@ -174,7 +175,7 @@ def _train(model: CompressedModel, dataset: Dataset, recipe: Recipe, seed: int) 
 def _compare(course: Course, dense: Course) -> pd.DataFrame:
     distances = [
         float((own - other).norm() / other.norm())
-        for own, other in zip(course.weights, dense.weights, strict=False)  # diverged: fewer
+        for own, other in zip(course.weights, dense.weights, strict=False)  # fewer if diverged
     ]
     losses = [own - other for own, other in zip(course.losses, dense.losses, strict=False)]
     table = pd.DataFrame({"step": range(len(distances)), "distance": distances})
@@ -214,5 +215,5 @@ def _draw_cell(axes: Axes, table: pd.DataFrame) -> list[CurveLabel]:
 
 
 def _shorten(variant: str) -> str:
-    """Leave out the options' names."""
+    """A variant without the names of its options."""
     return " ".join(word.rpartition("=")[2] for word in variant.split())

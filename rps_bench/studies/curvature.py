@@ -1,7 +1,8 @@
-"""The largest curvature of a quadratic loss 0.5 w'Hw, seen through w = A theta with scaling s.
+"""The largest curvature of a quadratic loss 0.5 w'Hw as a function of theta, w = A theta.
 
-That is lambda_max(S^-1/2 A'HA S^-1/2), for an H whose own largest eigenvalue is 1. Gradient descent
-on theta, the gradient divided by s, is stable up to the step 2 / lambda_max.
+With scaling s it is lambda_max(S^-1/2 A'HA S^-1/2), for an H whose own largest eigenvalue is 1.
+Gradient descent on theta, with the gradient divided by s, is stable up to a step of 2 / lambda_max
+(Desai and Shrivastava 2024, section 5).
 """
 
 from collections.abc import Callable
@@ -18,12 +19,12 @@ from rps_bench.seeds import derive_key
 
 Vector = NDArray[np.float64]
 
-TOLERANCE = 1e-10  # relative, of an eigenvalue by Lanczos
-FEW_SLOTS = 32  # up to here the matrix is written out
+TOLERANCE = 1e-10  # relative, of an eigenvalue computed by Lanczos iteration
+FEW_SLOTS = 32  # up to this size the matrix is computed explicitly
 
 
 def scaled_matrix(weight_map: WeightMap, scaling: str) -> csr_array:
-    """A S^-1/2 as a sparse (n, m) matrix in float64."""
+    """The sparse (n, m) matrix A S^-1/2 in float64."""
     scale = gradient_scale(weight_map, scaling).numpy()
     place = np.arange(weight_map.num_weights), weight_map.slots().numpy()
     shape = weight_map.num_weights, weight_map.num_stored
@@ -32,12 +33,12 @@ def scaled_matrix(weight_map: WeightMap, scaling: str) -> csr_array:
 
 
 def isotropic_curvature(scaled: csr_array, decay: float, seed: int) -> float:
-    """For H = I: A'A is diagonal, so it is max_j gram_j / s_j. No H of this norm gives more."""
+    """The curvature for H = I, max_j gram_j / s_j (A'A is diagonal); no H of norm 1 has more."""
     return float(scaled.power(2).sum(axis=0).max())
 
 
 def power_law_curvature(scaled: csr_array, decay: float, seed: int) -> float:
-    """For an H with eigenvalues 1, 2^-decay, 3^-decay, ... in random directions."""
+    """The curvature for an H with eigenvalues 1, 2^-decay, 3^-decay, ... in random directions."""
     n, m = scaled.shape
     multiply = power_law(n, decay, seed)
     if m <= FEW_SLOTS:
@@ -50,10 +51,10 @@ def power_law_curvature(scaled: csr_array, decay: float, seed: int) -> float:
 
 
 def power_law(n: int, decay: float, seed: int) -> Callable[[Vector], Vector]:
-    """w -> Hw with H = Q'DQ, D = diag(1, 2^-decay, ..., n^-decay).
+    """The product w -> Hw with H = Q'DQ, D = diag(1, 2^-decay, ..., n^-decay).
 
-    Q is two rounds of random signs and a cosine transform: orthogonal, spreads every eigenvector
-    over all weights, and costs n log n instead of a matrix of n^2 numbers.
+    Q is two rounds of random signs followed by a cosine transform: it is orthogonal, spreads every
+    eigenvector over all weights, and costs n log n operations instead of a matrix of n^2 numbers.
     """
     eigenvalues = np.arange(1, n + 1, dtype=float) ** -decay
     generator = np.random.default_rng(derive_key(seed, "curvature") % 2**63)

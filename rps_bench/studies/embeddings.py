@@ -1,9 +1,9 @@
-"""What compression leaves of a table of embeddings: rows that say nothing, and what they cost.
+"""The effect of compression on a table of embeddings: rows that carry no information.
 
-A table of N rows of d numbers that is pruned more than d times has fewer numbers than rows, so
-some rows are all zero; a shared table has none (Desai and Shrivastava 2024, arXiv 2310.11611, on
-what pruning cannot represent). The tables here are fresh, and stay so: only the linear model on
-top of them is trained.
+If a table of N rows of d numbers is pruned by a factor above d, fewer numbers than rows are left,
+so some rows are all zero; a shared table has none (Desai and Shrivastava 2024, arXiv 2310.11611, on
+what pruning cannot represent). The tables here are random and not trained: only the linear model on
+top of them is.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ from rps_bench.studies.linear_models import build_regression, draw_means, fit, f
 from rps_bench.studies.rows import describe_rows, expect_zero_rows
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
-BARE = ("rand", "mag", "stable_rps", "rpg", "hashednet", "roast")  # need no probe, no network
-NUM_LEVELS = 17  # grey levels of a digit's pixel
+BARE = ("rand", "mag", "stable_rps", "rpg", "hashednet", "roast")  # use no probe or network
+NUM_LEVELS = 17  # grey levels of a pixel of the digits
 PANELS = {
     "zero_rows": "Rows that are all zero (%)",
     "parallel_rows": "Other rows parallel to another (%)",
@@ -42,15 +42,15 @@ PANELS = {
 
 
 class Documents(NamedTuple):
-    """Images as bags of tokens, a token per pixel and grey level."""
+    """Images as bags of tokens: one token per pixel and grey level."""
 
-    counts: torch.Tensor  # (images, N) float64, how often each token occurs
+    counts: torch.Tensor  # (images, N) float64, occurrences of each token
     labels: torch.Tensor  # (images,)
 
 
 @dataclass(frozen=True)
 class Embeddings(TheoryStudy):
-    """Zero, equal and parallel rows, rank, and the accuracy of a linear model on the rows."""
+    """Zero, equal and parallel rows, rank, and the accuracy of a linear model on the embeddings."""
 
     name: ClassVar[str] = "embeddings"
     question: ClassVar[str] = "What do pruning and sharing leave of a table of embeddings?"
@@ -71,9 +71,9 @@ class Embeddings(TheoryStudy):
     def measure(self, folder: Path) -> pd.DataFrame:
         """A row per method, compression and seed.
 
-        The columns of `rows.describe_rows`, beside them what chance expects of `zero_rows`, and
-        the `test_accuracy` in percent of least squares on the sums of the rows of an image's
-        tokens. A compression that leaves a method too little has no row.
+        The columns of `rows.describe_rows`, the share of `zero_rows` expected by chance, and
+        `test_accuracy` in percent of least squares on the sum of the embeddings of an image's
+        tokens. There is no row for a compression that leaves too little for a method.
         """
         dataset = load_dataset("digits")
         train, test = (count_tokens(split) for split in (dataset.train, dataset.test))
@@ -83,7 +83,7 @@ class Embeddings(TheoryStudy):
                 for seed in self.seeds:
                     try:
                         own = self._measure_one(method, compression, seed, train, test)
-                    except UserError:  # no number left, or a tile larger than the repository
+                    except UserError:  # nothing is left, or a tile is larger than the repository
                         continue
                     names = {"method": method, "compression": compression, "seed": seed}
                     rows.append(names | own)
@@ -110,7 +110,7 @@ class Embeddings(TheoryStudy):
     def _draw_table(
         self, method: str, compression: float, seed: int, num_tokens: int
     ) -> tuple[torch.Tensor, int]:
-        """The recovered table (N, d) float64 of a fresh normal one, and its stored numbers."""
+        """A compressed random table (N, d) float64, and the number of values it stores."""
         layer = nn.Linear(self.width, num_tokens, bias=False)  # weight (N, d)
         initialise_kaiming(layer, named_generator(seed, "embeddings"))
         options = {"tile": self.tile} if "tile" in default_options(method) else {}
@@ -120,7 +120,7 @@ class Embeddings(TheoryStudy):
         return table, compressed.stored.numel()
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Four cells: zero rows, parallel rows, rank, accuracy; beyond the line c is above d."""
+        """The figure: zero rows, parallel rows, rank, accuracy; right of the line c is above d."""
         num_rows = table["num_rows"].iloc[0]
         page = Page(
             CELL_WIDTH,
@@ -147,7 +147,7 @@ class Embeddings(TheoryStudy):
 
 
 def count_tokens(split: Split) -> Documents:
-    """Turn digits into bags: token = 17 pixel + grey level, every image 64 tokens."""
+    """The digits as bags of 64 tokens, each 17 * pixel + grey level."""
     levels = (16 * flatten_images(split.images, "digits")).round().long()  # (images, 64) 0..16
     num_pixels = levels.shape[1]
     tokens = NUM_LEVELS * torch.arange(num_pixels) + levels

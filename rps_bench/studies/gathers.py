@@ -1,8 +1,8 @@
-"""Cache lines that reading a block of weights touches, counted; and the time that reading takes.
+"""Cache lines touched by reading a block of weights, counted, and the time of reading.
 
-Slot j of the repository lies in line j // 16: a stored value has 4 bytes, a line 64, and torch
-starts a tensor at the start of a line. The model counts lines of theta only. Lines of the weights
-written, and of slots read, are the same for every map.
+Slot j of the repository is in line j // 16: a stored value has 4 bytes, a line 64, and torch aligns
+tensors to lines. Only lines of theta are counted. The lines of weights written and of slots read
+are the same for every map.
 """
 
 import time
@@ -18,10 +18,10 @@ VALUES_PER_LINE = 16  # 64 bytes / 4
 
 
 def number_tiles(layout: Layout, side: int) -> torch.Tensor:
-    """Return the tile (n,) of each weight: side x side blocks of the layers' matrices.
+    """The tile number (n,) of each weight: side x side blocks of the layers' matrices.
 
-    A layer is the matrix out x (in * kh * kw); tiles at its lower and right edge may be smaller.
-    Numbers run on through the layers.
+    A layer is a matrix out x (in * kh * kw); tiles at its lower and right edge may be smaller.
+    Numbering continues from layer to layer.
     """
     pieces, first = [], 0
     for _, shape in layout:
@@ -34,17 +34,18 @@ def number_tiles(layout: Layout, side: int) -> torch.Tensor:
 
 
 def number_runs(num_weights: int, length: int) -> torch.Tensor:
-    """Return the run (n,) of each weight: so many neighbours of the flat vector; a shorter last."""
+    """The run number (n,) of each weight; a run is `length` neighbours in the flat vector."""
     return torch.arange(num_weights) // length
 
 
 def count_lines(slots: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
-    """Return how many different lines the weights of each block read, (blocks,) int64.
+    """The number of different lines that the weights of each block read, (blocks,) int64.
 
     Args:
-        slots: (n,) of every weight, from 0.
-        blocks: (n,) the block of every weight, from 0, none empty.
+        slots: (n,) slot of every weight, from 0.
+        blocks: (n,) block of every weight, from 0, none empty.
     """
+    # A pair (block, line) as one number, so that unique counts every line once per block.
     lines = slots // VALUES_PER_LINE
     num_lines = int(lines.max()) + 1
     pairs = torch.unique(blocks * num_lines + lines)
@@ -52,24 +53,24 @@ def count_lines(slots: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
 
 
 def count_lines_at_best(blocks: torch.Tensor) -> torch.Tensor:
-    """Return the lines of each block if its weights lay side by side from the start of a line."""
+    """The lines of each block if its weights were contiguous from the start of a line."""
     return (torch.bincount(blocks) + VALUES_PER_LINE - 1) // VALUES_PER_LINE
 
 
 def time_gathers(
     slots: Sequence[torch.Tensor], nums_stored: Sequence[int], num_reads: int, repeats: int
 ) -> torch.Tensor:
-    """Return the nanoseconds per weight of theta[slots] of each map, (maps, repeats) float64.
+    """The nanoseconds per weight of theta[slots] for each map, (maps, repeats) float64.
 
-    The same code for every map (index_select into memory at hand); maps take turns, so that what
-    else the machine does meets all of them. Processor time of this thread, which torch must not
-    share its work with (`one_thread`); a first turn does not count.
+    All maps use the same code (index_select into allocated memory) and take turns, so that other
+    load of the machine affects all of them. Times are processor time of this thread, which must not
+    share the work with others (`one_thread`); a first turn is not counted.
 
     Args:
-        slots: (weights,) of each map, read in this order, all of them once a pass.
+        slots: (weights,) of each map, read in this order, all in every pass.
         nums_stored: m of each map.
-        num_reads: Weights that one timing reads at least, in whole passes.
-        repeats: Timings.
+        num_reads: The least number of weights per timing, in whole passes.
+        repeats: Number of timings per map.
     """
     rows = []
     stored = [torch.ones(m) for m in nums_stored]
@@ -79,7 +80,7 @@ def time_gathers(
 
 
 def _time(stored: torch.Tensor, slots: torch.Tensor, num_reads: int) -> float:
-    weights = torch.zeros(len(slots))  # written once, so that its memory is really there
+    weights = torch.zeros(len(slots))  # written, so that its memory is really allocated
     num_passes = -(-num_reads // len(slots))
     started = time.thread_time()
     for _ in range(num_passes):
@@ -89,7 +90,7 @@ def _time(stored: torch.Tensor, slots: torch.Tensor, num_reads: int) -> float:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread."""
+    """A context in which torch uses one thread."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -99,7 +100,7 @@ def one_thread() -> Iterator[None]:
 
 
 def last_cache_bytes() -> int | None:
-    """Return the size of the processor's last cache, None where the system does not tell."""
+    """The size of the processor's last-level cache, None if the system does not tell."""
     sizes = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
     if not sizes:
         return None

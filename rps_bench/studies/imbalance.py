@@ -1,7 +1,8 @@
-"""What training classes of unequal size do to pruning and to sharing.
+"""The effect of imbalanced training classes on pruning and on sharing.
 
 Desai and Shrivastava 2024 compare both on balanced data. Here class k of K keeps N (k + 1)^-a
-images, and the test split stays balanced, so that a rare class counts as much as a common one.
+training images, and the test split stays balanced, so that rare classes count as much as common
+ones.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ COLUMNS = {
     "accuracy": "accuracy",
     "loss": "loss",
     "has_diverged": "has_diverged",
-}  # of the runs: their names here
+}  # column of the runs -> column of the table
 
 CELL_WIDTH, LINE_HEIGHT = 3.4, 0.26  # inches
 MARGINS = Margins(left=0.85, right=0.15, bottom=0.24)
@@ -57,8 +58,8 @@ class Imbalance(TheoryStudy):
     def measure(self, folder: Path) -> pd.DataFrame:
         """A row per run: `accuracy` on the balanced test split in percent, null if it diverged.
 
-        `imbalance` is null for balanced training. Accuracy of single classes is not recorded. The
-        records stay in `folder`/imbalance: runs that are there are not done again.
+        `imbalance` is null for balanced training. Accuracies of single classes are not recorded.
+        The records are kept in `folder`/imbalance, and recorded runs are not repeated.
         """
         words = [f"dataset.imbalance=null,{self.imbalance:g}", *self.overrides]
         runs = train(EXPERIMENT, folder / self.name, words)
@@ -67,7 +68,7 @@ class Imbalance(TheoryStudy):
         return table.sort_values(keys, ignore_index=True, na_position="first")
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """A line per method from its accuracy on imbalanced to that on balanced training data."""
+        """The figure: a line per method between its accuracies on imbalanced and balanced data."""
         compressions = sorted(set(table["compression"]) - {1.0})
         panels = [table[table["compression"].isin([1.0, c])] for c in compressions]
         orders = [_order_methods(panel) for panel in panels]
@@ -105,9 +106,9 @@ def _find_limits(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def _order_methods(panel: pd.DataFrame) -> list[str]:
-    """Return the methods by their mean on imbalanced data, the best last; a diverged run counts 0.
+    """The methods by mean accuracy on imbalanced data, best last; diverged runs count as 0.
 
-    What is drawn last stands on top.
+    The last one is drawn at the top.
     """
     imbalanced = panel[panel["imbalance"].notna()]
     means = imbalanced["accuracy"].fillna(0.0).groupby(imbalanced["method"]).mean()
@@ -134,7 +135,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, order: Sequence[str]) -> None:
 def _draw_runs(
     axes: Axes, accuracies: "pd.Series[float]", place: int, style: MethodStyle, is_filled: bool
 ) -> None:
-    """Draw each seed small and their mean large; a cross at the left edge for a diverged run."""
+    """Draw seeds small and their mean large, and a cross at the left edge if any run diverged."""
     num_diverged = int(accuracies.isna().sum())
     if num_diverged:
         edge = axes.get_yaxis_transform()

@@ -1,7 +1,7 @@
-"""Real networks across the repository's init std: which gradient scaling makes it not matter.
+"""Training of real networks across init stds of the repository, by gradient scaling.
 
-Desai and Shrivastava 2024, section 5: without scaling a sharing method trains near one init std
-only; with gram, or the published code's squared_mean, training is the same at every one.
+Desai and Shrivastava 2024, section 5: without scaling, a sharing method trains only near one init
+std; with gram, or squared_mean as in the published code, training is the same at every one.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ COLUMNS = {
     "accuracy": "accuracy",
     "loss": "loss",
     "has_diverged": "has_diverged",
-}  # of the runs: their names here
+}  # column of the runs -> column of the table
 
 COLOURS = "viridis"
-BRIGHT = 0.6  # of the colour scale: from here numbers are black
+BRIGHT = 0.6  # of the colour scale, from where numbers are black
 DIVERGED_COLOUR = "#EFEFEF"
 SQUARE = 0.62  # inches
 MARGINS = Margins(left=1.0, right=0.15)
@@ -58,9 +58,9 @@ class InitStd(TheoryStudy):
             checks.text("overrides", word)
 
     def measure(self, folder: Path) -> pd.DataFrame:
-        """A row per run: `accuracy` on the test split in percent, `loss`; null where it diverged.
+        """A row per run: `accuracy` on the test split in percent and `loss`, null if it diverged.
 
-        The records stay in `folder`/init_std: runs that are there are not done again.
+        The records are kept in `folder`/init_std, and recorded runs are not repeated.
         """
         words = [
             f"dataset={self.dataset}",
@@ -73,7 +73,7 @@ class InitStd(TheoryStudy):
         return table.sort_values(["method", "scaling", "init_std", "seed"], ignore_index=True)
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """A heat map per method, init std by scaling; the mean over seeds as colour and number."""
+        """The figure: a heat map per method of mean accuracy over seeds, init std by scaling."""
         methods = sorted(set(table["method"]), key=method_rank)
         num_stds, num_scalings = table["init_std"].nunique(), table["scaling"].nunique()
         page = Page(
@@ -92,7 +92,7 @@ class InitStd(TheoryStudy):
 
 
 def _draw_map(axes: Axes, own: pd.DataFrame, highest: float) -> None:
-    """Draw init std x scaling; a cell in which any run diverged says so instead of a number."""
+    """Draw init std by scaling; a cell in which any run diverged says so instead of a number."""
     cells = own.pivot_table(
         index="scaling", columns="init_std", values="accuracy", aggfunc="mean", dropna=False
     )

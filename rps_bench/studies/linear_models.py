@@ -1,7 +1,7 @@
 """Linear models whose weights are w = A theta: least squares on the compressed features A'x.
 
-Desai and Shrivastava 2024 (arXiv 2310.11611) argue from inner products that parameter sharing
-loses less than pruning in linear models. Here the best theta is computed, on real images.
+Desai and Shrivastava 2024 (arXiv 2310.11611) argue from inner products that parameter sharing loses
+less than pruning in linear models. Here the best theta is computed, for real images.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.sketches import compress_rows
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
-METHODS = ("rand", "hashednet", "rpg", "stable_rps")  # those that look at no weights
-RCOND = 1e-10  # of the largest: smaller pivots are zeros, as of pixels that never change
-DIGITS_REPEAT = 4  # the embedded digits show each pixel 4 x 4 times in 3 equal channels
+METHODS = ("rand", "hashednet", "rpg", "stable_rps")  # methods that do not look at weights
+RCOND = 1e-10  # smaller pivots, relative to the largest, count as zero (constant pixels)
+DIGITS_REPEAT = 4  # each pixel of the embedded digits is repeated 4 x 4 times in 3 channels
 PANELS = {
     "train_residual": "Train residual (%)",
     "test_accuracy": "Test accuracy (%)",
@@ -41,16 +41,17 @@ PANELS = {
 
 @dataclass(frozen=True)
 class Regression:
-    """Centred features and one-hot labels; train is reduced by (X, Y) = QR, which changes no fit.
+    """Centred features and one-hot labels; the training data is reduced by (X, Y) = QR.
 
-    |Y - X B| = |R_Y - R_X B|, so that every B is fitted to r = min(N, n + classes) rows, not N.
+    The fit stays the same, as |Y - X B| = |R_Y - R_X B|, but uses r = min(N, n + classes) rows
+    instead of N.
     """
 
     features: torch.Tensor  # (r, n) R_X
     targets: torch.Tensor  # (r, classes) R_Y
-    test_features: torch.Tensor  # (N_test, n), less the train mean
+    test_features: torch.Tensor  # (N_test, n), minus the mean of the training features
     test_labels: torch.Tensor  # (N_test,)
-    label_means: torch.Tensor  # (classes,) of the train labels
+    label_means: torch.Tensor  # (classes,) of the training labels
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,12 @@ class LinearModels(TheoryStudy):
     def measure(self, folder: Path) -> pd.DataFrame:
         """A row per dataset, method, compression and seed.
 
-        `train_residual` and `test_residual` are in percent of the squares of the centred one-hot
-        labels; `excess_residual` = train residual / that of all features - 1; `test_accuracy` in
-        percent, that of all features beside it. A compression that leaves no number has no row.
+        `train_residual` and `test_residual` are in percent of the squared centred one-hot labels;
+        `excess_residual` = train residual / train residual of all features - 1; `test_accuracy` is
+        in percent; `full_...` are the values of all features. There is no row for a compression
+        that leaves nothing.
         """
-        regressions = [self._load(name) for name in self.datasets]  # missing files end it at once
+        regressions = [self._load(name) for name in self.datasets]  # missing files fail early
         rows = []
         for name, regression in zip(self.datasets, regressions, strict=True):
             full = fit(regression, None)
@@ -126,7 +128,7 @@ class LinearModels(TheoryStudy):
         )
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """A column per dataset: train residual above, test accuracy below."""
+        """The figure: a column per dataset, train residual above, test accuracy below."""
         names = list(dict.fromkeys(table["dataset"]))
         page = Page(
             CELL_WIDTH,
@@ -159,7 +161,7 @@ def build_regression(
     test_features: torch.Tensor,
     test_labels: torch.Tensor,
 ) -> Regression:
-    """Centre by the train means, one-hot the labels, reduce; features (N, n) float64."""
+    """Centre features (N, n) float64 by the training means, one-hot the labels, reduce by QR."""
     num_classes = int(torch.cat((labels, test_labels)).max()) + 1
     one_hot = nn.functional.one_hot(labels, num_classes).double()  # (N, classes)
     label_means, means = one_hot.mean(0), features.mean(0)
@@ -175,10 +177,11 @@ def build_regression(
 
 
 def fit(regression: Regression, weight_map: WeightMap | None) -> dict[str, float]:
-    """Least squares over theta, None: over all weights; residuals and accuracy in percent."""
+    """Residuals and accuracy in percent of least squares over theta; over all weights for None."""
     columns, test = regression.features, regression.test_features
     if weight_map is not None:
         columns, test = compress_rows(weight_map, columns), compress_rows(weight_map, test)
+    # A'x are the features that theta sees, so the fit is an ordinary one on compressed features.
     solution = torch.linalg.lstsq(
         columns.contiguous(), regression.targets, rcond=RCOND, driver="gelsy"
     ).solution  # (m, classes)
@@ -196,7 +199,7 @@ def fit(regression: Regression, weight_map: WeightMap | None) -> dict[str, float
 def _draw_map(
     method: str, regression: Regression, compression: float, seed: int
 ) -> WeightMap | None:
-    """The method's own map of the n weights of one output, None where it stores none."""
+    """The method's map for the n weights of one output, None if it stores none."""
     layer = nn.Linear(regression.features.shape[1], 1, bias=False)
     no_probe = (torch.empty(0), torch.empty(0))  # these methods do not look at it
     try:
@@ -206,20 +209,20 @@ def _draw_map(
 
 
 def _take(split: Split, num_images: int, name: str) -> Split:
-    """At most so many images, a fixed random choice."""
+    """At most `num_images` images, a fixed random choice."""
     rows = torch.randperm(len(split), generator=named_generator(0, "linear_models", name))
     return Split(split.images[rows[:num_images]], split.labels[rows[:num_images]])
 
 
 def flatten_images(images: torch.Tensor, dataset: str) -> torch.Tensor:
-    """(N, 3, H, W) bytes -> (N, n) float64 in [0, 1]; of digits the 8 x 8 pixels, once each."""
+    """Images as (N, n) float64 in [0, 1]; for the digits only the 8 x 8 original pixels."""
     if dataset == "digits":
         images = images[:, :1, ::DIGITS_REPEAT, ::DIGITS_REPEAT]
     return images.flatten(1).double() / 255
 
 
 def draw_means(axes: Axes, own: pd.DataFrame, column: str) -> list[CurveLabel]:
-    """Draw the means over seeds with a band from the lowest to the highest; return the labels."""
+    """Draw means over seeds with a band from the lowest to the highest; return the labels."""
     labels = []
     for method, points in own.groupby("method", sort=False):
         style = method_style(str(method))

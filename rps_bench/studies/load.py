@@ -1,7 +1,7 @@
-"""How evenly each sharing map uses its slots: the load of a slot is how many weights read it.
+"""The load of each sharing map: how many weights read each slot.
 
-Desai and Shrivastava 2024, section 4: RANDOMFOLD has the optimal load, floor(n/m) or ceil(n/m);
-at c = 1 it is a bijection, which is what makes the compressed model reach the dense one.
+Desai and Shrivastava 2024, section 4: RANDOMFOLD has the optimal load, floor(n/m) or ceil(n/m). At
+c = 1 it is a bijection, which is why the compressed model can equal the dense one.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ SHARING = tuple(name for name, kind in METHODS.items() if issubclass(kind, Shari
 
 @dataclass(frozen=True)
 class Load(TheoryStudy):
-    """Slots used and the spread of their load."""
+    """The share of used slots and the distribution of their load."""
 
     name: ClassVar[str] = "load"
     question: ClassVar[str] = "How evenly does each sharing map use its slots?"
@@ -55,8 +55,8 @@ class Load(TheoryStudy):
     def measure(self, folder: Path) -> pd.DataFrame:
         """A row per architecture, method and compression.
 
-        `min_load`, `mean_load`, `max_load` and `std_load` over the m slots (population std), and
-        `used` the share of slots that any weight reads.
+        `min_load`, `mean_load`, `max_load` and `std_load` are over the m slots (population std);
+        `used` is the share of slots that any weight reads.
         """
         rows = []
         for arch in self.archs:
@@ -92,7 +92,7 @@ class Load(TheoryStudy):
         }
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Unused slots above, largest load over the mean below; a column per architecture."""
+        """The figure: unused slots above, largest load / mean below; a column per architecture."""
         archs = list(dict.fromkeys(table["arch"]))
         page = Page(
             CELL_WIDTH,
@@ -120,7 +120,7 @@ class Load(TheoryStudy):
 
 
 def _draw_cell(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
-    """Draw the column `y` of each method; return the labels."""
+    """Draw the column `y` of each method by compression; return the labels."""
     labels = []
     for method, points in own.groupby("method", sort=False):
         style = method_style(str(method))

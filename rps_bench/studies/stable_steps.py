@@ -1,7 +1,7 @@
-"""The largest stable step of gradient descent through a sharing map, beside the dense one.
+"""The largest stable step of gradient descent through a sharing map, relative to the dense one.
 
-Desai and Shrivastava 2024, section 5. The dense step of a quadratic loss is 2 / L, L its largest
-curvature; the one through w = A theta is 2 / lambda_max(S^-1/2 A'HA S^-1/2). With s = gram,
+Desai and Shrivastava 2024, section 5. The dense step of a quadratic loss is 2 / L, where L is its
+largest curvature; the one through w = A theta is 2 / lambda_max(S^-1/2 A'HA S^-1/2). With s = gram,
 A S^-1 A' is an orthogonal projector, so the ratio of the two is never below 1.
 """
 
@@ -40,12 +40,12 @@ COLOURS = {
     "sum": "#CC79A7",
     "mean": "#882255",
     "root_gram": "#999933",
-}  # of the scalings
+}  # by scaling
 INIT_STD = Abscissa("init_std", None, "", "Init std of the repository", "{:g}".format)
 
 
 class View(NamedTuple):
-    """A column of the figure: rows of the table against one of their columns."""
+    """A column of the figure: rows of the table, and the column of theirs on x."""
 
     title: str
     rows: pd.DataFrame
@@ -54,7 +54,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class StableSteps(TheoryStudy):
-    """Ratio of the largest stable steps, by map, scaling, init std and compression."""
+    """The ratio of the largest stable steps, by map, scaling, init std and compression."""
 
     name: ClassVar[str] = "stable_steps"
     question: ClassVar[str] = "How large may a step through a sharing map be, beside the dense one?"
@@ -87,10 +87,10 @@ class StableSteps(TheoryStudy):
         checks.whole_number("seed", self.seed, 0)
 
     def measure(self, folder: Path) -> pd.DataFrame:
-        """A row per map, compression, init std, scaling and curvature; `ratio` of the two steps.
+        """A row per map, compression, init std, scaling and curvature; with the `ratio`.
 
-        For isotropic curvature it is the closed form min_j s_j / gram_j over the slots in use, for
-        the other an eigenvalue in float64, to ten digits.
+        For isotropic curvature it is the closed form min_j s_j / gram_j over the used slots, for
+        the other one an eigenvalue in float64, to ten digits.
         """
         rows = []
         for method in self.methods:
@@ -105,7 +105,7 @@ class StableSteps(TheoryStudy):
         return pd.DataFrame(rows)
 
     def build_map(self, method: str, compression: float, init_std: float) -> SharingMap:
-        """The method's map for the network's layers, in float64."""
+        """The method's map for the layers of the network, in float64."""
         model = build_model(self.arch, 10, self.width, torch.Generator().manual_seed(0))
         options: dict[str, Any] = {"init_std": init_std}
         if "tile" in default_options(method):
@@ -127,7 +127,7 @@ class StableSteps(TheoryStudy):
         return rows
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """Ratio against init std on the left, else against compression; a row per map."""
+        """The figure: ratio by init std (left) and by compression; a row per map."""
         methods = list(dict.fromkeys(table["method"]))
         views = self._views(table)
         page = Page(
@@ -150,7 +150,7 @@ class StableSteps(TheoryStudy):
         return page.figure
 
     def _views(self, table: pd.DataFrame) -> list[View]:
-        """Against init std for the first curvature, against compression for each."""
+        """The views: by init std for the first curvature, by compression for each curvature."""
         compression, init_std = self.drawn_compression, self.drawn_init_std
         first = table[table["curvature"] == self.curvatures[0]]
         at_one = first[first["compression"] == compression]
@@ -162,7 +162,7 @@ class StableSteps(TheoryStudy):
 
 
 def _draw_cell(axes: Axes, own: pd.DataFrame, view: View) -> list[CurveLabel]:
-    """Draw a curve per scaling over the shade of what is unstable; return the labels."""
+    """Draw a curve per scaling, and the unstable region shaded; return the labels."""
     x = view.abscissa.column
     labels = []
     for scaling, points in own.groupby("scaling", sort=False):

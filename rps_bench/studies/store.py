@@ -1,4 +1,4 @@
-"""The files of a study: `<name>.csv`, `<name>.json` (options, hardware, versions), the figure."""
+"""The files of a study: `<name>.csv`, `<name>.json` (options, hardware, versions), a figure."""
 
 import json
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ def run_study(study: TheoryStudy, folder: Path) -> list[Path]:
 
 
 def draw_study(study: TheoryStudy, folder: Path) -> list[Path]:
-    """Draw the figure of the numbers that stand in `folder`; return its files.
+    """Draw the figure for the numbers stored in `folder`; return its files.
 
     Raises:
-        UserError: The study was never run there.
+        UserError: The study has never been run there.
     """
     table, description = read_study_files(study.name, folder)
     with figure_style():
@@ -46,7 +46,7 @@ def draw_study(study: TheoryStudy, folder: Path) -> list[Path]:
 
 
 def read_study_files(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the table and the description of a study that was run.
+    """The table and the description of an earlier study.
 
     Raises:
         UserError: A file is missing or broken.
@@ -63,7 +63,7 @@ def read_study_files(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, A
 
 
 def describe_origin(description: dict[str, Any]) -> Sequence[str]:
-    """Return the small print: options, then hardware and date."""
+    """The small print: options, then hardware and date."""
     options = "; ".join(
         f"{key} {_list(value)}" for key, value in description["options"].items() if value != []
     )

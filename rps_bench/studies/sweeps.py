@@ -1,4 +1,4 @@
-"""Trainings of a study: an experiment file run as the ordinary command, its runs as a table."""
+"""Training runs of a study: an experiment file run by the ordinary command, as a table."""
 
 import subprocess
 import sys
@@ -16,20 +16,20 @@ from rps_bench.sweep import plan_runs
 def train(experiment: str, results_dir: Path, overrides: Sequence[str] = ()) -> pd.DataFrame:
     """Run `python -m rps_bench experiment=<experiment>`; return its runs, a row each.
 
-    Runs that are recorded already are not done again. Records of other runs in `results_dir` (of
-    another number of epochs, say) are left out.
+    Recorded runs are not repeated. Records of other runs in `results_dir` (such as another number
+    of epochs) are ignored.
 
     Args:
-        experiment: A file of conf/experiment.
+        experiment: The name of a file in conf/experiment.
         results_dir: Where the records are kept.
         overrides: `key=value` words that change the experiment.
 
     Returns:
-        The results table's rows with what `describe_runs` adds, such as `accuracy` in percent (null
-        where `has_diverged`).
+        The rows of the results table with the columns of `describe_runs`, such as `accuracy` in
+        percent (null if `has_diverged`).
 
     Raises:
-        UserError: A bad word, or a sweep that left runs without a result.
+        UserError: A word is wrong, or the sweep left runs without a result.
     """
     words = [f"experiment={experiment}", f"results_dir='{results_dir}'", *overrides]
     wanted = {config.run_id for config in plan_runs(words, is_sweep=False).configs}
