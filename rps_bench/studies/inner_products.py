@@ -1,8 +1,8 @@
-"""How well inner products and norms survive when n numbers become m: pruning against sharing.
+"""Inner products and norms after n numbers are compressed to m: pruning against sharing.
 
-Desai and Shrivastava 2024 (arXiv 2310.11611) prove that sharing has the lower variance on
-average over data. For one pair of vectors either may win; here are both, the closed forms
-(`variances`) and the project's own maps, drawn again and again.
+Desai and Shrivastava 2024 (arXiv 2310.11611) prove that sharing has the lower variance on average
+over data. For a single pair of vectors either may be better. Both are shown here: the closed forms
+(`variances`), and estimates with many random draws of the project's own maps.
 """
 
 import math
@@ -47,13 +47,13 @@ def _draw_signs(size: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def _draw_power_law(size: int, generator: torch.Generator) -> torch.Tensor:
-    """Zipf: sizes 1, 1/2, 1/3, ... in random places."""
+    """Zipf's law: magnitudes 1, 1/2, 1/3, ... in random order, with random signs."""
     ranks = 1.0 + torch.randperm(size, generator=generator).double()
     return _draw_signs(size, generator) / ranks
 
 
 def _draw_blocks(size: int, generator: torch.Generator) -> torch.Tensor:
-    """Gaussian, each block in a row half as large as the one before: layers of unequal scale."""
+    """Gaussian numbers in blocks, each half as large as the one before: layers of unequal scale."""
     blocks = torch.arange(size) * NUM_BLOCKS // size
     return _draw_gaussian(size, generator) * 0.5**blocks
 
@@ -84,7 +84,7 @@ def _fold(size: int, num_stored: int, seed: int) -> WeightMap:
     return RandomFoldMap((("vector", (size,)),), (1.0,), num_stored, seed)
 
 
-# How a map is drawn, whether its estimate is multiplied by n/m, and how it looks.
+# The function that draws a map, whether estimates are multiplied by n/m, label and style.
 METHODS: dict[str, tuple[Callable[[int, int, int], WeightMap], bool, str, MethodStyle]] = {
     "hashing": (_hash, False, "hashing", method_style("hashednet")),
     "randomfold": (_fold, False, "RANDOMFOLD", method_style("stable_rps")),
@@ -123,15 +123,15 @@ class InnerProducts(TheoryStudy):
             )
 
     def measure(self, folder: Path) -> pd.DataFrame:
-        """A row per data, quantity, method and compression.
+        """A row per kind of data, quantity, method and compression.
 
-        One pair x, y per data: `exact` is the number to be estimated, `variance` the closed form,
-        `variance_monte_carlo` that of `num_draws` maps with its `variance_std_error`,
-        `mean_monte_carlo` their mean, `norm_product` = |x| |y|, and
-        `relative_variance` = `variance` / `norm_product`^2.
-        Closed forms of `num_data_draws` other pairs: `mean_relative_variance`, and the share
-        `worse_than_randomfold` of the pairs at which the method's variance is above RANDOMFOLD's.
-        On the power law the mean rests on the rare pairs whose largest entries coincide.
+        For one pair x, y per kind of data: `exact` is the number to estimate, `variance` the closed
+        form, `variance_monte_carlo` the variance over `num_draws` maps with its
+        `variance_std_error`, `mean_monte_carlo` the mean over them, `norm_product` = |x| |y|, and
+        `relative_variance` = `variance` / `norm_product`^2. From closed forms of `num_data_draws`
+        other pairs: `mean_relative_variance`, and `worse_than_randomfold`, the share of pairs for
+        which the method's variance is above that of RANDOMFOLD. For the power law the mean is
+        dominated by the rare pairs whose largest entries coincide.
         """
         pairs = {kind: self._draw_pair(kind, "shown") for kind in self.data}
         tables = []
@@ -143,13 +143,14 @@ class InnerProducts(TheoryStudy):
         return pd.DataFrame(tables)
 
     def _draw_pair(self, kind: str, *names: str | int) -> torch.Tensor:
-        """(2, n) x and y of one kind of data."""
+        """A pair x and y of one kind of data, (2, n)."""
         generator = named_generator(self.seed, kind, *names)
         return torch.stack([DATA[kind][1](self.num_weights, generator) for _ in range(2)])
 
     def _measure_method(
         self, method: str, compression: float, pairs: dict[str, torch.Tensor]
     ) -> list[dict[str, Any]]:
+        # All pairs are compressed by the same maps; the norm is the inner product of x with itself.
         num_stored = math.floor(self.num_weights / compression)
         estimates = self._draw_estimates(method, num_stored, torch.stack(list(pairs.values())))
         rows = []
@@ -179,7 +180,7 @@ class InnerProducts(TheoryStudy):
         return rows
 
     def _draw_estimates(self, method: str, num_stored: int, pairs: torch.Tensor) -> torch.Tensor:
-        """(num_draws, D, 2) estimates of <x, y> and <x, x> of D pairs (D, 2, n), a map each."""
+        """Estimates (num_draws, D, 2) of <x, y> and <x, x> for D pairs (D, 2, n), a map each."""
         draw_map, is_rescaled, _, _ = METHODS[method]
         factor = self.num_weights / num_stored if is_rescaled else 1.0
         estimates = []
@@ -192,7 +193,7 @@ class InnerProducts(TheoryStudy):
         return factor * torch.stack(estimates)
 
     def _average_over_data(self, num_stored: int) -> dict[tuple[str, str, str], dict[str, float]]:
-        """(data, quantity, method) -> the two columns over redrawn data."""
+        """The two averages over redrawn data, by (data, quantity, method)."""
         averages = {}
         for kind in self.data:
             pairs = [self._draw_pair(kind, draw) for draw in range(self.num_data_draws)]
@@ -206,7 +207,7 @@ class InnerProducts(TheoryStudy):
                     / norms.square()
                     for method, form in VARIANCES.items()
                 }
-                margin = 1e-9 * found["hashing"]  # rounding of equal numbers is no win
+                margin = 1e-9 * found["hashing"]  # equal but for rounding is not worse
                 for method, values in found.items():
                     is_worse = values > found["randomfold"] + margin
                     averages[kind, quantity, method] = {
@@ -216,7 +217,7 @@ class InnerProducts(TheoryStudy):
         return averages
 
     def draw(self, table: pd.DataFrame, small_print: Sequence[str]) -> Figure:
-        """A row per kind of data, a column per quantity: lines closed forms, points Monte Carlo."""
+        """The figure: data by quantity; lines are closed forms, points Monte Carlo estimates."""
         kinds = list(dict.fromkeys(table["data"]))
         page = Page(
             CELL_WIDTH,
@@ -243,7 +244,7 @@ class InnerProducts(TheoryStudy):
 
 
 def _draw_cell(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
-    """Draw the relative standard errors of each method, zeros too; return the labels."""
+    """Draw the relative standard errors of each method, including zeros; return the labels."""
     own = own.assign(
         line=own["variance"].pow(0.5) / own["norm_product"],
         points=own["variance_monte_carlo"].pow(0.5) / own["norm_product"],
@@ -259,7 +260,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
         last = curve.iloc[-1]
         labels.append(CurveLabel(title, style.colour, last["compression"], last["line"]))
     linear = 10 ** math.floor(math.log10(own["line"].where(own["line"] > 0).min()))
-    axes.set_yscale("symlog", linthresh=linear, linscale=0.5)  # shows a zero, too
+    axes.set_yscale("symlog", linthresh=linear, linscale=0.5)  # a log axis would omit zeros
     axes.set_ylim(-0.3 * linear, 1.5 * own["line"].max())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     set_x_axis(axes, own["compression"], COMPRESSION._replace(title="Compression n / m"))
