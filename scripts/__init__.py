@@ -1,1 +1,1 @@
-"""Benchmarks, tests of endurance and one-off doors; no part of the installed package."""
+"""Benchmarks, endurance tests and one-off commands; not part of the installed package."""

@@ -1,10 +1,10 @@
-"""Time building table and summary of many made-up records, from files to files.
+"""Time the table and summary of many synthetic records, from reading files to writing files.
 
-Records are realistic in size: 10 epochs of history, layer densities of ResNet-20.
+Records have a realistic size: 10 epochs of history, layer densities of ResNet-20.
 
     python scripts/benchmark_reports.py [--records 10000] [--folder FOLDER]
 
-FOLDER keeps the records for another time; without it they lie in a temporary folder.
+FOLDER keeps the records for later calls; without it they are in a temporary folder.
 """
 
 import json
@@ -37,7 +37,7 @@ COMPRESSIONS = (1.0, 3.16, 10.0, 31.6, 100.0, 316.0, 1000.0)
 
 
 def make_record(number: int) -> Record:
-    """Return one record; seeds run last, so that every point has as many as there are records."""
+    """A synthetic record; the seed varies slowest, so every point gets the same number of seeds."""
     rest, dataset = divmod(number, len(DATASETS))
     rest, arch = divmod(rest, len(ARCHS))
     rest, method = divmod(rest, len(METHODS))
@@ -90,7 +90,7 @@ def _fill_record(names: tuple[str, str, str], c: float, seed: int, digest: str) 
 
 
 def write_records(folder: Path, num_records: int) -> None:
-    """Write the records as the runner does, without its sync to disk."""
+    """Write the records like the runner, but without syncing to disk."""
     for number in range(num_records):
         record = make_record(number)
         config = record["config"]
@@ -100,7 +100,7 @@ def write_records(folder: Path, num_records: int) -> None:
 
 
 def time_stage(name: str, work: Callable[[], Result]) -> tuple[Result, float]:
-    """Return what `work` returns and its wall seconds, printed under `name`."""
+    """The result of `work` and its wall seconds, which are printed under `name`."""
     started = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - started
@@ -109,7 +109,7 @@ def time_stage(name: str, work: Callable[[], Result]) -> tuple[Result, float]:
 
 
 def time_reports(folder: Path) -> None:
-    """Print the seconds of every stage from reading to the last file."""
+    """Print the seconds of every stage, from reading records to the last file."""
     (records, problems), reading = time_stage("read and check", lambda: read_records(folder))
     table, building = time_stage("table", lambda: build_table(records))
     runs, describing = time_stage("describe runs", lambda: describe_runs(table))
@@ -123,7 +123,7 @@ def time_reports(folder: Path) -> None:
 
 
 def main() -> None:
-    """Make the records where they are missing, then time the reports."""
+    """Write the records if there are none, then time the reports."""
     parser = Parser(description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--folder", type=to_path)

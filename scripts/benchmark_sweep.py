@@ -1,10 +1,10 @@
-"""How much of a sweep's time is not training: many runs of a few steps each, in one process.
+"""The overhead of a sweep besides training: many runs of a few steps each, in one process.
 
     python scripts/benchmark_sweep.py [number of runs, default 1000]
 
-Prints the wall time of the whole command, from the start of Python to its last line, and the parts
-of it spent inside the training loop: optimizer steps, and evaluation after each epoch. The rest is
-what the harness costs: imports, planning, data, building models, compressing, measuring, records.
+Prints the wall time of the whole command, from the start of Python to its last line, and the time
+spent inside the training loop: optimizer steps, and evaluation after each epoch. The rest is the
+overhead of the harness: imports, planning, data, building models, compressing, measuring, records.
 """
 
 import sys
@@ -13,13 +13,13 @@ import time
 
 START = time.perf_counter()
 
-from rps_bench.__main__ import main  # noqa: E402  (its time counts)
+from rps_bench.__main__ import main  # noqa: E402  (its import time counts)
 
 NUM_METHODS = 4  # of the sweep below
 
 
 def benchmark(num_runs: int) -> None:
-    """Run the sweep and print where its time went."""
+    """Run the sweep and print how its time was spent."""
     from rps_bench.records.store import read_records
     from rps_bench.training.levels import LevelTrainer
 

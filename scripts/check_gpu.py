@@ -1,14 +1,14 @@
-"""Whether a GPU computes what it should, and how fast: everything in one call of under 8 minutes.
+"""Check that a GPU computes correct results, and how fast: one call of under 8 minutes.
 
     python -m scripts.check_gpu [--seconds 450] [--output FILE] [--population 8]
 
-In the folder of the checkout, which need not be installed. Stages, each with a limit of seconds and
-in processes of its own: the tests that need a GPU (if pytest and hypothesis are there), the
-benchmark of training, runs of the command line alone and several at once in one process, and
-accuracies of more seeds. A stage for which time is short is left out, a failure ends its own stage
-only, and the file is written after each stage: a cut leaves what is done. Images are CIFAR-10 if
-its files are at hand, else random ones; nothing is downloaded. Without a GPU the status is 2, with
-a failed stage 1.
+Run it in the folder of the checkout, which need not be installed. Each stage runs in separate
+processes with a time limit: the tests that need a GPU (if pytest and hypothesis are installed), the
+benchmark of training, single runs of the command line and several at once in one process, and
+accuracies for more seeds. A stage that no longer fits in the time is skipped, a failure ends only
+its own stage, and the file is written after each stage, so that an abort keeps what is done. Images
+are those of CIFAR-10 if its files are available, else random ones; nothing is downloaded. The
+status is 2 without a GPU, 1 if a stage failed.
 """
 
 import json
@@ -42,11 +42,11 @@ from scripts.gpu_stages import (
     train_at_once,
 )
 
-LEAST_SECONDS = 20  # of a stage: with less left nothing is begun
+LEAST_SECONDS = 20  # a stage is not begun with less time left
 
 
 class Stage(NamedTuple):
-    """Something to do within so many seconds."""
+    """A piece of work with a time limit."""
 
     name: str
     seconds: float
@@ -54,7 +54,7 @@ class Stage(NamedTuple):
 
 
 def list_stages(setting: Setting) -> list[Stage]:
-    """The most important first: what comes last is left out when time is short."""
+    """The stages, the most important first: the last ones are skipped if time is short."""
     return [
         Stage("benchmark resnet20", 90, partial(benchmark, setting, "resnet20")),
         Stage("alone resnet20", 75, partial(train_alone, setting, "resnet20")),
@@ -68,7 +68,7 @@ def list_stages(setting: Setting) -> list[Stage]:
 
 
 def run_stages(stages: Sequence[Stage], seconds: float, report: dict[str, Any], path: Path) -> bool:
-    """Do what fits into the seconds, keeping the report in its file; whether nothing failed."""
+    """Run the stages that fit in the time and write the report; return whether none failed."""
     deadline, is_good = time.monotonic() + seconds, True
     report["stages"] = {}
     for stage in stages:
@@ -91,7 +91,7 @@ def _do(stage: Stage, seconds: float) -> dict[str, Any]:
 
 
 def _describe(done: dict[str, Any]) -> str:
-    """A stage's outcome in one line."""
+    """The outcome of a stage in one line."""
     for word in ("skipped", "failed"):
         if word in done:
             return f"{word}: {done[word]}"
@@ -125,7 +125,7 @@ def _floor_of(own: dict[str, Any]) -> str:
 
 @command
 def main(words: Sequence[str] | None = None) -> int:
-    """Return the exit status."""
+    """Check a GPU as the words of the command line say; return the exit status."""
     parser = Parser(prog="python -m scripts.check_gpu", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=450, help="for everything (450)")
     parser.add_argument("--output", type=to_path, help="results/benchmarks/check-<hardware>.json")
@@ -139,7 +139,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def check(seconds: float, output: Path | None, population: int) -> int:
-    """Do all stages; return the exit status."""
+    """Run all stages; return the exit status."""
     started = time.monotonic()
     provenance = collect_provenance()
     hardware = name_hardware(provenance, "cuda")
@@ -147,7 +147,7 @@ def check(seconds: float, output: Path | None, population: int) -> int:
     report: dict[str, Any] = {"hardware": hardware, "provenance": provenance}
     try:
         report["rates"] = call_apart(measure_rates, "cuda")
-    except Exception as error:  # what follows may still work
+    except Exception as error:  # the stages may still work
         say(f"rates: failed: {describe_failure(error)}")
     copies = report.get("rates", {}).get("copy_bytes_per_second")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""Execute the notebooks: each percent script becomes an .ipynb with outputs beside it.
+"""Execute the notebooks: each percent script becomes an .ipynb with outputs in the same folder.
 
-The script is the source, the .ipynb is for reading. What is written holds no times, no random ids
-and no folder names, so that executing again changes only what the outputs say. Pictures are cut to
-256 colours, which keeps the files small.
+The script is the source, the .ipynb is for reading. The written file has no times, random ids or
+folder names, so that executing again changes only the outputs themselves. Images are reduced to 256
+colours, which keeps the files small.
 
     python scripts/execute_notebooks.py [notebooks/method_explainer.py ...]
 """
@@ -28,14 +28,14 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 TIMEOUT_SECONDS = 600  # of one cell
-INLINE = "module://matplotlib_inline.backend_inline"  # pictures, whatever backend the caller uses
+INLINE = "module://matplotlib_inline.backend_inline"  # inline images, whatever the backend here
 
 
 def execute(script: Path) -> Path:
-    """Execute a percent script in its own folder; return the .ipynb written beside it.
+    """Execute a percent script in its own folder; return the .ipynb written next to it.
 
     Raises:
-        CellExecutionError: A cell failed; nothing is written then.
+        CellExecutionError: A cell failed; in that case nothing is written.
     """
     notebook = jupytext.read(script, fmt="py:percent")
     client = NotebookClient(
@@ -53,7 +53,7 @@ def execute(script: Path) -> Path:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Put fixed ids and metadata in place, in the notebook itself, and shrink its pictures."""
+    """Set fixed ids and metadata, and shrink the images, in place."""
     notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]
     for index, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{index}", nbformat.from_dict({})  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 
 
 def shrink(picture: str) -> str:
-    """Return a base64 PNG in 256 colours, on white where it was transparent."""
+    """The base64 PNG reduced to 256 colours, transparency replaced by white."""
     image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA")
     flat = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     buffer = io.BytesIO()
@@ -72,7 +72,7 @@ def shrink(picture: str) -> str:
 
 
 def main() -> int:
-    """Execute the named scripts, or all of them; return 1 where a cell failed."""
+    """Execute the named scripts, or all of them; return 1 if a cell failed."""
     parser = argparse.ArgumentParser(description="Execute notebooks and keep their outputs.")
     parser.add_argument("scripts", nargs="*", type=Path, help="percent scripts (default: all)")
     for script in parser.parse_args().scripts or sorted(NOTEBOOKS.glob("*.py")):

@@ -1,11 +1,11 @@
-"""Ask every command of this package thousands of lines that nobody would write, and count.
+"""Fuzz every command of this package with thousands of random command lines, and count answers.
 
     python scripts/fuzz.py [number of lines, default 2000] [seed, default 0]
 
-Half of the lines are asked of `python -m rps_bench`, the rest of the other commands. Nothing is
-trained, and all is written below temporary folders. A fault is a traceback, an answer that is not
-one line, no answer within a minute, or a write outside the results folder; each kind is shown once
-with a line that gives it, and the exit status is 1.
+Half of the lines go to `python -m rps_bench`, the rest to the other commands. Nothing is trained,
+and all files are written below temporary folders. A fault is a traceback, an answer of more than
+one line, no answer within a minute, or a write outside the results folder. Each kind of fault is
+shown once with a line that causes it, and the exit status is then 1.
 """
 
 import sys
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.fuzzing import words
 from tests.fuzzing.doors import DOORS, Fault
 
-LINES: dict[str, tuple[SearchStrategy[list[str]], float]] = {  # and the share of all lines
+LINES: dict[str, tuple[SearchStrategy[list[str]], float]] = {  # lines, and their share of all
     "rps_bench": (words.RUN_LINES, 0.5),
     "rps_bench.plan": (words.RUN_LINES, 0.1),
     "rps_bench.export": (words.EXPORT_LINES, 0.1),
@@ -33,7 +33,7 @@ ANSWERS = ("refused", "accepted", "informed", "fault")
 
 
 def fuzz(door: str, number: int, start: int) -> Counter[str]:
-    """Ask one command so many lines; count its answers and show its faults."""
+    """Run one command with `number` random lines; count its answers and print its faults."""
     counts: Counter[str] = Counter()
     shown: set[str] = set()
 
@@ -59,7 +59,7 @@ def fuzz(door: str, number: int, start: int) -> Counter[str]:
 
 
 def main(number: int = 2000, start: int = 0) -> int:
-    """Print a line of counts for every command; return the exit status."""
+    """Fuzz all commands and print counts for each; return the exit status."""
     num_faults = 0
     for door, (_, share) in LINES.items():
         counts = fuzz(door, max(1, round(share * number)), start)

@@ -1,4 +1,4 @@
-"""What a GPU is checked for and timed at: stages in processes of their own, each with a limit."""
+"""The stages of a GPU check: tests, timings and runs, in separate processes with time limits."""
 
 import importlib.util
 import json
@@ -23,14 +23,14 @@ from scripts.soak.images import write_images
 
 ROOT = Path(__file__).resolve().parents[1]
 RANDOM_IMAGES = {"train": 50_000, "test": 1_000}
-PAPER_IMAGES = 160 * 50_000  # seen in a training of recipe paper
+PAPER_IMAGES = 160 * 50_000  # images seen in a training of recipe paper
 RUN = ("dataset=cifar10", "method=stable_rps", "compression=10", "recipe=quick")
 MORE_SEEDS = (1, 2)
 OUTCOMES = ("PASSED", "FAILED", "ERROR", "SKIPPED")
 
 
 class Command(NamedTuple):
-    """A command that has ended: its exit status (None: its time was up), and what it printed."""
+    """A finished command: its exit status (None: it reached its time limit) and its output."""
 
     status: int | None
     output: str
@@ -38,12 +38,12 @@ class Command(NamedTuple):
 
     @property
     def last_line(self) -> str:
-        """The last thing it said."""
+        """The last line of the output."""
         return (self.output.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def run_command(words: Sequence[str], seconds: float, **environment: str) -> Command:
-    """Run a command for so long at most; then it and all that it started are killed."""
+    """Run a command; at the time limit, kill it and all processes that it started."""
     started = time.monotonic()
     process = subprocess.Popen(
         words,
@@ -69,10 +69,10 @@ def run_command(words: Sequence[str], seconds: float, **environment: str) -> Com
 
 
 def run_python(words: Sequence[str], seconds: float, **environment: str) -> Command:
-    """Run a Python module that must end well.
+    """Run a Python module that must succeed.
 
     Raises:
-        ExplainedError: It failed, or took too long.
+        ExplainedError: The module failed or took too long.
     """
     done = run_command([sys.executable, "-m", *words], seconds, **environment)
     if done.status is None:
@@ -84,16 +84,16 @@ def run_python(words: Sequence[str], seconds: float, **environment: str) -> Comm
 
 @dataclass(frozen=True)
 class Setting:
-    """What the stages need to know.
+    """The common settings of all stages.
 
     Attributes:
-        device: cuda; with cpu the script itself can be tried.
-        folder: For files that nobody keeps.
+        device: cuda; or cpu, to try the script itself.
+        folder: For temporary files.
         images: cifar10 or random.
-        population: Runs at once.
-        copies: Measured copy bandwidth in bytes per second, None where it could not be.
-        options: Of every run beside its own, such as ``arch.width=2``.
-        steps: Of a round of the benchmark, None for its own.
+        population: Number of runs that train at once.
+        copies: Measured copy bandwidth in bytes per second, None if it could not be measured.
+        options: Further options of every run, such as ``arch.width=2``.
+        steps: Steps in a round of the benchmark, None for its default.
     """
 
     device: str
@@ -105,7 +105,7 @@ class Setting:
     steps: int | None = None
 
     def train(self, name: str, words: Sequence[str], seconds: float) -> "Runs":
-        """Sweep over runs by the command line; their records."""
+        """Run a sweep by the command line, and read its records."""
         environment = {}
         if self.images == "random":
             data = self.folder / "data"
@@ -119,14 +119,14 @@ class Setting:
 
 
 class Runs(NamedTuple):
-    """Records of a sweep, and the seconds of the whole command."""
+    """The records of a sweep, and the seconds of the whole command."""
 
     records: list[dict[str, Any]]
     seconds: float
 
 
 def run_gpu_tests(setting: Setting, seconds: float) -> dict[str, Any]:
-    """The tests marked gpu: how many passed, which did not."""
+    """Run the tests marked gpu: counts of outcomes, and which did not pass."""
     missing = [name for name in ("pytest", "hypothesis") if not importlib.util.find_spec(name)]
     if missing:
         return {"skipped": f"{' and '.join(missing)} not installed"}
@@ -140,7 +140,7 @@ def run_gpu_tests(setting: Setting, seconds: float) -> dict[str, Any]:
 
 
 def summarise_tests(done: Command) -> dict[str, Any]:
-    """Counts of outcomes; where not all is well also which tests, and the end of the output."""
+    """The counts of outcomes; after a failure also which tests failed and the end of the output."""
     outcomes = read_outcomes(done.output)
     counts = {word: list(outcomes.values()).count(word) for word in OUTCOMES}
     report: dict[str, Any] = {"counts": counts}
@@ -153,7 +153,7 @@ def summarise_tests(done: Command) -> dict[str, Any]:
 
 
 def read_outcomes(output: str) -> dict[str, str]:
-    """Test -> outcome, from the lines of `pytest -v`, with xdist or without."""
+    """The outcome of each test, from the lines of `pytest -v`, with or without xdist."""
     outcome = f"({'|'.join(OUTCOMES)})"
     alone = re.findall(rf"^(tests/\S+?::.+?) {outcome}", output, flags=re.MULTILINE)
     divided = re.findall(rf"^\[gw\d+\].*? {outcome} (tests/\S+?::.+?) *$", output, re.MULTILINE)
@@ -161,7 +161,7 @@ def read_outcomes(output: str) -> dict[str, str]:
 
 
 def benchmark(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
-    """`python -m scripts.bench` for one network: the conventional loop and the engine."""
+    """Run `python -m scripts.bench` for one network: the conventional loop and the engine."""
     path = setting.folder / f"{arch}.json"
     words = ["--arch", arch, "--device", setting.device, "--images", setting.images]
     words += ["--rounds", "3", "--workers", str(min(8, os.cpu_count() or 1))]
@@ -177,7 +177,7 @@ def benchmark(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
 
 
 def train_alone(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
-    """A run in fp32 and one in bf16, each alone on the device."""
+    """Train in fp32 and in bf16, each run alone on the device."""
     words = [f"arch={arch}", "precision=fp32,bf16", "seed=0"]
     runs = setting.train(f"{arch}-alone", words, seconds)
     report: dict[str, Any] = {"command_seconds": runs.seconds}
@@ -193,9 +193,10 @@ def train_alone(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
 
 
 def train_at_once(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
-    """Runs of several seeds at once in one process, in bf16.
+    """Train several seeds at once in one process, in bf16.
 
-    ``images_per_second`` is that of all together: their images over the longest run's seconds.
+    ``images_per_second`` is the speed of all runs together: their images over the seconds of the
+    longest run.
     """
     seeds = ",".join(map(str, range(setting.population)))
     words = [f"arch={arch}", "precision=bf16", f"seed={seeds}", f"population={setting.population}"]
@@ -214,7 +215,7 @@ def train_at_once(setting: Setting, arch: str, seconds: float) -> dict[str, Any]
 
 
 def compare_accuracies(setting: Setting, seconds: float) -> dict[str, Any]:
-    """Accuracies of ResNet-20 in fp32 and bf16 after a quick recipe, on real images."""
+    """Accuracies of ResNet-20 in fp32 and bf16 after recipe quick, on real images."""
     if setting.images == "random":
         return {"skipped": "random images have nothing to learn"}
     words = ["precision=fp32,bf16", f"seed={','.join(map(str, MORE_SEEDS))}"]
@@ -231,10 +232,11 @@ def compare_accuracies(setting: Setting, seconds: float) -> dict[str, Any]:
 def compare_with_floor(
     setting: Setting, arch: str, precision: str, speed: float
 ) -> dict[str, float]:
-    """What a speed in images per second means beside the floor of the memory traffic.
+    """A speed in images per second, compared with the bound given by memory traffic.
 
-    floor = copy bandwidth / traffic of an image: 14 times the outputs of all convolutions, at 4
-    or 2 bytes (see ``scripts/bench/traffic.py``). ``paper_seconds``: of the paper's 160 epochs.
+    floor = copy bandwidth / traffic of an image: 14 times the outputs of all convolutions, at 4 or
+    2 bytes (see ``scripts/bench/traffic.py``). ``paper_seconds`` is the time of the paper's 160
+    epochs at this speed.
     """
     means = {"paper_seconds": PAPER_IMAGES / speed}
     if setting.copies is not None:

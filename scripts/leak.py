@@ -1,10 +1,10 @@
-"""Whether runs leave memory behind: many tiny runs in one process, also diverged and failed ones.
+"""Check for memory leaks: many tiny runs in one process, some of them diverged or failed.
 
     python scripts/leak.py [number of runs, default 200]
 
-Prints resident memory as it goes, what it grew by per run after a warm-up (the slope of a straight
-line through all runs after it), and the networks and tensors still alive. Every fifth run diverges
-and every seventh asks for more memory than the process may have.
+Prints resident memory during the runs, its growth per run after a warm-up (the slope of a straight
+line through all later runs), and the number of networks and tensors still alive. Every fifth run
+diverges, and every seventh asks for more memory than the process may have.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from rps_bench.jobs import work_through
 from rps_bench.methods import METHODS
 from rps_bench.sweep import plan_runs
 
-WARM_UP = 50  # runs: libraries fill caches of their own, one per shape
-SPACE_BYTES = 4 << 30  # of addresses beside those in use: far more than a tiny run takes
+WARM_UP = 50  # runs: libraries fill their caches, one entry per shape
+SPACE_BYTES = 4 << 30  # of address space beyond that in use: far more than a tiny run takes
 TINY = [
     "recipe=smoke", "recipe.epochs=1", "recipe.max_steps_per_epoch=2", "recipe.batch_size=32",
     "arch.width=2", "device=cpu", "precision=fp32",
@@ -34,7 +34,7 @@ TOO_LARGE = ["arch.width=60000"]  # one of its layers takes 130 GB
 
 
 def main(num_runs: int) -> None:
-    """Do the runs and print what stays."""
+    """Do the runs and print the memory that remains in use."""
     limit_address_space()
     memory: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def main(num_runs: int) -> None:
 
 
 def do_run(number: int, results_dir: str) -> None:
-    """One run, of a seed that no other has; what it prints is not shown."""
+    """Do one run with a seed of its own; its output is not shown."""
     method = list(METHODS)[number % len(METHODS)]
     changes = DIVERGING if number % 5 == 4 else TOO_LARGE if number % 7 == 6 else []
     compression = "null" if method == "dense" else "2"
@@ -63,20 +63,20 @@ def do_run(number: int, results_dir: str) -> None:
 
 
 def limit_address_space() -> None:
-    """Refuse this process what no run here should take, instead of filling the machine."""
+    """Limit this process's memory, so that a too large run fails instead of filling the machine."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + SPACE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def resident_megabytes() -> float:
-    """Main memory that this process holds now (Linux)."""
+    """Main memory that this process uses now (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 def count_alive(kind: type) -> int:
-    """Objects of a kind that something still refers to."""
+    """The number of objects of a type that are still referenced."""
     gc.collect()
     return sum(issubclass(type(thing), kind) for thing in gc.get_objects())
 

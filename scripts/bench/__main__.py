@@ -18,7 +18,7 @@ FOLDER = Path("results/benchmarks")
 
 @command
 def main(words: Sequence[str] | None = None) -> int:
-    """Return the exit status."""
+    """Run the benchmark and show its tables; return the exit status."""
     try:
         options = read_options(words)
         measured = measure_training(options)

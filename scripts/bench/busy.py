@@ -1,11 +1,11 @@
-"""Processes that keep cores busy, and end with whoever started them, however that ends."""
+"""Processes that keep cores busy and end with the process that started them, however it ends."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-# The pipe is closed when its other side leaves the block or dies, be it by SIGKILL.
+# The pipe is closed when the other side leaves the block or dies, even by SIGKILL.
 PROGRAM = """
 import os, signal, sys, threading
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started this
@@ -21,7 +21,7 @@ while True:
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[list[int]]:
-    """So many of them are at work inside the block; gives their ids."""
+    """A context in which `count` busy processes run; gives their ids."""
     with ExitStack() as stack:
         yield [stack.enter_context(_busy_process()) for _ in range(count)]
 

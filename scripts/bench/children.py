@@ -1,4 +1,4 @@
-"""Processes of their own, so that neither memory nor threads of two measurements mix."""
+"""Separate processes, so that measurements share neither memory nor threads."""
 
 import contextlib
 import multiprocessing
@@ -23,24 +23,24 @@ from scripts.bench.timing import wait_for
 
 Result = TypeVar("Result")
 
-LEAVE_SECONDS = 60  # on a crowded machine; usually a moment
+LEAVE_SECONDS = 60  # for a crowded machine; usually a moment
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def call_apart(work: Callable[..., Result], *arguments: Any) -> Result:
-    """What a call returns, done in a fresh process."""
+    """The result of a call made in a fresh process."""
     with waiting_as(waiting_of_a_run()), ProcessPoolExecutor(1, SPAWN) as processes:
         return processes.submit(work, *arguments).result()
 
 
 def waiting_of_a_run() -> dict[str, str]:
-    """How the threads of a run started here would wait."""
+    """The variables with which threads of a run started here would wait."""
     return stated_waiting(os.environ) | choose_waiting(os.environ)
 
 
 @contextlib.contextmanager
 def waiting_as(variables: Mapping[str, str]) -> Iterator[None]:
-    """What starts inside the block finds these variables on how threads wait, and no others."""
+    """A context in which these, and no other, variables say how threads of new processes wait."""
     before = stated_waiting(os.environ)
     _replace_waiting(variables)
     try:
@@ -56,7 +56,7 @@ def _replace_waiting(variables: Mapping[str, str]) -> None:
 
 
 class Child:
-    """A side in a process of its own, which rests until it is asked for a round."""
+    """A side in a separate process, which is idle until it is asked for a round."""
 
     def __init__(self, job: Job) -> None:
         self.pipe, theirs = SPAWN.Pipe()
@@ -66,10 +66,10 @@ class Child:
         theirs.close()
 
     def take_round(self) -> dict[str, Any]:
-        """Let it do a round; return what ``_measure_round`` does.
+        """Let the process do a round; return the result of ``_measure_round``.
 
         Raises:
-            ExplainedError: It failed, for the reason told.
+            ExplainedError: The process failed; the message gives the reason.
         """
         try:
             self.pipe.send("round")
@@ -92,7 +92,7 @@ class Child:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.pipe.close()  # ends a process that rests
+        self.pipe.close()  # ends an idle process
         self.process.join(LEAVE_SECONDS if error is None else 0)
         if self.process.is_alive():
             self.process.terminate()
@@ -100,9 +100,9 @@ class Child:
 
 
 def serve(pipe: Connection, job: Job) -> None:
-    """The child's work: a round for each message, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and closes the pipe
-    # Else the processes that load images start as this one did, unlike those of usual scripts.
+    """Do a round for each message, until the pipe is closed; runs in the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and closes the pipe
+    # Otherwise loader processes would be spawned like this one, unlike those of usual scripts.
     multiprocessing.set_start_method(None, force=True)
     side: Side | None = None
     device = torch.device(job.device)
@@ -118,7 +118,7 @@ def serve(pipe: Connection, job: Job) -> None:
 
 
 def _measure_round(side: Side, device: torch.device) -> dict[str, Any]:
-    """Seconds of a round; peak memory of all rounds so far, and what the workers hold."""
+    """The seconds of a round, peak memory of all rounds so far, and memory of loader processes."""
     wait_for(device)
     started = time.perf_counter()
     side.take_round()
@@ -131,7 +131,7 @@ def _measure_round(side: Side, device: torch.device) -> dict[str, Any]:
 
 
 def _count_workers_memory() -> int:
-    """What processes that load images hold for themselves alone (Linux; 0 where unknown)."""
+    """The private memory of the processes that load images (Linux; 0 if unknown)."""
     total = 0
     for process in multiprocessing.active_children():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The loop that repositories of the field use, kept as a baseline to measure against.
+"""The training loop that repositories of the field use, as a baseline.
 
 Images are PIL images, augmented one by one in a DataLoader's processes; tensors are NCHW in fp32;
 every layer gathers its own weight by a stored index and sign for each number; the gradient is
@@ -26,7 +26,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class PilImages(TorchDataset[tuple[torch.Tensor, int]]):
-    """A split as torchvision's CIFAR10 keeps it: an array (N, H, W, 3) and a list of labels."""
+    """A split in the form of torchvision's CIFAR10: an array (N, H, W, 3) and a list of labels."""
 
     def __init__(self, split: Split, transform: Callable[[Image.Image], torch.Tensor]) -> None:
         self.images = split.images.permute(0, 2, 3, 1).contiguous().numpy()
@@ -43,7 +43,7 @@ class PilImages(TorchDataset[tuple[torch.Tensor, int]]):
 def make_loader(
     dataset: Dataset, batch_size: int, num_workers: int, is_pinned: bool
 ) -> DataLoader[tuple[torch.Tensor, int]]:
-    """The training images, shuffled and augmented anew in every epoch."""
+    """A loader of the training images, shuffled and augmented anew in every epoch."""
     transform = transforms.Compose(
         [
             transforms.RandomCrop(dataset.image_size, padding=4),
@@ -58,12 +58,12 @@ def make_loader(
         shuffle=True,
         num_workers=num_workers,
         pin_memory=is_pinned,
-        drop_last=True,  # every step has as many images
+        drop_last=True,  # all steps have equally many images
     )
 
 
 class GatheredWeight(nn.Module):
-    """One layer's weight, read from the repository by a stored index and sign for each number."""
+    """A layer's weight, gathered from the repository by a stored index and sign for each number."""
 
     index: torch.Tensor
     sign: torch.Tensor
@@ -109,7 +109,7 @@ class GatheredLinear(nn.Module):
 
 
 def build_conventional(model: nn.Module, compressed: CompressedModel) -> nn.Module:
-    """The dense network with gathered layers: same map and initial values as ``compressed``."""
+    """The dense network with gathered layers, with the map and initial values of ``compressed``."""
     network = copy.deepcopy(model)
     repository = nn.Parameter(compressed.stored.detach().clone())
     slots = split_weights(compressed.weight_map.slots(), compressed.layout)
@@ -130,13 +130,13 @@ def _gather(layer: nn.Module, weight: GatheredWeight) -> nn.Module:
 
 
 class ConventionalLoop:
-    """Training as it is usually written.
+    """Training the way it is usually written.
 
     Args:
-        network: What ``build_conventional`` made, on its device.
-        scales: Parameter -> what its gradient is divided by.
-        loader: Gives batches.
-        recipe: Its SGD; the rate stays that of the first epoch.
+        network: The result of ``build_conventional``, on its device.
+        scales: For each parameter, the divisor of its gradient.
+        loader: Yields batches.
+        recipe: Settings of SGD; the learning rate stays that of the first epoch.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class ConventionalLoop:
             nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
         )
-        # Goes on over rounds: no round waits for processes to start.
+        # One iterator for all rounds, so that no round waits for loader processes to start.
         self.batches = self._load_batches()
 
     def _load_batches(self) -> Iterator[Batch]:
@@ -163,7 +163,7 @@ class ConventionalLoop:
             yield from self.loader
 
     def take_steps(self, num_steps: int) -> list[float]:
-        """Train for so many steps; return their losses."""
+        """Train for `num_steps` steps; return their losses."""
         return [self.train_step(*next(self.batches)) for _ in range(num_steps)]
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -186,7 +186,7 @@ def build_loop(
     loader: DataLoader[tuple[torch.Tensor, int]],
     recipe: Recipe,
 ) -> ConventionalLoop:
-    """The loop that trains ``compressed`` the usual way."""
+    """A loop that trains ``compressed`` in the conventional way."""
     network = build_conventional(model, compressed)
     repository = next(
         module.repository for module in network.modules() if isinstance(module, GatheredWeight)

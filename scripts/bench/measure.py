@@ -1,4 +1,4 @@
-"""The whole measurement: rates, both sides in turns, recovery; one JSON-ready dict."""
+"""The whole measurement as one JSON-ready dict: machine rates, training by turns, recovery."""
 
 import os
 import re
@@ -48,17 +48,17 @@ NOTES = (
 
 
 def measure_training(options: Options) -> dict[str, Any]:
-    """Measure what the options ask for.
+    """Measure everything that the options ask for.
 
     Raises:
-        UserError: A device that is not there, or a network or compression that cannot be built.
+        UserError: The device does not exist, or a network or compression cannot be built.
         ExplainedError: A side failed.
     """
     device = str(resolve_device(options.device))
     provenance = collect_provenance()
     precision = resolve_precision("auto", torch.device(device))
     jobs = [_list_jobs(options, device, cell, precision) for cell in _list_cells(options)]
-    needs = [count_needs(sides) for sides in jobs]  # first: it builds what is asked for
+    needs = [count_needs(sides) for sides in jobs]  # first, as it finds what cannot be built
     say("the machine's rates")
     before = call_apart(measure_rates, device)
     rounds = []
@@ -75,7 +75,7 @@ def measure_training(options: Options) -> dict[str, Any]:
         )
         for arch, compression in _list_cells(options)
     ]
-    is_cpu = device == "cpu"  # threads have little to do beside a GPU
+    is_cpu = device == "cpu"  # next to a GPU, threads have little to do
     waiting = measure_waiting(jobs[0][ENGINE], options.rounds) if is_cpu else []
     described = {key: value for key, value in asdict(options).items() if key != "output"}
     described |= {"device": device, "images": jobs[0][BASELINE].images}
@@ -99,15 +99,16 @@ def _list_cells(options: Options) -> list[tuple[str, float]]:
 def _list_jobs(
     options: Options, device: str, cell: tuple[str, float], precision: str
 ) -> dict[str, Job]:
-    """The sides by name: the baseline, the engine in fp32 and in its own precision, and on a GPU
-    the engine without CUDA graphs.
+    """The sides by name: baseline, engine in fp32 and in its own precision.
+
+    On a GPU, the engine without CUDA graphs as well.
     """
     num_steps = options.steps or (20 if device == "cpu" else 200)
     images, (arch, compression) = choose_images(options.images), cell
     sides = [("conventional", "fp32"), ("engine", "fp32"), ("engine", precision)]
     if device != "cpu":
         sides.append(("eager", precision))
-    # The usual loop has its threads wait as the user or the library has it.
+    # In the conventional loop, threads wait as set by the user or the library.
     waiting = {"conventional": stated_waiting(os.environ)}
     return {
         f"{side} {own}": Job(
@@ -120,7 +121,7 @@ def _list_jobs(
 
 
 def name_hardware(provenance: Mapping[str, Any], device: str) -> str:
-    """A short name for files: of the GPU, or of the CPU's model and number of cores."""
+    """A short name of the hardware for files: the GPU, or the CPU's model and number of cores."""
     if device != "cpu":
         words = torch.cuda.get_device_name(torch.device(device))
     else:

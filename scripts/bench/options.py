@@ -1,4 +1,4 @@
-"""What the benchmark measures: the words of its command line as checked values."""
+"""The options of the benchmark: words of its command line as checked values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ DESCRIPTION = (
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured, and how long.
+    """The measurements to make, and their length.
 
     Attributes:
         arch: Names of architectures.
         compression: Compressions of the compressible weights.
         device: auto, cpu, cuda or cuda:N.
-        images: cifar10; random (uint8, of CIFAR-10's shape and number); or auto, CIFAR-10 where
-            its files are at hand. Times do not depend on what the images show.
-        steps: Of a round; None: 20 on a CPU, 200 on a GPU.
-        rounds: Timed rounds of each side; one more before them is not counted.
+        images: cifar10; random (uint8, as many and as large as CIFAR-10's); or auto: CIFAR-10 if
+        its files are available. Times do not depend on the content of images.
+        steps: Steps of a round; None: 20 on a CPU, 200 on a GPU.
+        rounds: Timed rounds of each side; one more before them is a warm-up.
         workers: Processes of the conventional loop that load images.
-        repeats: Calls of which the recovery's medians are taken.
+        repeats: Calls over which medians of recovery times are taken.
         width: Channels of the first convolution; None for the architecture's own.
-        output: The file; None: ``results/benchmarks/<hardware>.json``.
+        output: The file to write; None: ``results/benchmarks/<hardware>.json``.
     """
 
     arch: tuple[str, ...] = ("resnet20", "vgg11")
@@ -61,10 +61,10 @@ class Options:
 
 
 def read_options(words: Sequence[str] | None = None) -> Options:
-    """Return the options of a command line (default: this process's).
+    """The options of a command line (default: this process's).
 
     Raises:
-        UserError: An unknown option, or a value out of its range.
+        UserError: An option is unknown, or a value out of range.
     """
     default = Options()
     parser = Parser(prog="python -m scripts.bench", description=DESCRIPTION)

@@ -1,4 +1,4 @@
-"""What the machine can do at best: multiply matrices and copy memory."""
+"""The peak rates of the machine: multiplying matrices and copying memory."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,14 +11,14 @@ from rps_bench.devices import prepare_device
 from scripts.bench.timing import time_calls
 
 NUM_TIMES = 10
-MATRIX_SIZE, MATRIX_SIZE_OF_GPU = 2048, 8192  # a GPU is done with less too soon to be timed
-CONVOLUTION = (128, 64, 32, 32)  # images (B, channels, height, width), as many channels after it
+MATRIX_SIZE, MATRIX_SIZE_OF_GPU = 2048, 8192  # smaller ones take a GPU too little time to measure
+CONVOLUTION = (128, 64, 32, 32)  # images (B, channels, height, width); as many output channels
 COPY_BYTES = 256 << 20
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def measure_rates(device_name: str) -> dict[str, Any]:
-    """The best of ten times each.
+    """The best of ten timings of each rate.
 
     ``matrix_flops_per_second`` by precision, of square matrices (fp32 is not rounded to TF32), and
     ``convolution_flops_per_second``, of a 3x3 convolution: on some processors PyTorch's fp32
@@ -56,7 +56,7 @@ def measure_rates(device_name: str) -> dict[str, Any]:
 
 
 def keep_best(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The higher one of each rate of two measurements."""
+    """The higher value of each rate in two measurements."""
     return {
         key: keep_best(value, second[key])
         if isinstance(value, Mapping)

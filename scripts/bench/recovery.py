@@ -1,7 +1,7 @@
-"""What recovering the weights and sending their gradient back cost, for every map.
+"""The time of recovering weights and of reducing their gradient, for every map.
 
-Each is set against copying n floats and against a dense training step, measured in the same
-process: ratios travel between machines better than milliseconds.
+Both are compared with copying n floats and with a dense training step, measured in the same
+process: ratios carry over to other machines better than milliseconds.
 """
 
 import statistics
@@ -24,12 +24,12 @@ from scripts.bench.subject import (
 )
 from scripts.bench.timing import time_calls
 
-NUM_STEPS = 5  # of dense training, after one that is not counted
-PRUNING = "mag"  # all pruning methods have one kind of map
+NUM_STEPS = 5  # of dense training, after one warm-up step
+PRUNING = "mag"  # stands for all pruning methods, which have the same kind of map
 
 
 class RecoveryJob(NamedTuple):
-    """What is measured, and how often."""
+    """The network and maps to measure, and the number of repeats."""
 
     arch: str
     width: int | None
@@ -40,12 +40,12 @@ class RecoveryJob(NamedTuple):
 
 
 def list_maps() -> list[str]:
-    """Methods whose maps are measured: those that share, and one that prunes."""
+    """The methods whose maps are measured: all sharing methods and one pruning method."""
     return [*(name for name, kind in METHODS.items() if issubclass(kind, SharingMethod)), PRUNING]
 
 
 def measure_recovery(job: RecoveryJob) -> dict[str, Any]:
-    """Median seconds of both directions of every map, of a copy, and of a dense step."""
+    """The median seconds of both directions of every map, of a copy, and of a dense step."""
     device = torch.device(job.device)
     prepare_device(device)
     model, probe = build_network(job.arch, job.width).to(device), make_probe(device)

@@ -1,4 +1,4 @@
-"""The two sides of the comparison, each as something that trains a round when told."""
+"""The sides of the comparison, each an object that trains a round when told."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -16,31 +16,31 @@ class Side(Protocol):
     """One way to train."""
 
     def take_round(self) -> None:
-        """Train for a round's steps; a GPU may still be at work afterwards."""
+        """Train for a round's steps; a GPU may still be busy afterwards."""
         ...
 
 
 class ConventionalSide:
-    """The baseline of ``conventional.py``. It knows fp32 only."""
+    """The baseline of ``conventional.py``, which supports fp32 only."""
 
     def __init__(self, job: Job) -> None:
         assert job.precision == "fp32"
         subject, self.num_steps = prepare_subject(job), job.num_steps
         is_pinned = torch.device(job.device).type == "cuda"
-        torch.backends.cudnn.benchmark = True  # as usual scripts have it; its TF32, too, stays on
+        torch.backends.cudnn.benchmark = True  # as in usual scripts, which also leave TF32 on
         loader = make_loader(subject.dataset, subject.recipe.batch_size, job.num_workers, is_pinned)
         self.loop = build_loop(subject.model, subject.compressed, loader, subject.recipe)
 
     def take_round(self) -> None:
-        """So many steps of an epoch."""
+        """Train for the steps of a round."""
         self.loop.take_steps(self.num_steps)
 
 
 class EngineSide:
-    """The trainer of the benchmark's runs."""
+    """The trainer that the package's runs use."""
 
     def __init__(self, job: Job) -> None:
-        set_threads(None)  # as a run does, here and below
+        set_threads(None)  # like a run
         prepare_device(torch.device(job.device))
         subject, self.epoch = prepare_subject(job), 0
         self.trainer = Trainer(
@@ -53,13 +53,13 @@ class EngineSide:
         )
 
     def take_round(self) -> None:
-        """An epoch, which the recipe cuts short."""
+        """Train for an epoch, which the recipe limits to the steps of a round."""
         self.epoch += 1
         self.trainer.train_epoch(self.epoch)
 
 
 class EagerSide(EngineSide):
-    """The same without capturing its steps: what CUDA graphs gain."""
+    """The engine without captured steps, which shows the gain of CUDA graphs."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)

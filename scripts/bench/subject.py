@@ -1,4 +1,4 @@
-"""What both sides train: the same network, map, initial values, images and recipe."""
+"""The subject of both sides: the same network, map, initial values, images and recipe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ SEED = 0
 
 
 class Job(NamedTuple):
-    """What one side trains, and how."""
+    """The task of one side: what to train, and how."""
 
     side: str
     precision: str  # fp32 or bf16
@@ -35,13 +35,13 @@ class Job(NamedTuple):
     device: str
     images: str  # cifar10 or random
     num_steps: int  # of a round
-    num_workers: int  # that load images; the engine needs none
-    waiting: Mapping[str, str]  # variables that tell its threads how to wait for each other
+    num_workers: int  # processes that load images; the engine needs none
+    waiting: Mapping[str, str]  # variables that say how its threads wait for each other
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network before its compression and after it, and what it is trained on."""
+    """A network before and after compression, its data and its recipe."""
 
     model: nn.Module
     compressed: CompressedModel
@@ -50,7 +50,7 @@ class Subject:
 
 
 def prepare_subject(job: Job) -> Subject:
-    """Everything of a job, with networks and images on its device."""
+    """The subject of a job, with networks on its device."""
     device = torch.device(job.device)
     model = build_network(job.arch, job.width).to(device)
     method = build_method(METHOD, job.compression, SEED)
@@ -64,14 +64,14 @@ def build_network(arch: str, width: int | None) -> nn.Module:
 
 
 def make_probe(device: torch.device) -> Probe:
-    """A batch of noise: the methods measured here choose nothing by it."""
+    """A batch of noise, as the methods measured here do not use the probe."""
     shape = (BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE)
     images = torch.randn(shape, generator=named_generator(SEED, "probe"))
     return images.to(device), torch.arange(BATCH_SIZE, device=device) % 10
 
 
 def make_recipe(num_steps: int) -> Recipe:
-    """The numbers of recipe paper, with epochs cut to a round's steps."""
+    """The settings of recipe paper, with epochs limited to a round's steps."""
     return Recipe(
         name="benchmark",
         epochs=160,
@@ -88,7 +88,7 @@ def make_recipe(num_steps: int) -> Recipe:
 
 
 def choose_images(wanted: str) -> str:
-    """cifar10 or random: ``auto`` downloads nothing."""
+    """The images to use, cifar10 or random; ``auto`` never downloads."""
     if wanted != "auto":
         return wanted
     is_at_hand = find_source(DATASETS["cifar10"], resolve_root(None)) is not None
@@ -101,7 +101,7 @@ def load_images(images: str) -> Dataset:
 
 
 def draw_images(num_train: int | None = None) -> Dataset:
-    """A made-up CIFAR-10 with so many training images (default: as many as the real one)."""
+    """A random CIFAR-10 with `num_train` training images (default: as many as the real one)."""
     info = DATASETS["cifar10"]
     generator = named_generator(SEED, "images")
 

@@ -1,4 +1,4 @@
-"""The numbers as tables: Markdown to paste, or drawn on a terminal."""
+"""The measured numbers as tables: Markdown for pasting, or drawn on a terminal."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from rps_bench.console import say, show_table
 
 
 class Rows(NamedTuple):
-    """A table's columns, of which the first ``num_names`` are words, and its rows."""
+    """A table: columns, of which the first ``num_names`` hold words, and rows."""
 
     columns: tuple[str, ...]
     num_names: int
@@ -18,7 +18,7 @@ class Rows(NamedTuple):
 
 
 def show_measured(measured: Mapping[str, Any]) -> None:
-    """Print the tables and the machine they come from on standard output."""
+    """Print the tables and a description of the machine on standard output."""
     tables = (list_training(measured), list_recovery(measured), list_waiting(measured))
     for rows in filter(lambda rows: rows.cells, tables):
         if sys.stdout.isatty():
@@ -84,7 +84,7 @@ def _format_direction(direction: Mapping[str, float]) -> tuple[str, str, str]:
 
 
 def list_waiting(measured: Mapping[str, Any]) -> Rows:
-    """A row for each number of busy processes and way to wait."""
+    """A row for each number of busy processes and each way of waiting."""
     columns = ("network", "beside", "threads wait", "images/s", "ratio", "rounds")
     cells = []
     for cell in measured["waiting"]:
@@ -105,7 +105,7 @@ def list_waiting(measured: Mapping[str, Any]) -> Rows:
 
 
 def describe_machine(measured: Mapping[str, Any]) -> str:
-    """One line: hardware, its rates, and how much was measured."""
+    """One line with the hardware, its rates, and the extent of the measurement."""
     rates, options, provenance = (measured[key] for key in ("rates", "options", "provenance"))
     flops = [
         f"{title} "

@@ -9,13 +9,13 @@ import torch
 def time_calls(
     work: Callable[[], object], device: torch.device, num_calls: int, at_once: int = 1
 ) -> list[float]:
-    """Seconds of each of ``num_calls`` calls, after one that is not counted.
+    """The seconds of each of ``num_calls`` calls, after a warm-up call.
 
     Args:
-        work: What is called.
-        device: Where it works.
-        num_calls: How many times are returned.
-        at_once: Calls that each of these times is the mean of.
+        work: The function to call.
+        device: The device it works on.
+        num_calls: Number of times to return.
+        at_once: Number of calls over which each time is averaged.
     """
     work()
     return [_time(work, device, at_once) / at_once for _ in range(num_calls)]
@@ -31,6 +31,6 @@ def _time(work: Callable[[], object], device: torch.device, count: int) -> float
 
 
 def wait_for(device: torch.device) -> None:
-    """Return when a GPU has done what it was given."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,6 +1,6 @@
-"""What a training step must at least move through memory, if every layer works on its own.
+"""The least memory traffic of a training step if every layer is computed separately.
 
-Counted are the outputs of the convolutions, each as often as an unfused chain of convolution,
+Only outputs of convolutions are counted, each as often as an unfused chain of convolution,
 BatchNorm and ReLU touches a tensor of that size:
 
 forward 5: the convolution writes it; BatchNorm reads it for the statistics and again to normalise,
@@ -9,7 +9,7 @@ backward 9: that convolution reads the gradient of its own output twice, for its
 input, reads its input, and writes the input's gradient; BatchNorm reads gradient and output for the
 sums and both again for the result, which it writes.
 
-Weights, images, residual additions and pooling are left out. What stays in a cache costs less.
+Weights, images, residual additions and pooling are ignored. Data that stays in a cache costs less.
 """
 
 from torch import nn
@@ -22,7 +22,7 @@ VALUE_BYTES = {"fp32": 4, "bf16": 2}
 
 
 def count_traffic_bytes(model: nn.Module, image_size: int, precision: str) -> int:
-    """Bytes that training on one image moves, for a dense network."""
+    """The bytes that training a dense network moves per image."""
     uses = uses_per_weight(model, image_size)
     num_outputs = sum(shape[0] * uses[name] for name, shape in layout_of(model) if len(shape) == 4)
     return NUM_TOUCHES * num_outputs * VALUE_BYTES[precision]

@@ -1,8 +1,8 @@
-"""What it gains and costs that threads which wait for each other soon sleep (rps_bench.waiting).
+"""The gain and the cost of letting waiting threads sleep soon (rps_bench.waiting).
 
-The engine's fp32 training twice, in turns: threads wait as the OpenMP library has it, or as in a
-run. Once on the machine as it is, which should be at rest, and once beside processes that want the
-same cores. Whatever the user's environment says on it counts for neither.
+The engine trains in fp32 in two ways that take turns: threads wait as the OpenMP library lets them,
+or as in a run. This is done once on the machine as it is, which should be idle, and once while
+other processes want the same cores. Neither uses the user's own environment variables on waiting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from scripts.bench.cells import compare_speeds, say, start_sides, summarise, tak
 from scripts.bench.subject import BATCH_SIZE, METHOD, Job
 
 LIBRARY, RUN = "as the library has it", "as in a run"
-NUM_BUSY = (0, 2)  # processes beside it
-# Short rounds and many of them: what else the machine does meets both sides alike.
+NUM_BUSY = (0, 2)  # other busy processes
+# Many short rounds, so that other load of the machine affects both sides alike.
 NUM_STEPS, ROUNDS_EACH = 1, {0: 10, 2: 3}
 
 
@@ -29,7 +29,7 @@ def list_jobs(job: Job) -> dict[str, Job]:
 
 
 def measure_waiting(job: Job, num_rounds: int) -> list[dict[str, Any]]:
-    """A cell for each number of busy processes, with so many times ROUNDS_EACH rounds."""
+    """A cell for each number of busy processes, with `num_rounds` times ROUNDS_EACH rounds."""
     jobs = list_jobs(job)
     with ExitStack() as stack:
         children = start_sides(jobs, stack)
@@ -45,7 +45,7 @@ def measure_waiting(job: Job, num_rounds: int) -> list[dict[str, Any]]:
 def describe_cell(
     jobs: Mapping[str, Job], rounds: Mapping[str, Sequence[Mapping[str, Any]]], num_busy: int
 ) -> dict[str, Any]:
-    """The numbers of both sides, beside so many busy processes."""
+    """The numbers of both sides while `num_busy` other processes are busy."""
     job = jobs[LIBRARY]
     speeds = {
         name: [own.num_steps * BATCH_SIZE / round_["seconds"] for round_ in rounds[name]]

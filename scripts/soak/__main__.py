@@ -1,4 +1,4 @@
-"""Rounds for so many minutes, then counts; the status is 1 if anything differed.
+"""Run rounds for some minutes and print counts; the status is 1 if any round differed.
 
     python -m scripts.soak [minutes=10] [seed=0] [writers=8] [folder=a temporary one]
 
@@ -19,9 +19,9 @@ from scripts.soak.rounds import Rounds
 
 
 def soak(minutes: float = 10, seed: int = 0, writers: int = 8, folder: str | None = None) -> int:
-    """Rounds for so long; returns the exit status."""
+    """Run rounds for `minutes`; return the exit status."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also for what is started here
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # inherited by child processes
     path = Path(folder or tempfile.mkdtemp(prefix="rps_bench-soak-")).absolute()
     path.mkdir(parents=True, exist_ok=True)
     rounds = Rounds(path, seed, writers)

@@ -1,4 +1,4 @@
-"""A process at the sweep, or at its table, as the soak sees it: its end, its place, its words."""
+"""A process that works on the sweep or its table: its end, its current place, its output."""
 
 import os
 import re
@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 STUCK_SECONDS = 600.0
-# The first of these that is on the stack tells what a process was at. The stack of a fork begins
-# with the soak's own functions: none of them may have such a name.
+# The first of these functions on the stack tells what a process was doing. The stack of a fork
+# begins with the soak's own functions, none of which may have such a name.
 PLACES = {
     "write_record": "recording",
     "keep_model": "writing a model",
@@ -29,17 +29,17 @@ RECORDED = re.compile(r"^completed: (\S+)", re.MULTILINE)
 
 
 def stack_path(log: Path) -> Path:
-    """The file in which a process writes its stack at each SIGUSR1, beside that of its output."""
+    """The file to which a process writes its stack at each SIGUSR1, next to that of its output."""
     return log.with_suffix(".stack")
 
 
 class Child:
-    """A process, with its output and its last stack in files.
+    """A process whose output and last stack are in files.
 
     Args:
-        pid: Its number.
-        log: The file of its output.
-        is_deadly: Whether it kills itself at one of its writes, if it comes so far.
+        pid: Id of the process.
+        log: File of its output.
+        is_deadly: Whether it kills itself at one of its writes, if it gets there.
     """
 
     def __init__(self, pid: int, log: Path, is_deadly: bool) -> None:
@@ -47,21 +47,21 @@ class Child:
         self.status: int | None = None  # the exit status, a signal as a negative number
 
     def has_ended(self) -> bool:
-        """Look, without waiting."""
+        """Whether the process has ended; does not wait."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self.status = os.waitstatus_to_exitcode(status) if pid else None
         return self.status is not None
 
     def wait(self, seconds: float = STUCK_SECONDS) -> bool:
-        """Wait for its end for so long; tell whether it came."""
+        """Wait at most `seconds` for the process to end; return whether it did."""
         deadline = time.monotonic() + seconds
         while not self.has_ended() and time.monotonic() < deadline:
             time.sleep(0.005)
         return self.status is not None
 
     def place(self) -> str:
-        """What it is at."""
+        """What the process is doing, in words."""
         stack = stack_path(self.log)
         if not stack.is_file() or self.has_ended():
             return "starting"
@@ -71,11 +71,11 @@ class Child:
         return next((place for name, place in PLACES.items() if name in names), "starting")
 
     def epochs(self) -> list[tuple[str, ...]]:
-        """The epochs it has trained to their ends, as it said."""
+        """The epochs that the process has finished, according to its output."""
         return EPOCH.findall(self._words())
 
     def recordings(self) -> list[str]:
-        """The runs it has recorded, as it said."""
+        """The runs that the process has recorded, according to its output."""
         return RECORDED.findall(self._words())
 
     def _words(self) -> str:

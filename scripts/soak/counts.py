@@ -1,4 +1,4 @@
-"""What a soak met: rounds, kills and mismatches."""
+"""Counts of a soak: rounds, kills and mismatches."""
 
 import signal
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass
 class Counts:
-    """Counts so far, and what differed, in words."""
+    """The counts so far, and the mismatches in words."""
 
     kills: Counter[str] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
@@ -19,12 +19,12 @@ class Counts:
     mismatches: list[str] = field(default_factory=list)
 
     def add_kill(self, number: int, place: str) -> None:
-        """A signal that ended a process, and what that was at."""
+        """Count a signal that ended a process, and what the process was doing."""
         self.kills[signal.Signals(number).name] += 1
         self.places[place] += 1
 
     def add_mismatch(self, folder: Path, text: str) -> None:
-        """Something that must not be, in the folder of a round; it is printed at once."""
+        """Note and print something that must not happen, in the folder of a round."""
         self.mismatches.append(f"{folder.name}: {text}")
         print(self.mismatches[-1], flush=True)
 
@@ -33,7 +33,7 @@ class Counts:
         return any(text.startswith(f"{folder.name}:") for text in self.mismatches)
 
     def show(self) -> None:
-        """Print all of it."""
+        """Print all counts."""
         print(f"rounds: {_listed(self.rounds)}")
         print(f"kills survived: {self.kills.total()} ({_listed(self.kills)})")
         print(f"killed while: {_listed(self.places)}")

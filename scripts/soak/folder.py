@@ -1,4 +1,4 @@
-"""A results folder in which the sweep is done: its processes, and what they leave there."""
+"""A results folder of a sweep: the processes that work there, and their results."""
 
 import os
 from collections import Counter
@@ -18,11 +18,11 @@ UNLIKE = {"provenance", "train_seconds", "total_train_seconds", "images_per_seco
 
 
 class Folder:
-    """A new folder, and the processes that were at it.
+    """A new folder and its processes.
 
     Args:
-        path: Of the folder, absolute.
-        data: Where the images are.
+        path: Absolute path of the folder.
+        data: Folder of the images.
     """
 
     def __init__(self, path: Path, data: Path) -> None:
@@ -37,7 +37,7 @@ class Folder:
         is_fresh: bool = False,
         deadly: int | None = None,
     ) -> Child:
-        """Start a process: a fork, or a fresh one; a fork may kill itself at its n-th write."""
+        """Start a process, forked or fresh; a fork may kill itself at its n-th write."""
         log = self.path / f"{len(self.children)}.log"
         environment = os.environ | {"XDG_CACHE_HOME": str(self.path / "cache")}
         environment[DATA_VARIABLE] = str(self.data)
@@ -49,16 +49,16 @@ class Folder:
         return self.children[-1]
 
     def num_redone(self) -> int:
-        """Epochs that were trained to their ends once more, as the processes said."""
+        """The number of epochs that were finished more than once, according to the output."""
         epochs = Counter(epoch for child in self.children for epoch in child.epochs())
         return epochs.total() - len(epochs)
 
     def recordings(self) -> Counter[str]:
-        """How often each run was said to be recorded."""
+        """How often each run was recorded, according to the output."""
         return Counter(run_id for child in self.children for run_id in child.recordings())
 
     def records(self) -> tuple[dict[str, Any], list[str]]:
-        """Records by run without what no two runs have in common; what is wrong with files."""
+        """The records by run without values that always differ, and the problems with files."""
         records, problems = read_records(self.path / "results")
         wrong = [f"{problem.path}: {problem.reason}" for problem in problems]
         return {record["run_id"]: _same_part(record) for record in records}, wrong
@@ -69,7 +69,7 @@ class Folder:
         return {path.stem: path.read_bytes() for path in paths}
 
     def find_changed_records(self) -> list[str]:
-        """Records that are not what they were at the last look."""
+        """Descriptions of records that have changed since the last call."""
         paths = (self.path / "results" / "records").rglob("*.json")
         now = {path: path.read_bytes() for path in paths}
         changed = [f"{path} was written again" for path, b in self.seen.items() if now[path] != b]

@@ -1,4 +1,4 @@
-"""A made-up CIFAR-10, in the files in which the real one comes."""
+"""A random CIFAR-10, in the file format of the real one."""
 
 import io
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ NUM_IMAGES = {"train": 200, "test": 60}
 
 
 def write_images(root: Path, num_images: Mapping[str, int] = NUM_IMAGES) -> None:
-    """A made-up CIFAR-10, so that something is decoded."""
+    """Write a random CIFAR-10, so that runs decode images."""
     info = DATASETS["cifar10"]
     assert info.hub is not None
     folder = root / info.hub.local_folder

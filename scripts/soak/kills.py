@@ -1,4 +1,4 @@
-"""Kills and interrupts at random instants, and how a process leaves after one."""
+"""Kills and interrupts at random times, and checks on how processes leave."""
 
 import os
 import random
@@ -11,16 +11,16 @@ from scripts.soak.child import Child
 from scripts.soak.counts import Counts
 from scripts.soak.folder import Folder
 
-LEAVE_SECONDS = 5.0  # what a first SIGTERM or SIGINT may take
+LEAVE_SECONDS = 5.0  # allowed after a first SIGTERM or SIGINT
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 class Killer:
-    """Ends processes, and counts.
+    """Ends processes and counts that.
 
     Args:
-        chance: Of instants and signals.
-        counts: What kills and mismatches are added to.
+        chance: Random source of times and signals.
+        counts: Kills and mismatches are added to these.
     """
 
     def __init__(self, chance: random.Random, counts: Counts) -> None:
@@ -29,13 +29,13 @@ class Killer:
     def disturb(
         self, folder: Folder, child: Child, longest: float, signals: Sequence[int] = SIGNALS
     ) -> None:
-        """Kill or interrupt a process at a random instant, unless it ends before; wait for it.
+        """Kill or interrupt a process at a random time, unless it ends earlier; wait for its end.
 
         Args:
-            folder: Where it works.
+            folder: The folder it works in.
             child: The process; one that kills itself is left to do so.
-            longest: Seconds within which the instant lies.
-            signals: To choose from.
+            longest: Upper limit of the random time in seconds.
+            signals: Signals to choose from.
         """
         if child.is_deadly:
             child.wait()

@@ -1,4 +1,4 @@
-"""The sweep undisturbed: what every round must give, too."""
+"""The undisturbed sweep, whose results every round must reproduce."""
 
 import time
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from scripts.soak.folder import Folder
 
 
 class Reference:
-    """Runs, records and models of the sweep done undisturbed, and the seconds it takes.
+    """Runs, records and models of the undisturbed sweep, and the seconds that it takes.
 
     Args:
-        folder: Where it is done.
-        sweep: The command's words.
+        folder: The folder to run it in.
+        sweep: Words of the command.
     """
 
     def __init__(self, folder: Folder, sweep: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ class Reference:
         self.models = folder.models()
 
     def find_differences(self, folder: Folder, num_kills: int) -> list[str]:
-        """What a round gave otherwise, or did more often than so many kills explain."""
+        """The differences of a round: other results, or more repeated epochs than kills explain."""
         records, found = folder.records()
         for run_id in self.run_ids | records.keys():
             if records.get(run_id) != self.records.get(run_id):

@@ -1,4 +1,4 @@
-"""Rounds of a soak: a small sweep in a fresh folder, disturbed in one way until it is done."""
+"""Rounds of a soak: a small sweep in a fresh folder, disturbed until it is done."""
 
 import os
 import random
@@ -26,13 +26,13 @@ TABLE = ("results", "--only", "table")
 
 
 class Rounds:
-    """Rounds, and what they met.
+    """The rounds and their counts.
 
     Args:
-        folder: Where rounds have their folders; those that differed stay.
-        seed: Of instants and signals.
-        num_writers: Processes at once in the rounds of many.
-        sweep: The command's words.
+        folder: Parent of the rounds' folders; those that differed are kept.
+        seed: Seed of times and signals.
+        num_writers: Number of simultaneous processes in rounds with several.
+        sweep: Words of the command.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Rounds:
         self.reference = Reference(Folder(folder / "undisturbed", self.data), sweep)
 
     def kill_one(self, fresh_share: float = 0.15, table: bool = True) -> None:
-        """A round with one process at a time, killed and started again until it is done."""
+        """Run a round with one process at a time, killed and restarted until the sweep is done."""
         folder, num_before = self._begin("one process"), self.counts.kills.total()
         while True:
             is_fresh = self.random.random() < fresh_share
@@ -63,7 +63,7 @@ class Rounds:
         self._end(folder)
 
     def kill_some_of_many(self) -> None:
-        """A round with several processes at once, half of which are killed."""
+        """Run a round with several processes at once, half of which are killed."""
         folder, num_before = self._begin("many writers"), self.counts.kills.total()
         children = [folder.start(self.sweep) for _ in range(self.num_writers)]
         for child in children[: self.num_writers // 2]:
@@ -85,7 +85,7 @@ class Rounds:
         self._end(folder)
 
     def _kill_table(self, folder: Folder) -> None:
-        """The table of a finished sweep, killed while it is built."""
+        """Build the table of a finished sweep, and kill the process during that."""
         table = folder.path / "results" / "table.csv"
         started = time.monotonic()
         folder.start(TABLE, report).wait()
@@ -105,7 +105,7 @@ class Rounds:
         return Folder(self.folder / f"round-{self.counts.rounds.total()}", self.data)
 
     def _compare(self, folder: Folder, num_kills: int) -> None:
-        """The round's records and models beside those of the undisturbed sweep."""
+        """Compare the round's records and models with those of the undisturbed sweep."""
         for difference in self.reference.find_differences(folder, num_kills):
             self._fault(folder, difference)
         self.counts.num_redone += folder.num_redone()

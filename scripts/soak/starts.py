@@ -1,7 +1,7 @@
-"""How a process starts: as a fork of this one, or anew.
+"""Starting a process: as a fork of this one, or fresh.
 
-Most are forks of this one, which has imported everything, so that a kill falls into the work
-rather than into seconds of imports.
+Most are forks of this process, which has imported everything, so that a kill hits the work rather
+than the seconds of imports.
 """
 
 import faulthandler
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-# What the work imports late is imported here, before forks.
+# Modules that the work imports late are imported here, before forks.
 import PIL.Image  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import sklearn.datasets  # noqa: F401
@@ -32,9 +32,9 @@ runpy.run_module("rps_bench", run_name="__main__", alter_sys=True)
 
 
 def start_fresh(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
-    """Start `python -m rps_bench WORDS` in the folder of its output; return its number."""
+    """Start `python -m rps_bench WORDS` in the folder of its output; return the process id."""
     command = [sys.executable, "-c", FRESH, str(stack_path(log)), *words]
-    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # it imports what this one does
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # it imports the same modules as this one
     with log.open("w") as file:
         return subprocess.Popen(
             command, cwd=log.parent, stdout=file, stderr=file, env={**environment, **paths}
@@ -48,14 +48,14 @@ def start_fork(
     environment: Mapping[str, str],
     deadly: int | None,
 ) -> int:
-    """Fork this process for a call in the folder of its output; return the fork's number.
+    """Fork this process for a call in the folder of its output; return the process id.
 
     Args:
-        call: What it does; it finds the words in ``sys.argv``.
-        words: The command's words.
-        log: The file of its output.
-        environment: What its variables are set to.
-        deadly: The number of the write at which it kills itself, None for none.
+        call: The function to run; it finds the words in ``sys.argv``.
+        words: Words of the command.
+        log: File of its output.
+        environment: Its environment variables.
+        deadly: Number of the write at which it kills itself, None for never.
     """
     if (pid := os.fork()) == 0:
         os.environ.update(environment)
@@ -64,7 +64,7 @@ def start_fork(
 
 
 def _work(call: Callable[[], Any], words: Sequence[str], log: Path, deadly: int | None) -> NoReturn:
-    """What a fork does."""
+    """Run the call in a fork, and exit."""
     status: Any = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -90,7 +90,7 @@ def _work(call: Callable[[], Any], words: Sequence[str], log: Path, deadly: int 
 
 
 def _die_at_write(deadly: int) -> None:
-    """SIGKILL to this process before or after its n-th sync or rename."""
+    """Let this process kill itself before or after its n-th sync or rename."""
     count = 0
 
     def mortal(change: Callable[..., Any]) -> Callable[..., Any]:
