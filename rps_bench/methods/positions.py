@@ -19,14 +19,14 @@ class Coding(NamedTuple):
 
 
 def encode_positions(kept: torch.Tensor, num_weights: int) -> tuple[str, torch.Tensor]:
-    """Return the name of the smallest coding of (m,) ascending positions, and its tensor."""
+    """The name of the smallest coding of (m,) ascending positions, and its tensor."""
     coded = {name: coding.encode(kept, num_weights) for name, coding in CODINGS.items()}
     name = min(coded, key=lambda name: coded[name].nbytes)
     return name, coded[name]
 
 
 def decode_positions(name: str, coded: torch.Tensor, num_weights: int) -> torch.Tensor:
-    """Return the (m,) int64 positions of a coding.
+    """The (m,) int64 positions of a coding.
 
     Raises:
         ValueError: Unknown coding, or bytes that are no ascending positions below n.

@@ -17,7 +17,7 @@ VALUES, SCALES = "stored", "stored_scales"  # names of the tensors in a file
 
 
 def encode_values(stored: torch.Tensor, storage: str) -> dict[str, torch.Tensor]:
-    """Return the tensors that hold (m,) values.
+    """The tensors that hold (m,) values.
 
     `exact` keeps the dtype; `fp16` and `bf16` round to nearest; `int8` divides each block of 64
     values by its largest magnitude / 127, kept as float32, and rounds to nearest.
@@ -42,7 +42,7 @@ def encode_values(stored: torch.Tensor, storage: str) -> dict[str, torch.Tensor]
 
 
 def decode_values(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
-    """Return the (m,) values that `encode_values` wrote, in the network's dtype.
+    """The (m,) values that `encode_values` wrote, in the network's dtype.
 
     Raises:
         ValueError: Tensors that it did not write.
@@ -62,7 +62,7 @@ def decode_values(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> torch
 
 
 def round_values(stored: torch.Tensor, storage: str) -> torch.Tensor:
-    """Return the (m,) values as they come back from a file of this storage."""
+    """The (m,) values as they come back from a file of this storage."""
     return decode_values(encode_values(stored, storage), stored.dtype)
 
 

@@ -1,4 +1,4 @@
-"""One network at one compression: its sides in turns, and their numbers."""
+"""Benchmark of one network at one compression: its sides take turns, and their numbers."""
 
 import statistics
 import sys
@@ -24,11 +24,11 @@ from scripts.bench.subject import (
 from scripts.bench.traffic import count_traffic_bytes
 
 BASELINE = "conventional fp32"
-PAUSE_SECONDS = 0.1  # threads of the side before may still turn in their loop
+PAUSE_SECONDS = 0.1  # threads of the previous side may still be spinning
 
 
 def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
-    """``macs`` of one image's forward pass, ``traffic_bytes`` of its training by precision."""
+    """The ``macs`` of a forward pass and the ``traffic_bytes`` of training, for one image."""
     job = jobs[BASELINE]
     model = build_network(job.arch, job.width)
     method = build_method(METHOD, job.compression, SEED)
@@ -44,14 +44,14 @@ def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
 
 
 def start_sides(jobs: Mapping[str, Job], stack: ExitStack) -> dict[str, Child]:
-    """A process for each side, until the stack is left."""
+    """Start a process for each side; they end with the stack."""
     return {name: stack.enter_context(Child(job)) for name, job in jobs.items()}
 
 
 def take_turns(
     jobs: Mapping[str, Job], children: Mapping[str, Child], num_rounds: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Rounds of all sides, A B C A B C ...; each side's first one is not returned."""
+    """The timed rounds of all sides, which take turns; a first warm-up round is not returned."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
     for number in range(num_rounds + 1):
         for name, child in children.items():
@@ -94,7 +94,7 @@ def describe_cell(
 
 
 def compare_speeds(speeds: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
-    """The ratio of the medians, and those of the rounds."""
+    """The ratio of the medians, with lowest, highest and all ratios of the rounds."""
     ratios = summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
     return ratios | {"median": statistics.median(speeds) / statistics.median(baseline)}
 
@@ -102,7 +102,7 @@ def compare_speeds(speeds: Sequence[float], baseline: Sequence[float]) -> dict[s
 def _share(
     speed: float, precision: str, needs: Mapping[str, Any], rates: Mapping[str, Any]
 ) -> dict[str, float]:
-    """How much of what the machine can do a speed in images per second takes."""
+    """The fractions of the machine's measured rates that a speed in images per second uses."""
     flops = 2 * 3 * needs["macs"] * speed
     traffic = needs["traffic_bytes"][precision] * speed
     return {
@@ -112,7 +112,7 @@ def _share(
 
 
 def summarise(values: Sequence[float]) -> dict[str, Any]:
-    """Median, lowest, highest and all of them."""
+    """The median, lowest, highest and all values."""
     return {
         "median": statistics.median(values),
         "low": min(values),
@@ -122,5 +122,5 @@ def summarise(values: Sequence[float]) -> dict[str, Any]:
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error: standard output holds the tables."""
+    """Print progress on standard error: standard output is for the tables."""
     print(line, file=sys.stderr, flush=True)

@@ -39,7 +39,7 @@ def make_record(
     epochs: int = 3,
     **changes: Any,
 ) -> dict[str, Any]:
-    """Return a record; `changes` go into its config, a dict under `provenance` into that block."""
+    """A record; `changes` go into its config, a dict under `provenance` into that block."""
     stored = int(DENSE_WEIGHTS / compression)
     total = stored + DENSE_TOTAL - DENSE_WEIGHTS
     provenance = {
@@ -98,7 +98,7 @@ def make_record(
 
 
 def make_sweep() -> list[dict[str, Any]]:
-    """Return 11 methods x 3 compressions and dense; two with 3 seeds, one that diverged."""
+    """11 methods x 3 compressions and dense; two with 3 seeds, one that diverged."""
     records = [make_record("dense", 1.0, accuracy=92.4)]
     for method, (start, slope) in SWEEP.items():
         for decade, compression in enumerate((10.0, 100.0, 1000.0), start=1):
@@ -123,7 +123,7 @@ def sweep() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def study_folder(tmp_path: Path) -> Path:
-    """Return a results folder of one's own that holds the checked-in records and nothing else."""
+    """A results folder of one's own that holds the checked-in records and nothing else."""
     shutil.copytree(RECORDS, tmp_path / "study" / RECORDS_FOLDER)
     return tmp_path / "study"
 

@@ -27,7 +27,7 @@ NO_STEP = math.nan
 def sample_differences(
     differences: Floats, resolution: float = NO_STEP
 ) -> tuple[Floats, Floats, Floats]:
-    """Return mean, standard error and n along the last axis."""
+    """Mean, standard error and n along the last axis."""
     mean = differences.mean(axis=-1)
     n = np.full(mean.shape, float(differences.shape[-1]))
     deviation = differences.std(axis=-1, ddof=1)
@@ -39,7 +39,7 @@ def _make_arm(make_record: Callable[..., dict[str, Any]]) -> MakeArm:
     def make_arm(
         method: str, accuracies: Sequence[float | None], compression: float = 10.0, **changes: Any
     ) -> Records:
-        """Return a run per seed 0, 1, ...; None is a run that diverged."""
+        """A run per seed 0, 1, ...; None is a run that diverged."""
         return [
             make_record(
                 method,
@@ -69,7 +69,7 @@ def _make_study(tmp_path: Path) -> MakeStudy:
 @pytest.fixture(name="judge")
 def _judge(make_study: MakeStudy) -> Judge:
     def judge(claim: str, *arms: Records, **options: Any) -> pd.DataFrame:
-        """Return the rows of one claim."""
+        """The rows of one claim."""
         claims = judge_claims(make_study(*arms), **options)
         return claims[claims["claim"] == claim].reset_index(drop=True)
 

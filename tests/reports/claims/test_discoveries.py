@@ -60,7 +60,7 @@ def _make_noise(
     is_shared: bool = False,
     step: float = NO_STEP,
 ) -> Floats:
-    """Return the noise of method - rival, whose runs each have this standard deviation.
+    """The noise of method - rival, whose runs each have this standard deviation.
 
     Args:
         seed: Of the random numbers.
@@ -83,7 +83,7 @@ def _make_noise(
 
 
 def _mix(num_gaps: int) -> Floats:
-    """Return 20 true differences: `num_gaps` gaps of 40 points, either way; the others null."""
+    """20 true differences: `num_gaps` gaps of 40 points, either way; the others null."""
     means = EDGES.copy()
     places = np.random.default_rng(9).permutation(len(means))[:num_gaps]
     means[places] = 40.0 * (-1.0) ** np.arange(num_gaps)

@@ -18,7 +18,7 @@ def _study(
     compression: float = 10.0,
     **changes: Any,
 ) -> Records:
-    """Return two seeds of a method at each init std; the second diverges where `lost`."""
+    """Two seeds of a method at each init std; the second diverges where `lost`."""
     records = []
     for std in stds:
         label = method if std == 0.04 else f"{method} (init_std={std})"

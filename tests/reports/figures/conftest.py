@@ -49,7 +49,7 @@ def points(line: Line2D) -> list[tuple[float, float]]:
 
 
 def curve(axes: Axes, label: str) -> Line2D:
-    """Return the line of a curve, drawn by itself or as part of an error bar container."""
+    """The line of a curve, drawn by itself or as part of an error bar container."""
     lines = [line for line in axes.lines if line.get_label() == label]
     lines += [bar.lines[0] for bar in axes.containers if bar.get_label() == label]  # type: ignore[attr-defined]
     (line,) = lines

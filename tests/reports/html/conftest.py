@@ -38,7 +38,7 @@ def write_study(tmp_path: Path) -> WriteStudy:
 
 
 def make_curve_records(make_record: MakeRecord) -> list[dict[str, Any]]:
-    """Return mag at 10x with accuracies 80, 82, 84 (best 1 higher, loss .5 .6 .7) and dense 90."""
+    """Mag at 10x with accuracies 80, 82, 84 (best 1 higher, loss .5 .6 .7) and dense 90."""
     records = [make_record("dense", 1.0, accuracy=90.0)]
     for seed in range(3):
         record = make_record("mag", 10.0, seed, accuracy=80.0 + 2 * seed, epochs=2)
@@ -62,7 +62,7 @@ def curve_records(make_record: MakeRecord) -> list[dict[str, Any]]:
 
 
 def make_hostile_records(make_record: MakeRecord) -> list[dict[str, Any]]:
-    """Return runs with hostile text wherever a record has room for text."""
+    """Runs with hostile text wherever a record has room for text."""
     records = []
     for seed, text in enumerate(HOSTILE):
         status = ("completed", "failed", "diverged")[seed % 3]

@@ -146,7 +146,7 @@ def page(opened: "Page") -> "Page":
 
 
 def trace(page: "Page", name: str) -> dict[str, Any]:
-    """Return what is drawn of one curve."""
+    """What is drawn of one curve."""
     found = page.evaluate(
         "name => document.getElementById('pareto')._fullData.filter(t => t.name === name)"
         ".map(t => ({x: [...t.x], y: [...t.y], mode: t.mode, bars: t.error_y.array}))",
@@ -163,7 +163,7 @@ def titles(page: "Page") -> tuple[str, str]:
 
 
 def visible_rows(page: "Page", table: str) -> list[list[str]]:
-    """Return the texts of the rows that a reader sees, in their order."""
+    """The texts of the rows that a reader sees, in their order."""
     rows: list[list[str]] = page.eval_on_selector_all(
         f"#{table} tbody tr:not([hidden])",
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))",
