@@ -24,10 +24,10 @@ def read_timed_records(results_dir: str) -> list[Record]:
 def estimate_seconds(
     config: RunConfig, num_epochs: float, records: Sequence[Record]
 ) -> float | None:
-    """Median training time per epoch of the likest earlier runs, times the epochs to train.
+    """Median training time per epoch of the most similar earlier runs, times the epochs to train.
 
-    Likest: same dataset and architecture, then also width, method and compression. An epoch is as
-    long as its images are many. None: no such run.
+    Most similar: same dataset and architecture, then also width, method and compression. Time is
+    proportional to the number of images. None: no such run.
     """
     if num_epochs == 0:
         return 0.0

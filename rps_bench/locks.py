@@ -75,8 +75,8 @@ def try_take(lock: FileLock) -> bool:
     except Timeout:
         return False
     except PermissionError as error:
-        # Only the owner may open this file, made before the folder was shared. The folder's rights
-        # suffice to replace it.
+        # Only the file's owner may open it, perhaps as it is older than the rights of the folder.
+        # Those suffice to replace it.
         if _delete_unless_held(path, error):
             return try_take(lock)
         return False

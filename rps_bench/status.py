@@ -9,7 +9,7 @@ TO_DO = ("new", "begun", "failed before", "without its file")
 
 
 def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
-    """``completed``, ``diverged``, ``in progress`` or one of `TO_DO`.
+    """The state of a run: ``completed``, ``diverged``, ``in progress`` or one of `TO_DO`.
 
     Args:
         config: The run.

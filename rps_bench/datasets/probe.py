@@ -47,6 +47,7 @@ def probe_batch(
     Ten images per class follow SNIP, GraSP and SynFlow's code. Each class draws from its own
     generator and the order from another one, all named after the probe. In a dataset made
     imbalanced on request, a class with fewer images contributes all of them.
+
     Args:
         dataset: The source of training images.
         seed: The run's seed.

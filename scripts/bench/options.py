@@ -27,7 +27,7 @@ class Options:
         compression: Compressions of the compressible weights.
         device: auto, cpu, cuda or cuda:N.
         images: cifar10; random (uint8, as many and as large as CIFAR-10's); or auto: CIFAR-10 if
-        its files are available. Times do not depend on the content of images.
+            its files are available. Times do not depend on the content of images.
         steps: Steps of a round; None: 20 on a CPU, 200 on a GPU.
         rounds: Timed rounds of each side; one more before them is a warm-up.
         workers: Processes of the conventional loop that load images.

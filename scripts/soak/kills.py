@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 class Killer:
-    """Ends processes and counts that.
+    """A killer of processes, which counts its kills.
 
     Args:
         chance: Random source of times and signals.

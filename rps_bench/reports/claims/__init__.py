@@ -77,6 +77,7 @@ def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
         `uncorrected` is the verdict that the plain interval alone would give: a claim is *leaning*
         if this says more than `verdict`. Claims about divergence have no p value; their compression
         is null and `n` counts settings.
+
     Raises:
         UserError: The margin is not a number >= 0.
     """
