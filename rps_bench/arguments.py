@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         names = ", ".join(map(str, action.choices))
         hint = did_you_mean(value, map(str, action.choices))
         if not hint and action.nargs == "+":
-            hint = f"; words that are no part of it come before {action.option_strings[0]}"
+            hint = f"; other words must come before {action.option_strings[0]}"
         raise argparse.ArgumentError(action, f"must be one of {names}, got {show(value)}{hint}")
 
 

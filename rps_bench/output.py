@@ -54,6 +54,7 @@ class LastingStream:
 
     def _drop(self, error: OSError) -> None:
         self.loss = self.loss or error
+        # At the descriptor, so that writes of libraries below Python are dropped, too.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

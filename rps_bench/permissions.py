@@ -116,6 +116,7 @@ def find_obstacle(path: Path) -> Path | None:
         path: Absolute; a file, or a folder to write into. It and the folders above it may be
             missing.
     """
+    # From the root down: a folder that cannot be entered hides all that is below it.
     for above in reversed(path.parents):
         if not os.path.lexists(above):
             break

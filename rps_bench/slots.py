@@ -36,6 +36,7 @@ def gpu_slot(gpus: Sequence[int], runs_per_gpu: int, folder: Path | None = None)
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"GPU slots need the folder {folder} ({error.strerror})") from error
+    # All first slots come before all second ones, so that empty GPUs are filled first.
     locks = {
         make_lock(folder / f"cuda-{gpu}-slot-{slot}.lock"): f"cuda:{gpu}"
         for slot in range(runs_per_gpu)

@@ -119,7 +119,7 @@ def time_reports(folder: Path) -> None:
     _, summary = time_stage("summary.csv, .md, .tex", lambda: save_summary(study))
     total = reading + building + describing + summing + saving + summary
     print(f"{f'{len(records)} records, {len(points)} points':32}{total:8.2f} s")
-    time_stage("beside it: faults", lambda: find_faults(study))
+    time_stage("in addition: faults", lambda: find_faults(study))
 
 
 def main() -> None:

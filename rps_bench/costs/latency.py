@@ -52,6 +52,7 @@ def measure_latency(
     """
     model.eval()
     with limit_threads(num_threads), torch.inference_mode():
+        # The memory format is chosen by warm-up runs, which are not part of the measurement.
         warm_ups = {}
         for name in memory_formats:
             laid = images.contiguous(memory_format=MEMORY_FORMATS[name])

@@ -49,6 +49,7 @@ def choose_test_rows(labels: NDArray[np.int64], num_test: int) -> NDArray[np.boo
     """
     counts = np.bincount(labels)
     shares, remainders = np.divmod(counts * num_test, len(labels))
+    # Classes with the largest remainders get one more, until the number is reached.
     by_remainder = np.argsort(-remainders, kind="stable")
     shares[by_remainder[: num_test - shares.sum()]] += 1
     is_test = np.zeros(len(labels), dtype=np.bool_)

@@ -59,7 +59,7 @@ def list_shards(hub: HubCopy, folder: Path, policy: DownloadPolicy) -> list[Shar
 def _read_list(answer: Path) -> list[dict[str, Any]]:
     listed = json.loads(answer.read_text())
     if not isinstance(listed, list):
-        raise ValueError("it is no list")
+        raise ValueError("it is not a list")
     return listed
 
 
@@ -70,5 +70,5 @@ def _is_shard(name: str, pattern: str) -> bool:
 def _to_expected(entry: dict[str, Any]) -> Expected:
     size, digest = int(entry["size"]), entry["lfs"]["oid"]
     if not _SHA256.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no SHA-256")
+        raise ValueError(f"{digest!r} is not a SHA-256")
     return Expected(size_bytes=size, digest=digest)

@@ -55,6 +55,7 @@ class CsrConv2d(nn.Module):
         columns = F.unfold(
             images, self.kernel_size, self.dilation, self.padding, self.stride
         )  # (b, in * kh * kw, positions)
+        # The columns of all images side by side, so that there is only one sparse product.
         product = self.weight @ columns.transpose(0, 1).flatten(1)  # (out, b * positions)
         if self.bias is not None:
             product = product + self.bias[:, None]

@@ -124,4 +124,4 @@ def read_records(results_dir: str | Path) -> tuple[tuple[Record, ...], tuple[Pro
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise RecordError(f"holds {name}, which is no JSON; use null where unknown")
+    raise RecordError(f"holds {name}, which is not JSON; use null where unknown")

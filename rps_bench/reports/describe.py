@@ -47,6 +47,7 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
     runs = runs.assign(**_headline(runs), **_costs(runs))
+    # Options are filled in before they are compared; labels need the final precision.
     if IMBALANCE not in runs:
         runs[IMBALANCE] = float("nan")
     within = [*EXPERIMENT_KEYS[:-1], IMBALANCE]

@@ -106,6 +106,7 @@ def _repeated_ids(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _mixed_recipes(runs: pd.DataFrame) -> Iterator[Finding]:
+    # Same names, different options: these are separate experiments, which names do not show.
     for key, group in runs.groupby(EXPERIMENT_KEYS[:-1], dropna=False):
         if group["experiment_options"].nunique() > 1:
             variants = _tally(group["experiment_options"].replace("", "options not stated"), "; ")

@@ -31,6 +31,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The table of `summarise`, from runs that `describe_runs` has already described."""
     groups = _leave_out_cut_short(runs).groupby(POINT_KEYS, dropna=False, sort=True)
+    # Accuracies are null unless a run completed, so `count` and `mean` see completed runs only.
     points = groups.agg(
         mean=("accuracy", "mean"),
         std=("accuracy", "std"),

@@ -92,6 +92,7 @@ def _as_column(name: str, values: list[Any]) -> "pd.Series[Any]":
         values = [value if _is_number(value) else None for value in values]
     elif name in _BOOLEANS:
         values = [value if isinstance(value, bool) else None for value in values]
+    # pandas's own Int64 and boolean can hold nulls; numpy's types would turn them into floats.
     known = {type(value) for value in values if value is not None}
     if name in _BOOLEANS or known == {bool}:
         return pd.Series(values, dtype="boolean")

@@ -65,6 +65,7 @@ def _draw_times(
         axes.set_title(f"{ARCH_TITLES.get(arch, arch)}, time of a gather")
         own = table[(table["part"] == NETWORKS) & (table["arch"] == arch)]
         columns.append(LabelColumn(axes, _draw_curves(axes, own, COMPRESSION), right))
+    # The last cell spans all columns that remain.
     axes, right = page.add_axes(row, len(archs))
     first = axes.get_position()
     width = first.width + (num_columns - len(archs) - 1) * (

@@ -127,6 +127,7 @@ class Continuity(TheoryStudy):
         method = self._build_method("dense" if variant == CONTROL else variant)
         compressed = method.compress(model, (images.to(dtype), labels))
         if variant == CONTROL:
+            # The smallest relative change that a number can have.
             compressed.stored.data *= 1 + torch.finfo(dtype).eps
         return compressed
 
@@ -190,6 +191,7 @@ def _compare(course: Course, dense: Course) -> pd.DataFrame:
 
 def _draw_cell(axes: Axes, table: pd.DataFrame) -> list[CurveLabel]:
     """Draw a curve per variant; a distance of zero lies on the lower edge."""
+    # A log axis has no zero, so zero distances are drawn at a tenth of the smallest other one.
     seen = table.loc[table["distance"] > 0, "distance"]
     floor = seen.min() / 10
     curves = table.groupby("variant", sort=False)

@@ -42,6 +42,7 @@ def power_law_curvature(scaled: csr_array, decay: float, seed: int) -> float:
     n, m = scaled.shape
     multiply = power_law(n, decay, seed)
     if m <= FEW_SLOTS:
+        # Too few columns for Lanczos iteration: all eigenvalues of the explicit matrix instead.
         columns = [scaled.T @ multiply(column) for column in scaled.toarray().T]
         return float(np.linalg.eigvalsh(np.stack(columns))[-1])
     operator = LinearOperator((m, m), lambda v: scaled.T @ multiply(scaled @ v), dtype=float)
@@ -61,6 +62,8 @@ def power_law(n: int, decay: float, seed: int) -> Callable[[Vector], Vector]:
     first, second = generator.choice([-1.0, 1.0], (2, n))
 
     def multiply(w: Vector) -> Vector:
+        # Q w, then Q' applied to D Q w: the inverse transforms and the same signs, in reverse
+        # order.
         rotated = dct(second * dct(first * w.ravel(), norm="ortho"), norm="ortho")
         back = second * idct(eigenvalues * rotated, norm="ortho")
         return np.asarray(first * idct(back, norm="ortho"))

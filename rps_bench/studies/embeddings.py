@@ -94,6 +94,7 @@ class Embeddings(TheoryStudy):
     ) -> dict[str, Any]:
         num_tokens = train.counts.shape[1]
         table, num_stored = self._draw_table(method, compression, seed, num_tokens)
+        # An image's features are the sum of the embeddings of its tokens.
         regression = build_regression(
             train.counts @ table, train.labels, test.counts @ table, test.labels
         )

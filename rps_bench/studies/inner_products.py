@@ -186,6 +186,7 @@ class InnerProducts(TheoryStudy):
         estimates = []
         for draw in range(self.num_draws):
             seed = derive_key(self.seed, "inner_products", num_stored, draw)
+            # One map per draw compresses all pairs.
             weight_map = draw_map(self.num_weights, num_stored, seed)
             sketches = compress_rows(weight_map, pairs.flatten(0, 1)).reshape(len(pairs), 2, -1)
             x, y = sketches.unbind(1)  # (D, m) each
@@ -259,6 +260,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
         )  # fmt: skip
         last = curve.iloc[-1]
         labels.append(CurveLabel(title, style.colour, last["compression"], last["line"]))
+    # Below the smallest positive value the axis is linear, down to zero.
     linear = 10 ** math.floor(math.log10(own["line"].where(own["line"] > 0).min()))
     axes.set_yscale("symlog", linthresh=linear, linscale=0.5)  # a log axis would omit zeros
     axes.set_ylim(-0.3 * linear, 1.5 * own["line"].max())

@@ -166,6 +166,7 @@ def build_regression(
     one_hot = nn.functional.one_hot(labels, num_classes).double()  # (N, classes)
     label_means, means = one_hot.mean(0), features.mean(0)
     both = torch.cat((features - means, one_hot - label_means), dim=1)
+    # R of (X, Y) holds R_X and R_Y side by side; Q is never needed.
     reduced = torch.linalg.qr(both, mode="r").R
     return Regression(
         features=reduced[:, : features.shape[1]],
@@ -185,6 +186,7 @@ def fit(regression: Regression, weight_map: WeightMap | None) -> dict[str, float
     solution = torch.linalg.lstsq(
         columns.contiguous(), regression.targets, rcond=RCOND, driver="gelsy"
     ).solution  # (m, classes)
+    # On the reduced rows the squared residuals are those of all training images.
     residual = (regression.targets - columns @ solution).square().sum()
     scores = test @ solution + regression.label_means
     wanted = nn.functional.one_hot(regression.test_labels, len(regression.label_means)).double()

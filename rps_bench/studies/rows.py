@@ -14,6 +14,7 @@ def describe_rows(table: torch.Tensor) -> dict[str, float]:
     table = table.double()
     rows = table[(table != 0).any(1)]
     first = rows.gather(1, (rows != 0).int().argmax(1, keepdim=True))  # first nonzero entry
+    # Divided by their first nonzero entry, parallel rows become equal.
     return {
         "zero_rows": 100 * (1 - len(rows) / len(table)),
         "equal_rows": 100 * _count_with_twin(rows) / len(table),

@@ -121,6 +121,8 @@ class StableSteps(TheoryStudy):
         for scaling in self.scalings:
             scaled = scaled_matrix(weight_map, scaling)
             for curvature in self.curvatures:
+                # H has the largest eigenvalue 1: the dense step is 2, so the ratio is 1 /
+                # lambda_max.
                 largest = CURVATURES[curvature](scaled, self.decay, self.seed)
                 names = {"scaling": scaling, "curvature": curvature}
                 rows.append(sizes | names | {"ratio": 1 / largest})

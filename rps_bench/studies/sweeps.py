@@ -39,6 +39,6 @@ def train(experiment: str, results_dir: Path, overrides: Sequence[str] = ()) -> 
     if status != 0 or len(runs) < len(wanted):
         raise UserError(
             f"experiment {experiment}: {len(runs)} of {len(wanted)} runs have a result in "
-            f"{results_dir} (exit status {status}, reasons above); the same command goes on"
+            f"{results_dir} (exit status {status}, reasons above); run the same command again"
         )
     return runs.reset_index(drop=True)

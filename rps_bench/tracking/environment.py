@@ -105,7 +105,7 @@ def tell_not_taken(environment: Mapping[str, str]) -> None:
 
 @cache
 def _tell_once(names: str) -> None:
-    line = f"no effect of {names}: a run sets that itself, and goes on under an id of its own"
+    line = f"no effect of {names}: runs set this themselves and resume under their own ids"
     print(f"rps_bench: W&B: {line}", file=sys.stderr, flush=True)
 
 

@@ -110,7 +110,7 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
     run = _init(plan, identity, "offline" if mode == "online" else mode)
     if note is not None:
         command = sync_command(plan.dir or plan.results_dir)
-        note += f"; it is written to {plan.folder}, to be sent by: {command}"
+        note += f"; the run is written to {plan.folder}, to be sent by: {command}"
     return run, note
 
 

@@ -41,6 +41,7 @@ def main() -> NoReturn:
     """Serve one run; the exit status is 0 if everything was passed on."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the run decides: the worker ends with its messages
+    # First of all, so that nothing wandb prints is taken for a note.
     bell, notes = _take_streams()
     scratch, journal, changes = Path(sys.argv[1]), Path(sys.argv[2]), {}
     if len(sys.argv) > 3:

@@ -41,6 +41,7 @@ class WorkerProcess:
     def __init__(self, journal: Journal, mode: str | None = None) -> None:
         package_parent = str(Path(__file__).resolve().parents[2])
         self._scratch = Path(tempfile.mkdtemp(prefix="rps_bench-wandb-"))
+        # This checkout comes first, so that the worker is of the same code as the run.
         paths = [package_parent, os.environ.get("PYTHONPATH", "")]
         words = [str(self._scratch), str(journal.path), *([] if mode is None else [mode])]
         try:
@@ -60,6 +61,7 @@ class WorkerProcess:
         assert self._process.stdout is not None
         self._bell: IO[bytes] = self._process.stdin
         self._output: IO[bytes] = self._process.stdout
+        # So that `ring` never waits for a worker that hangs.
         os.set_blocking(self._bell.fileno(), False)
 
     @property

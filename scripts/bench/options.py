@@ -13,7 +13,7 @@ from rps_bench.shown import show
 IMAGES = ("auto", "cifar10", "random")
 MOST_STEPS = 390  # whole batches of an epoch of CIFAR-10
 DESCRIPTION = (
-    "Times the training engine beside a conventional loop, and the recovery of the weights: ratios,"
+    "Times the training engine against a conventional loop, and the recovery of weights: ratios,"
     " images/s, shares of the machine's measured rates, memory. Use a quiet machine."
 )
 

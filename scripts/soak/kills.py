@@ -40,7 +40,7 @@ class Killer:
         if child.is_deadly:
             child.wait()
             if child.status == -signal.SIGKILL:
-                self.counts.add_kill(signal.SIGKILL, "amid a write")
+                self.counts.add_kill(signal.SIGKILL, "during a write")
         elif not child.wait(self.chance.uniform(0, longest)):
             self._send(folder, child, self.chance.choice(signals))
         for changed in folder.find_changed_records() + folder.records()[1]:

@@ -75,7 +75,7 @@ def test_broken_files_are_named_and_skipped(tmp_path: Path, record: dict[str, An
     assert records == (record,)
     assert [problem.path.name for problem in problems] == ["a.json", "b.json", "c.json", "d.json"]
     assert problems[0].reason.startswith("not valid JSON (")
-    assert problems[1].reason == "holds NaN, which is no JSON; use null where unknown"
+    assert problems[1].reason == "holds NaN, which is not JSON; use null where unknown"
     assert problems[2].reason == "a record is a JSON object, not list"
     assert problems[3].reason.startswith("not valid JSON (")
 

@@ -71,6 +71,7 @@ def slug(text: str) -> str:
 def _make_panel(study: Study, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]) -> Panel:
     dataset, arch, recipe, split, options = key
     plain = slug("-".join([dataset, arch, recipe] + ([split] if split != "test" else [])))
+    # Imbalanced data never gets the plain name, even if it is free.
     reserved = {plain} if runs[IMBALANCE].notna().any() else set()
     stem = _free_name(plain, options, taken | reserved)
     taken.add(stem)

@@ -57,6 +57,7 @@ def draw_sheet(panels: Sequence[Panel]) -> Figure:
         notes["cross: diverged run"] = None
     if any(len(a.points) > len(b.points) for a, b in zip(everything, panels, strict=True)):
         notes["methods with their default options only"] = None
+    # All cells are as high as the labels of the fullest one.
     most = max(labels_height([*(c.label for c in own), "chance"], SMALL_STYLE) for own in curves)
     height = max(CELL_HEIGHT, most + MARGINS.top + MARGINS.bottom)
     page = Page(
