@@ -77,13 +77,13 @@ def test_kernels_compute_what_plain_torch_does(
     stored, grad = draw(m, dtype), draw(n, dtype)
     assert kernels.can_run(stored.cuda())
 
-    weights = kernels.expand(weight_map, stored.cuda())
+    weights = kernels.expand(weight_map.kernel_layout(), stored.cuda())
     assert torch.equal(weights.cpu(), weight_map.expand_range(stored, 0, n))
-    sums = kernels.reduce(weight_map, grad.cuda())
+    sums = kernels.reduce(weight_map.kernel_layout(), grad.cuda())
     assert_sums_alike(sums, weight_map.reduce_in_torch(grad))
     if name in ("stable_rps", "rpg"):
         for _ in range(3):
-            assert torch.equal(kernels.reduce(weight_map, grad.cuda()), sums)
+            assert torch.equal(kernels.reduce(weight_map.kernel_layout(), grad.cuda()), sums)
 
 
 @pytest.mark.parametrize("name", SHARING)

@@ -3,6 +3,7 @@
 import torch
 
 from rps_bench.methods.sharing.hashing import hash_below
+from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
 
 
@@ -10,6 +11,7 @@ class HashedMap(SharingMap):
     """slot = hash(i) mod m: loads are those of balls thrown into bins, some slots stay empty."""
 
     kind = "hashed"
+    kernel = Kernel("hashed_slots")
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """hash(i) mod m."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from rps_bench.methods.sharing.hashing import hash_below
+from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
 
 LONG_RUN = 1 << 15  # slots from which on runs are copied one by one, not many at once
@@ -19,6 +20,7 @@ class RandomFoldMap(SharingMap):
     """Whole contiguous runs: recovering copies a row per fold, without an index per weight."""
 
     kind = "randomfold"
+    kernel = Kernel("randomfold_slots", "randomfold_offsets")
 
     def rotations(self) -> torch.Tensor:
         """(K,) u(k) of each of the K = ceil(n / m) folds."""

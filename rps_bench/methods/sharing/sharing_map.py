@@ -2,12 +2,14 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import torch
 
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
+from rps_bench.methods.sharing.kernels.layout import Kernel, KernelLayout
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.seeds import derive_key
 
@@ -20,6 +22,9 @@ class SharingMap(WeightMap):
     Slots, signs and scales are computed from (seed, position, layer table) whenever they are
     needed; one seed serves the whole network.
 
+    A subclass gives its ``kind`` and ``slots_between``, and may give a ``kernel`` for GPUs; without
+    one it runs there in plain torch.
+
     Args:
         layout: The layers in flat order.
         scales: lambda of each layer.
@@ -27,33 +32,53 @@ class SharingMap(WeightMap):
         seed: The map's seed.
     """
 
-    kind: str
+    kind: ClassVar[str]
+    kernel: ClassVar[Kernel | None] = None  # what it runs on a GPU
 
     def __init__(self, layout: Layout, scales: Sequence[float], num_stored: int, seed: int) -> None:
         super().__init__(num_weights(layout), num_stored)
         self.layout, self.scales, self.seed = layout, tuple(scales), seed
         self.ranges = layer_ranges(layout)
-        # A few numbers per layer for each (device, dtype) on which kernels have run.
-        self.kernel_tables: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}
+        self._kernel_layout: KernelLayout | None = None
 
     def expand(self, stored: torch.Tensor) -> torch.Tensor:
-        """A theta, by one kernel on a GPU."""
-        if kernels.can_run(stored):
-            return kernels.expand(self, stored)
+        """A theta, on a GPU by one kernel if the map has one."""
+        if self.kernel is not None and kernels.can_run(stored):
+            return kernels.expand(self.kernel_layout(), stored)
         return super().expand(stored)
 
     def reduce(self, grad_weights: torch.Tensor) -> torch.Tensor:
-        """A' g, by one kernel on a GPU."""
-        if kernels.can_run(grad_weights):
-            return kernels.reduce(self, grad_weights)
+        """A' g, on a GPU by one kernel if the map has one that is allowed."""
+        if self.kernel is not None and self.kernel.may_reduce() and kernels.can_run(grad_weights):
+            return kernels.reduce(self.kernel_layout(), grad_weights)
         return self.reduce_in_torch(grad_weights)
 
+    def kernel_layout(self) -> KernelLayout:
+        """The map in numbers, for its kernel; the same object every time."""
+        assert self.kernel is not None
+        if self._kernel_layout is None:
+            self._kernel_layout = KernelLayout(
+                self.kernel,
+                self.num_weights,
+                self.num_stored,
+                keys=(self.key("slot"), self.key("sign")),
+                begins=tuple(begin for begin, _ in self.ranges),
+                scales=self.scales,
+                constant=self.kernel_constant(),
+                rows=self.kernel_rows(),
+            )
+        return self._kernel_layout
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy or a pickle: without tables on a GPU, which the reader may not have."""
+        return self.__dict__ | {"_kernel_layout": None}
+
     def kernel_constant(self) -> int:
-        """What the code of this map's kernels depends on beside n, m and the number of layers."""
+        """What the code of this map's kernel depends on beside n, m and the number of layers."""
         return 0
 
     def kernel_rows(self) -> tuple[tuple[int, ...], ...]:
-        """What its kernels must know of the layers beside where they begin: a number per layer."""
+        """What its kernel must know of the layers beside where they begin: a number per layer."""
         return ()
 
     def key(self, purpose: str) -> int:

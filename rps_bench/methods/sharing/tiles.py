@@ -12,6 +12,7 @@ import torch
 
 from rps_bench.methods.layout import Layout
 from rps_bench.methods.sharing.hashing import hash_below
+from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
 
 
@@ -19,6 +20,7 @@ class TiledMap(SharingMap):
     """Tiles are numbered through the network in flat order of layers, row by row in a layer."""
 
     kind = "tiled"
+    kernel = Kernel("tiled_slots")
 
     def __init__(
         self, layout: Layout, scales: Sequence[float], num_stored: int, seed: int, tile: int

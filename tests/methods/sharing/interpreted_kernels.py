@@ -13,7 +13,7 @@ from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.balanced import BalancedMap
 from rps_bench.methods.sharing.hashed import HashedMap
-from rps_bench.methods.sharing.kernels import launch
+from rps_bench.methods.sharing.kernels import grid
 from rps_bench.methods.sharing.randomfold import RandomFoldMap
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.methods.sharing.tiles import TiledMap
@@ -70,7 +70,7 @@ def test_expand_gives_the_same_bits(weight_map: SharingMap, dtype: torch.dtype) 
     weight_map = weight_map.to(dtype=dtype)
     stored = draw(weight_map.num_stored, dtype)
     expected = weight_map.expand_range(stored, 0, weight_map.num_weights)
-    assert torch.equal(kernels.expand(weight_map, stored), expected)
+    assert torch.equal(kernels.expand(weight_map.kernel_layout(), stored), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -78,7 +78,7 @@ def test_expand_gives_the_same_bits(weight_map: SharingMap, dtype: torch.dtype) 
 def test_reduce_gives_the_same_sums(weight_map: SharingMap, dtype: torch.dtype) -> None:
     weight_map = weight_map.to(dtype=dtype)
     grad = draw(weight_map.num_weights, dtype)
-    found = kernels.reduce(weight_map, grad)
+    found = kernels.reduce(weight_map.kernel_layout(), grad)
     assert found.dtype == dtype
     assert_sums_alike(found, weight_map.reduce_in_torch(grad))
 
@@ -86,13 +86,13 @@ def test_reduce_gives_the_same_sums(weight_map: SharingMap, dtype: torch.dtype) 
 @pytest.mark.parametrize("weight_map", DETERMINISTIC, ids=label)
 def test_folds_in_few_parts(weight_map: SharingMap, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs that take one step of folds after another; the sums repeat to the last bit."""
-    monkeypatch.setattr(launch, "MANY_PROGRAMS", 3)
+    monkeypatch.setattr(grid, "MANY_PROGRAMS", 3)
     weight_map = weight_map.to(dtype=torch.float64)
     grad = draw(weight_map.num_weights, torch.float64)
-    found = kernels.reduce(weight_map, grad)
+    found = kernels.reduce(weight_map.kernel_layout(), grad)
     assert_sums_alike(found, weight_map.reduce_in_torch(grad))
     if weight_map.kind == "randomfold":  # the balanced map's sums are those of the same kernel
-        assert torch.equal(kernels.reduce(weight_map, grad), found)
+        assert torch.equal(kernels.reduce(weight_map.kernel_layout(), grad), found)
 
 
 @pytest.mark.parametrize("weight_map", FEW, ids=label)
@@ -101,10 +101,12 @@ def test_views_with_strides(weight_map: SharingMap) -> None:
     weight_map = weight_map.to(dtype=torch.float64)
     n, m = weight_map.num_weights, weight_map.num_stored
     ones = torch.ones((), dtype=torch.float64).expand(n)
-    assert_sums_alike(kernels.reduce(weight_map, ones), weight_map.reduce_in_torch(ones))
+    assert_sums_alike(
+        kernels.reduce(weight_map.kernel_layout(), ones), weight_map.reduce_in_torch(ones)
+    )
     stored = draw(2 * m, torch.float64)[::2]
     expected = weight_map.expand_range(stored.clone(), 0, n)
-    assert torch.equal(kernels.expand(weight_map, stored), expected)
+    assert torch.equal(kernels.expand(weight_map.kernel_layout(), stored), expected)
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -137,24 +139,26 @@ def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.usefixtures("deterministic")
+@pytest.mark.usefixtures("as_on_a_gpu", "deterministic")
 @pytest.mark.parametrize("weight_map", FEW, ids=label)
 def test_no_atomics_where_sums_must_repeat(
     weight_map: SharingMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(launch, "scatter_kernel")
+    """Maps whose kernel has no other way go on in plain torch."""
+    monkeypatch.delattr(grid, "scatter_kernel")
     grad = draw(weight_map.num_weights, torch.float32)
     weight_map = weight_map.to(dtype=torch.float32)
-    assert_sums_alike(kernels.reduce(weight_map, grad), weight_map.reduce_in_torch(grad))
+    assert_sums_alike(weight_map.reduce(grad), weight_map.reduce_in_torch(grad))
 
 
 @pytest.mark.parametrize("weight_map", FEW, ids=label)
 def test_tables_are_made_once(weight_map: SharingMap, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CUDA graph may hold no copy from the host."""
     grad, stored = (draw(k, torch.float32) for k in (weight_map.num_weights, weight_map.num_stored))
-    kernels.expand(weight_map, stored)
+    kernels.expand(weight_map.kernel_layout(), stored)
     monkeypatch.delattr(torch, "tensor")
-    kernels.expand(weight_map, stored)
-    kernels.reduce(weight_map, grad)
-    numbers = sum(t.numel() for tables in weight_map.kernel_tables.values() for t in tables)
+    kernels.expand(weight_map.kernel_layout(), stored)
+    kernels.reduce(weight_map.kernel_layout(), grad)
+    kept = weight_map.kernel_layout().tables.values()
+    numbers = sum(table.numel() for tables in kept for table in tables)
     assert numbers <= 2 * (2 + 4 * len(weight_map.layout))  # of layers, in up to two dtypes

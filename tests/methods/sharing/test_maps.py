@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rps_bench.methods.layout import Layout, layout_of, num_weights
 from rps_bench.methods.sharing import randomfold, sharing_map
-from rps_bench.methods.sharing.balanced import BalancedMap, permute
+from rps_bench.methods.sharing.balanced import BalancedMap
+from rps_bench.methods.sharing.feistel import permute
 from rps_bench.methods.sharing.hashed import HashedMap
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.randomfold import RandomFoldMap

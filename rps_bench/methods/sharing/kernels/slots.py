@@ -16,10 +16,10 @@ offsets(slot, fold, key, m, constant) -> offset
 import triton
 import triton.language as tl
 
-from rps_bench.methods.sharing import balanced
+from rps_bench.methods.sharing import feistel as in_torch
 from rps_bench.methods.sharing.kernels.hashing import hash_below, hash_bits
 
-NUM_ROUNDS = tl.constexpr(balanced.NUM_ROUNDS)
+NUM_ROUNDS = tl.constexpr(in_torch.NUM_ROUNDS)
 
 
 @triton.jit
@@ -92,7 +92,7 @@ def balanced_offsets(slot, fold, key, m: tl.constexpr, num_bits: tl.constexpr):
 
 @triton.jit
 def feistel(values, keys, num_bits: tl.constexpr):
-    """A keyed permutation of [0, 2^num_bits), int64: that of ``sharing/balanced.py``."""
+    """A keyed permutation of [0, 2^num_bits), int64: that of ``sharing/feistel.py``."""
     low_bits: tl.constexpr = num_bits // 2
     low_mask: tl.constexpr = (1 << low_bits) - 1
     high_mask: tl.constexpr = (1 << (num_bits - low_bits)) - 1
