@@ -9,7 +9,7 @@ from rps_bench.determinism import repeatable_algorithms
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.sharing import kernels
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.models import build_model
 from rps_bench.records import read_records

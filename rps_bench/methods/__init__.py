@@ -12,7 +12,10 @@ from rps_bench.methods.pruning.magnitude import Magnitude, RandomPruning
 from rps_bench.methods.pruning.snip import Snip
 from rps_bench.methods.pruning.synflow import SynFlow
 from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedMagnitude
-from rps_bench.methods.sharing.methods import RPG, HashedNet, Roast, StableRPS
+from rps_bench.methods.sharing.balanced import RPG
+from rps_bench.methods.sharing.hashed import HashedNet
+from rps_bench.methods.sharing.randomfold import StableRPS
+from rps_bench.methods.sharing.tiles import Roast
 from rps_bench.nearest import unknown_name
 
 __all__ = ["METHODS", "build_method", "default_options", "load_compressed", "restore"]

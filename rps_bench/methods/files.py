@@ -26,7 +26,7 @@ from rps_bench.methods.layout import (
     places_of,
     weight_of,
 )
-from rps_bench.methods.map_description import build_map, describe_map
+from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
 from rps_bench.methods.positions import decode_positions, encode_positions
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.skeleton import (
@@ -173,6 +173,8 @@ def load_compressed(path: str | Path, model: nn.Module | None = None) -> Compres
     header, tensors = _read(Path(path))
     try:
         return _rebuild(header, tensors, model)
+    except UnknownMapError as error:
+        raise UserError(f"{path}: {error}") from error
     except READ_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole compressed model ({reason})") from error
@@ -271,7 +273,7 @@ def _build_map(
 ) -> WeightMap:
     """The map of a description and, for pruning, its tensor of positions."""
     description, kept = dict(description), None
-    if description["kind"] == "selection":
+    if description["kind"] == SelectionMap.kind:
         coding = description.pop("coding")
         kept = decode_positions(coding, tensors[KEPT], num_weights(layout))
     return build_map(description, layout, kept)

@@ -1,32 +1,36 @@
 """A map in words: all that it is computed from, for files and states, and the map of such words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from rps_bench import checks
+from rps_bench.errors import UserError
 from rps_bench.methods.layout import Layout, num_weights
-from rps_bench.methods.sharing.balanced import BalancedMap
-from rps_bench.methods.sharing.hashed import HashedMap
-from rps_bench.methods.sharing.randomfold import RandomFoldMap
-from rps_bench.methods.sharing.sharing_map import SharingMap
-from rps_bench.methods.sharing.tiles import TiledMap
+from rps_bench.methods.sharing.sharing_map import MAP_TYPES, SharingMap
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
+from rps_bench.shown import show
 
-SHARING_MAPS: dict[str, Callable[..., SharingMap]] = {
-    map_type.kind: map_type for map_type in (RandomFoldMap, HashedMap, BalancedMap, TiledMap)
-}
+
+class UnknownMapError(UserError):
+    """A description that names a kind of map which no loaded class has."""
 
 
 def describe_map(weight_map: WeightMap) -> dict[str, Any]:
-    """What a map is computed from beside the layer table and, for pruning, the kept positions."""
+    """What a map is computed from beside the layer table and, for pruning, the kept positions.
+
+    Raises:
+        UserError: Its class has no kind of its own, so that another class would be built.
+    """
+    if "kind" not in vars(type(weight_map)):
+        raise UserError(
+            f"the map {type(weight_map).__name__} has no kind of its own: give its class a text "
+            "`kind`, by which files and states name it"
+        )
     if isinstance(weight_map, SharingMap):
         return weight_map.description()
-    if isinstance(weight_map, SelectionMap):
-        return {"kind": "selection"}
-    assert isinstance(weight_map, IdentityMap)
-    return {"kind": "identity"}
+    assert isinstance(weight_map, IdentityMap | SelectionMap)
+    return {"kind": weight_map.kind}
 
 
 def build_map(
@@ -40,28 +44,28 @@ def build_map(
         kept: (m,) int64 positions of the kept weights, for pruning.
 
     Raises:
+        UnknownMapError: No class of its kind is loaded.
         ValueError, LookupError, TypeError: It describes no map of this layer table.
     """
     options = dict(description)
     kind, n = options.pop("kind"), num_weights(layout)
-    if kind == "identity":
+    if kind == IdentityMap.kind:
         return IdentityMap(n)
-    if kind == "selection":
+    if kind == SelectionMap.kind:
         if kept is None:
             raise ValueError("its kept positions are missing")
         return SelectionMap(n, kept)
-    if kind not in SHARING_MAPS:
-        raise ValueError(f"unknown map {kind!r}")
-    _check_sharing(options, layout)
-    return SHARING_MAPS[kind](layout, **options)
+    map_type = _find_type(kind)
+    map_type.check_options(layout, options)
+    return map_type(layout, **options)
 
 
-def _check_sharing(options: Mapping[str, Any], layout: Layout) -> None:
-    """Raise a UserError unless a sharing map can be computed from the options."""
-    m = checks.whole_number("its num_stored", options["num_stored"], 1, num_weights(layout))
-    tile = checks.whole_number("its tile", options.get("tile", 1), 1)
-    checks.whole_number("its seed", options["seed"], 0)
-    if len(options["scales"]) != len(layout) or tile**2 > m:
-        raise ValueError("its scales or its tile do not fit the network")
-    for scale in options["scales"]:
-        checks.positive_number("its scale", scale)
+def _find_type(kind: object) -> type[SharingMap]:
+    """The sharing map of a kind."""
+    if isinstance(kind, str) and kind in MAP_TYPES:
+        return MAP_TYPES[kind]
+    known = ", ".join((IdentityMap.kind, SelectionMap.kind, *MAP_TYPES))
+    raise UnknownMapError(
+        f"unknown map {show(kind)}; known are {known}; a plugin with another must be loaded first: "
+        "plugins=[my_methods.py], in Python an import"
+    )

@@ -12,7 +12,7 @@ import torch
 
 from rps_bench.errors import UserError
 from rps_bench.methods.layout import Layout, layout_table, num_weights
-from rps_bench.methods.map_description import build_map, describe_map
+from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 
 KEY = "_extra_state"  # PyTorch's name for what a module adds to its state_dict
@@ -40,13 +40,15 @@ def decode_map(encoded: torch.Tensor, layout: Layout) -> tuple[WeightMap, str]:
     """The map that ``encode_map`` wrote, and the name of the scaling.
 
     Raises:
-        UserError: It wrote none, or one of another layer table.
+        UserError: It wrote none, or one of another layer table, or of a class that is not loaded.
     """
     try:
         description, kept = _read(encoded)
         if description["layout"] != layout_table(layout):
             raise ValueError("its layers are others than the network's")
         return build_map(description["map"], layout, kept), str(description["scaling"])
+    except UnknownMapError:
+        raise
     except UNREADABLE as error:
         raise UserError(f"this state does not fit the network ({error})") from error
 
@@ -92,7 +94,7 @@ def _read(encoded: torch.Tensor) -> Decoded:
     content = encoded.cpu().numpy().tobytes()
     stop = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     description = json.loads(content[_LENGTH_BYTES:stop])
-    if description["map"]["kind"] != "selection":
+    if description["map"]["kind"] != SelectionMap.kind:
         return description, None
     n = num_weights(tuple((name, tuple(shape)) for name, shape in description["layout"]))
     if len(content) - stop != -(-n // 8):

@@ -5,7 +5,7 @@ disjoint supports, so A'A is diagonal (``gram``).
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -78,6 +78,8 @@ class WeightMap(nn.Module, ABC):
 class IdentityMap(WeightMap):
     """A = I: every weight is stored. The map of dense models and of narrower networks."""
 
+    kind: ClassVar[str] = "identity"  # its name in files and states
+
     def __init__(self, num_weights: int) -> None:
         super().__init__(num_weights, num_weights)
 
@@ -100,6 +102,8 @@ class IdentityMap(WeightMap):
 
 class SelectionMap(WeightMap):
     """A selects: the kept weights are stored, the others are zero. The map of pruning."""
+
+    kind: ClassVar[str] = "selection"  # its name in files and states
 
     def __init__(self, num_weights: int, kept: torch.Tensor) -> None:
         """``kept``: (m,) int64 positions of the kept weights, ascending."""

@@ -18,7 +18,7 @@ from rps_bench import checks
 from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.layout import Layout, layout_of, num_weights
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.styles import TIMES
 from rps_bench.studies.base import TheoryStudy

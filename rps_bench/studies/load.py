@@ -18,7 +18,7 @@ from rps_bench import checks
 from rps_bench.errors import UserError
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.layout import init_stds_of, layout_of
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels

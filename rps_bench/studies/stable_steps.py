@@ -20,7 +20,7 @@ from rps_bench.errors import UserError
 from rps_bench.methods import build_method, default_options
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.scaling import SCALINGS
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.axes import COMPRESSION, Abscissa, set_x_axis

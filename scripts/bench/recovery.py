@@ -12,7 +12,7 @@ import torch
 
 from rps_bench.devices import prepare_device
 from rps_bench.methods import METHODS, build_method
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.training.loop import Trainer
 from scripts.bench.subject import (
     BATCH_SIZE,

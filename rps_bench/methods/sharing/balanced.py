@@ -4,8 +4,12 @@ Each fold of m weights reads the m slots in an order of its own: load-optimal li
 without its contiguity. The orders are computed permutations (``feistel.py``).
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.feistel import count_bits, permute
 from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
@@ -30,3 +34,11 @@ class BalancedMap(SharingMap):
     def kernel_constant(self) -> int:
         """Bits of the Feistel network."""
         return count_bits(self.num_stored)
+
+
+@dataclass(frozen=True)
+class RPG(SharingMethod):
+    """RPG: a balanced random map, no gradient scaling."""
+
+    name: ClassVar[str] = "rpg"
+    map_type: ClassVar[type[SharingMap]] = BalancedMap

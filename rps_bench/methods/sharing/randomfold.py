@@ -5,9 +5,12 @@ o = i mod m, slot = (u(k) + o) mod m. Every slot serves floor(n/m) or ceil(n/m) 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
@@ -122,3 +125,12 @@ class RandomFoldMap(SharingMap):
             first = torch.arange(len(turned_back), device=starts.device).mul_(2 * m)
             sums += windows.index_select(0, first.add_(turned_back)).sum(0)
         return sums
+
+
+@dataclass(frozen=True)
+class StableRPS(SharingMethod):
+    """STABLE-RPS: RANDOMFOLD with the theorem's gradient scaling."""
+
+    name: ClassVar[str] = "stable_rps"
+    map_type: ClassVar[type[SharingMap]] = RandomFoldMap
+    scaling: str = "gram"

@@ -1,19 +1,25 @@
 """The map of every parameter-sharing method: a slot by hash, a sign by hash, a scale per layer."""
 
+import inspect
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 
+from rps_bench import checks
+from rps_bench.errors import UserError
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
 from rps_bench.methods.sharing.kernels.layout import Kernel, KernelLayout
-from rps_bench.methods.weight_map import WeightMap
+from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
 from rps_bench.seeds import derive_key
 
 BLOCK = 1 << 18  # weights: what is computed for so many stays in the caches of CPU cores
+
+# Of every map that was defined, here or in a plugin, by the kind that files and states name it by.
+MAP_TYPES: dict[str, type["SharingMap"]] = {}
 
 
 class SharingMap(WeightMap):
@@ -22,8 +28,11 @@ class SharingMap(WeightMap):
     Slots, signs and scales are computed from (seed, position, layer table) whenever they are
     needed; one seed serves the whole network.
 
-    A subclass gives its ``kind`` and ``slots_between``, and may give a ``kernel`` for GPUs; without
-    one it runs there in plain torch.
+    A subclass gives ``slots_between`` and its ``kind``, by which files and states find the class
+    again. What else its ``__init__`` takes is an option: JSON-ready, kept as an attribute of the
+    same name, and checked by ``check_options`` where it comes from a file. It may give a ``kernel``
+    for GPUs; without one it runs there in plain torch. Neither kind nor kernel is inherited: they
+    stand for the slots of one class.
 
     Args:
         layout: The layers in flat order.
@@ -34,6 +43,17 @@ class SharingMap(WeightMap):
 
     kind: ClassVar[str]
     kernel: ClassVar[Kernel | None] = None  # what it runs on a GPU
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Enter a new class in ``MAP_TYPES``.
+
+        Raises:
+            UserError: Its kind is another class's.
+        """
+        super().__init_subclass__(**options)
+        cls.kernel = vars(cls).get("kernel")  # its parent's would read other slots on a GPU
+        if "kind" in vars(cls):
+            _enter(cls)
 
     def __init__(self, layout: Layout, scales: Sequence[float], num_stored: int, seed: int) -> None:
         super().__init__(num_weights(layout), num_stored)
@@ -158,9 +178,57 @@ class SharingMap(WeightMap):
 
     def description(self) -> dict[str, object]:
         """All that the map is computed from, beside the layer table; JSON-ready."""
-        return {
-            "kind": self.kind,
-            "scales": self.scales,
-            "num_stored": self.num_stored,
-            "seed": self.seed,
-        }
+        # What __init__ takes, whatever that is: an option left out would come back as its default,
+        # and the numbers of theta as other weights.
+        _, *names = inspect.signature(type(self)).parameters
+        return {"kind": self.kind} | {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def check_options(cls, layout: Layout, options: Mapping[str, Any]) -> None:
+        """Raise an error unless a map of a layer table can be computed from these options.
+
+        Args:
+            layout: The layer table.
+            options: What a description holds beside its kind, from a file that may say anything.
+
+        Raises:
+            ValueError, LookupError, TypeError: They describe no map of this layer table.
+        """
+        checks.whole_number("its num_stored", options["num_stored"], 1, num_weights(layout))
+        checks.whole_number("its seed", options["seed"], 0)
+        if len(options["scales"]) != len(layout):
+            raise ValueError("its scales do not fit the network")
+        for scale in options["scales"]:
+            checks.positive_number("its scale", scale)
+
+
+def _enter(map_type: type[SharingMap]) -> None:
+    """Enter a class under its kind, in place of what the same source has defined before."""
+    kind = checks.text(f"the kind of {map_type.__name__}", map_type.kind)
+    if kind in (IdentityMap.kind, SelectionMap.kind):
+        raise UserError(f"the kind {kind!r} is that of a map which shares nothing; choose another")
+    known = MAP_TYPES.get(kind, map_type)
+    if not _have_one_source(known, map_type):
+        raise UserError(
+            f"the kind {kind!r} of {_name_of(map_type)} is that of {_name_of(known)} already; "
+            "choose another"
+        )
+    MAP_TYPES[kind] = map_type
+
+
+def _have_one_source(known: type, other: type) -> bool:
+    """Whether a class is another one defined again: a notebook's cell, a plugin loaded twice."""
+    if known.__qualname__ != other.__qualname__:
+        return False
+    file = _file_of(known)
+    return known.__module__ == other.__module__ or (file is not None and file == _file_of(other))
+
+
+def _file_of(map_type: type) -> str | None:
+    """Where its slots are computed; a module's own name for its file may be gone, or another."""
+    code = getattr(vars(map_type).get("slots_between"), "__code__", None)
+    return None if code is None else str(code.co_filename)
+
+
+def _name_of(map_type: type) -> str:
+    return f"{map_type.__module__}.{map_type.__qualname__}"

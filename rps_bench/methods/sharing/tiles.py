@@ -5,12 +5,17 @@ The layer as a matrix (out x in*kh*kw) is cut in b x b tiles; tile t starts at a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any, ClassVar
 
 import torch
 
-from rps_bench.methods.layout import Layout
+from rps_bench import checks
+from rps_bench.errors import UserError
+from rps_bench.methods.layout import Layout, num_weights
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.hashing import hash_below
 from rps_bench.methods.sharing.kernels.layout import Kernel
 from rps_bench.methods.sharing.sharing_map import SharingMap
@@ -29,9 +34,13 @@ class TiledMap(SharingMap):
         self.tile = tile  # b
         assert num_stored >= tile**2
 
-    def description(self) -> dict[str, object]:
-        """The shared description and the tile's side."""
-        return super().description() | {"tile": self.tile}
+    @classmethod
+    def check_options(cls, layout: Layout, options: Mapping[str, Any]) -> None:
+        """The tile's side, too, and that theta holds a tile."""
+        super().check_options(layout, options)
+        tile = checks.whole_number("its tile", options["tile"], 1)
+        if tile**2 > options["num_stored"]:
+            raise UserError(f"its tile of {tile} x {tile} is larger than its stored values")
 
     def kernel_constant(self) -> int:
         """The tile's side."""
@@ -81,3 +90,36 @@ class TiledMap(SharingMap):
         width = (columns - column // b * b).clamp_(max=b)
         top = starts.view(-1, tiles_across).index_select(1, column // b) + column % b
         return top[:, None] + row[:, None] * width
+
+
+@dataclass(frozen=True)
+class Roast(SharingMethod):
+    """ROAST: tiles at hashed starts, no gradient scaling.
+
+    Attributes:
+        tile: b, the side of a tile.
+    """
+
+    name: ClassVar[str] = "roast"
+    map_type: ClassVar[type[SharingMap]] = TiledMap
+    tile: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.whole_number("method.tile", self.tile, 1)
+
+    def num_stored(self, layout: Layout) -> int:
+        """m, at least one tile."""
+        m = super().num_stored(layout)
+        if m < self.tile**2:
+            largest = math.floor(100 * num_weights(layout) / self.tile**2) / 100  # never above
+            raise UserError(
+                f"roast stores at least one tile of {self.tile} x {self.tile} = {self.tile**2} "
+                f"values, compression {self.compression:g} leaves {m}: use a compression of at "
+                f"most {largest:.2f}, or shrink the tile with method.tile"
+            )
+        return m
+
+    def build_map(self, layout: Layout, scales: tuple[float, ...]) -> SharingMap:
+        """Tiles of this side."""
+        return TiledMap(layout, scales, self.num_stored(layout), self.seed, self.tile)
