@@ -14,7 +14,7 @@ from rps_bench import export
 from rps_bench.export import main
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files import read_facts
+from rps_bench.methods.files.read import read_facts
 from rps_bench.models import build_model
 from rps_bench.records.models import model_path
 from rps_bench.records.store import record_path

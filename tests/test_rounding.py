@@ -9,7 +9,7 @@ import torch
 import rps_bench.run
 from rps_bench.datasets import load_dataset
 from rps_bench.methods import load_compressed
-from rps_bench.methods.files import read_facts
+from rps_bench.methods.files.read import read_facts
 from rps_bench.records import Record, read_records
 from rps_bench.records.models import model_path
 from rps_bench.reports.describe import describe_runs

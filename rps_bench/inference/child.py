@@ -17,7 +17,7 @@ from rps_bench.devices import use_exact_fp32
 from rps_bench.heap import keep_freed_memory
 from rps_bench.inference import preload
 from rps_bench.inference.ways import IMAGE_SIZE, WAYS, check_outputs
-from rps_bench.methods.files import load_compressed
+from rps_bench.methods.files.read import load_compressed
 
 NUM_LOADS = 3
 

@@ -6,7 +6,7 @@ from typing import Any
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
-from rps_bench.methods.files import load_compressed
+from rps_bench.methods.files.read import load_compressed
 from rps_bench.methods.pruning.grasp import Grasp
 from rps_bench.methods.pruning.magnitude import Magnitude, RandomPruning
 from rps_bench.methods.pruning.snip import Snip

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rps_bench.errors import UserError
+from rps_bench.methods.files.storage import round_values
 from rps_bench.methods.layout import (
     flatten_weights,
     layout_of,
@@ -26,7 +27,6 @@ from rps_bench.methods.lending import (
 )
 from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference
 from rps_bench.methods.scaling import gradient_scale, scale_gradient
-from rps_bench.methods.storage import round_values
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.storages import EXACT
 
@@ -95,14 +95,14 @@ class CompressedModel(nn.Module):
     def save(
         self, path: str | Path, storage: str = EXACT, facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the real compressed file (see ``rps_bench.methods.files``).
+        """Write the real compressed file (see ``rps_bench.methods.files.read``).
 
         Args:
             path: A file, replaced only when the new one is whole and can be read back.
             storage: exact, fp16, bf16 or int8, for theta.
             facts: What its header should tell a reader, JSON-ready.
         """
-        from rps_bench.methods.files import save_compressed  # which needs this class
+        from rps_bench.methods.files.read import save_compressed  # which needs this class
 
         save_compressed(self, path, storage, facts)
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 
 from rps_bench import checks
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files.tensor_bytes import read_safetensors, to_safetensors
 from rps_bench.methods.map_state import KEY, name_difference
-from rps_bench.methods.tensor_bytes import read_safetensors, to_safetensors
 
 FORMAT = "rps_bench-state-1"
 MODEL, MOMENTUM = "model/", "momentum/"  # prefixes of the tensors' names in the file

@@ -15,8 +15,8 @@ from rps_bench.errors import UserError
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files import read_facts
-from rps_bench.methods.positions import decode_positions
+from rps_bench.methods.files.positions import decode_positions
+from rps_bench.methods.files.read import read_facts
 from rps_bench.models import build_model
 
 Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], object]

@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load
 
-from rps_bench.methods.tensor_bytes import to_safetensors
+from rps_bench.methods.files.tensor_bytes import to_safetensors
 
 TENSORS = {"b": torch.arange(3.0), "a": torch.ones(2, 2, dtype=torch.bfloat16)}
 TEXTS = {"z": "1", "format": "x-1", "header": '{"quoted":"ä\\n\x01<b>"}', "ä": "", "a": "b"}

@@ -17,6 +17,27 @@ from torch import nn
 from rps_bench.atomic import write_bytes
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files.positions import decode_positions, encode_positions
+from rps_bench.methods.files.skeleton import (
+    fill_skeleton,
+    odd_dtypes,
+    pack_skeleton,
+    skeleton_state,
+    unpack_skeleton,
+)
+from rps_bench.methods.files.storage import (
+    SCALES,
+    VALUES,
+    decode_values,
+    encode_values,
+    round_values,
+)
+from rps_bench.methods.files.tensor_bytes import (
+    OtherFormatError,
+    parse_safetensors,
+    read_safetensors,
+    to_safetensors,
+)
 from rps_bench.methods.layout import (
     Layout,
     Places,
@@ -27,22 +48,7 @@ from rps_bench.methods.layout import (
     weight_of,
 )
 from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
-from rps_bench.methods.positions import decode_positions, encode_positions
 from rps_bench.methods.scaling import SCALINGS
-from rps_bench.methods.skeleton import (
-    fill_skeleton,
-    odd_dtypes,
-    pack_skeleton,
-    skeleton_state,
-    unpack_skeleton,
-)
-from rps_bench.methods.storage import SCALES, VALUES, decode_values, encode_values, round_values
-from rps_bench.methods.tensor_bytes import (
-    OtherFormatError,
-    parse_safetensors,
-    read_safetensors,
-    to_safetensors,
-)
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.models.initialisation import COMPRESSIBLE_TYPES

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rps_bench.errors import UserError
-from rps_bench.methods.storage import decode_values, encode_values, round_values
+from rps_bench.methods.files.storage import decode_values, encode_values, round_values
 from rps_bench.storages import STORAGES
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rps_bench.methods.positions import CODINGS, decode_positions, encode_positions
+from rps_bench.methods.files.positions import CODINGS, decode_positions, encode_positions
 
 KEPT = st.sets(st.integers(0, 20_000), max_size=300).map(sorted)
 

@@ -1,0 +1,1 @@
+"""The compressed file: written, checked and read back."""
