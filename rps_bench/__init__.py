@@ -2,7 +2,10 @@
 
 import sys
 
+from rps_bench.plugins import load_plugins
 from rps_bench.waiting import is_own_command, let_threads_sleep
+
+__all__ = ["load_plugins"]
 
 __version__ = "0.1.0"
 

@@ -9,23 +9,22 @@ import os
 import signal
 import sys
 
-from hydra import version
-from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
 from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
+from rps_bench.expansion import parse
 from rps_bench.interrupts import StopError, StopSignals
-from rps_bench.jobs import run_composed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.output import command
 from rps_bench.places import require_places, require_writable
 from rps_bench.refusals import explained
-from rps_bench.sources import config_folder, hydra_version_base
-from rps_bench.sweep import Plan, plan_runs
+from rps_bench.sources import find_sources, opened_hydra
+from rps_bench.sweep import Plan, add_plugins, plan_runs
 from rps_bench.tracking.environment import require_one_run
 
 
@@ -95,12 +94,25 @@ def _run_all(plan: Plan, signals: StopSignals) -> int:
 
 
 def _inform(arguments: argparse.Namespace) -> None:
-    """Let Hydra answer a flag such as --help."""
+    """Let Hydra answer a flag such as --help, with the choices of plugins among the others."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    for base in hydra_version_base().values():
-        version.setbase(base)
     with explained():
-        _run_hydra(arguments, get_args_parser(), run_composed, str(config_folder()), CONFIG_NAME)
+        words = parse(arguments.overrides)
+        sources = find_sources(arguments.config_dir, words)
+        overrides, sources = add_plugins(arguments.overrides, words, sources)
+        arguments.overrides = list(overrides)
+        with opened_hydra(sources) as app:
+            if arguments.help:
+                app.app_help(CONFIG_NAME, get_args_parser(), arguments)
+            elif arguments.hydra_help:
+                app.hydra_help(CONFIG_NAME, get_args_parser(), arguments)
+            elif arguments.cfg:
+                options = {"package": arguments.package, "resolve": arguments.resolve}
+                app.show_cfg(CONFIG_NAME, arguments.overrides, arguments.cfg, **options)
+            elif arguments.shell_completion:
+                app.shell_completion(CONFIG_NAME, arguments.overrides)
+            else:
+                app.show_info(arguments.info, CONFIG_NAME, arguments.overrides)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from rps_bench.origins import Origin
 from rps_bench.storages import EXACT
 from rps_bench.training.recipe import Recipe
 
@@ -44,6 +45,7 @@ class RunConfig:
         keep_model: Whether the compressed file stays beside the record.
         keep_checkpoints: Whether levels that other compressions may share outlive the command.
         checkpoint_seconds: Between states kept amid an epoch, None: after epochs only.
+        plugins: Where the method, arch or dataset comes from, of those that are a plugin's.
     """
 
     dataset: str
@@ -72,6 +74,7 @@ class RunConfig:
     gpus: tuple[int, ...]
     runs_per_gpu: int
     population: int | None
+    plugins: Mapping[str, Origin]
 
     @property
     def label(self) -> str:
@@ -108,7 +111,15 @@ class RunConfig:
             identity["storage"] = self.storage
         if self.precision != "auto":
             identity["precision"] = self.precision
+        if self.plugins:
+            identity["plugins"] = {key: origin.identity for key, origin in self.plugins.items()}
         return identity
+
+    @property
+    def described_plugins(self) -> dict[str, Any]:
+        """What a record tells of the run's plugins; nothing of a run that has none."""
+        described = {key: origin.described for key, origin in self.plugins.items()}
+        return {"plugins": described} if described else {}
 
     @property
     def run_id(self) -> str:

@@ -108,12 +108,12 @@ def _expand(words: Sequence[Override], loader: ConfigLoader, is_sweep: bool) -> 
     last = {word.get_key_element(): word for word in [*parse(params, loader), *own]}
     experiments = next(filter(_is_sweep_over_experiments, last.values()), None)
     if experiments is None:
-        lists = [_list_words(word, loader) for word in last.values()]
+        lists = [list_words(word, loader) for word in last.values()]
         _check_size(math.prod(map(len, lists)))
         yield Expansion(settings, True, hydra_words, plain, list(itertools.product(*lists)))
         return
     others = [word for word in own if word.get_key_element() != experiments.get_key_element()]
-    for experiment in parse(_list_words(experiments, loader)):
+    for experiment in parse(list_words(experiments, loader)):
         yield from _expand([*of_hydra, experiment, *others], loader, is_sweep=True)
 
 
@@ -135,7 +135,7 @@ def _is_sweep_over_experiments(word: Override) -> bool:
     return word.key_or_group == EXPERIMENT and word.is_sweep_override()
 
 
-def _list_words(word: Override, loader: ConfigLoader) -> list[str]:
+def list_words(word: Override, loader: ConfigLoader) -> list[str]:
     """One word for each value of a sweep; the word itself where it is none."""
     if not word.is_sweep_override():
         return list(_lines([word]))

@@ -20,16 +20,16 @@ from rps_bench import checks
 from rps_bench.arguments import Parser
 from rps_bench.atomic import write_bytes
 from rps_bench.console import say
-from rps_bench.datasets.info import DATASETS
+from rps_bench.datasets.info import DATASETS, DatasetInfo
 from rps_bench.errors import UserError
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.read import read_facts, to_bytes
-from rps_bench.models import ARCHITECTURES
 from rps_bench.nearest import no_pair, unknown_name
 from rps_bench.output import command
-from rps_bench.records.models import model_path
-from rps_bench.records.store import find_record
+from rps_bench.plugins import load_plugins, provide
+from rps_bench.records.models import MODELS_FOLDER, model_path
+from rps_bench.records.store import RECORDS_FOLDER, find_record, record_path
 from rps_bench.storages import STORAGES
 
 COMPRESSED, DENSE, ONNX = "compressed", "dense", "onnx"
@@ -50,6 +50,7 @@ class Export:
         storage: How theta is written in a compressed file; None: the kept file as it is.
         results_dir: Where the run was recorded.
         to: The file; None: a name after the run in the current folder.
+        plugins: Files and modules that the run's method, network or dataset came from.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class Export:
     storage: str | None = None
     results_dir: str = "results"
     to: str | None = None
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checks.choice("format", self.format, tuple(ENDINGS))
@@ -91,7 +93,7 @@ def read_words(words: Sequence[str]) -> Export:
         UserError: An unknown key, a value that is not allowed, or no run.
     """
     allowed = [field.name for field in fields(Export)]
-    given: dict[str, str] = {}
+    given: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
@@ -99,6 +101,8 @@ def read_words(words: Sequence[str]) -> Export:
         if key not in allowed:
             raise unknown_name("key", key, allowed)
         given[key] = checks.path(key, value) if key in PATHS else value
+        if key == "plugins":
+            given[key] = tuple(name for name in value.strip("[]").split(",") if name)
     if "run_id" not in given:
         raise UserError("run_id=ID is missing: which run's model to write")
     return Export(**given)
@@ -115,13 +119,15 @@ def make_content(export: Export) -> tuple[bytes, str]:
     dataset, path = find_model(export)
     if export.path.resolve() == path.resolve():
         raise UserError(f"{export.path} is the run's own file: name another with to=PATH")
+    load_plugins(export.plugins)
+    provide("arch", path.parent.name)
     compressed = load_compressed(path)
     if export.format == COMPRESSED:
         return _write_compressed(path, compressed, export.storage), ""
     dense = compressed.to_dense().eval()
     if export.format == DENSE:
         return to_safetensors(dense.state_dict(), {"format": "pt"}), ""
-    size = DATASETS[dataset].image_size
+    size = _find_info(dataset).image_size
     content = to_onnx(dense, size)
     difference = compare_onnx(content, dense, size)
     return content, f", largest difference to PyTorch {difference:.1e}"
@@ -133,12 +139,9 @@ def find_model(export: Export) -> tuple[str, Path]:
     Raises:
         UserError: The run is not recorded, or was without its file.
     """
-    places = [(dataset, arch) for dataset in DATASETS for arch in ARCHITECTURES]
-    for dataset, arch in places:
-        path = model_path(export.results_dir, dataset, arch, export.run_id)
-        if path.is_file():
-            return dataset, path
-    for dataset, arch in places:
+    for dataset, arch in _find_places(export, MODELS_FOLDER, ".safetensors"):
+        return dataset, model_path(export.results_dir, dataset, arch, export.run_id)
+    for dataset, arch in _find_places(export, RECORDS_FOLDER, ".json"):
         record = find_record(export.results_dir, dataset, arch, export.run_id)
         if record is None:
             continue
@@ -149,6 +152,21 @@ def find_model(export: Export) -> tuple[str, Path]:
             "the same command with keep_model=true keeps it"
         )
     raise UserError(f"no run {export.run_id} is recorded in {export.results_dir}")
+
+
+def _find_places(export: Export, folder: str, ending: str) -> list[tuple[str, str]]:
+    """Each dataset and architecture with a file of the run, whether or not they are known here."""
+    record_path(export.results_dir, "any", "any", export.run_id)  # refuses what is no run's name
+    files = (Path(export.results_dir) / folder).glob(f"*/*/{export.run_id}{ending}")
+    return sorted((path.parts[-3], path.parts[-2]) for path in files if path.is_file())
+
+
+def _find_info(dataset: str) -> DatasetInfo:
+    """The facts of a dataset that may be a plugin's."""
+    provide("dataset", dataset)
+    if dataset not in DATASETS:
+        raise UserError(f"the run's dataset {dataset} is of a plugin: name it with plugins=[...]")
+    return DATASETS[dataset]
 
 
 def to_onnx(dense: nn.Module, image_size: int) -> bytes:
@@ -214,7 +232,8 @@ def _parse(words: Sequence[str] | None) -> list[str]:
         "format=         compressed (default); dense: plain weights; onnx\n"
         "storage=        exact, fp16, bf16 or int8; only for compressed, default: as it was kept\n"
         "results_dir=    default: results\n"
-        "to=             the file; default: named after the run, in the current folder",
+        "to=             the file; default: named after the run, in the current folder\n"
+        "plugins=        files and modules of your own that the run needed, such as [my.py]",
     )
     parser.add_argument("words", nargs="*", metavar="key=value")
     given: list[str] = parser.parse_args(words).words

@@ -4,6 +4,7 @@ Imports no torch, so that a bad value ends the command at once.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,11 @@ from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.exclusions import refuse_excluded
 from rps_bench.nearest import unknown_name
+from rps_bench.origins import Origin
+from rps_bench.plugins import load_plugins, provide
+from rps_bench.plugins.groups import GROUPS, registry_of
+from rps_bench.plugins.options import check_option, list_options
+from rps_bench.plugins.references import read_references
 from rps_bench.shown import show
 from rps_bench.sources import config_folder
 from rps_bench.storages import STORAGES
@@ -54,6 +60,7 @@ TOP_KEYS = (
     "runs_per_gpu",
     "population",
     "exclude",
+    "plugins",
 )
 
 
@@ -80,8 +87,12 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     recipe = _table(composed, "recipe", RECIPE_KEYS)
     method = dict(_table(composed, "method"))
     method_name, fixed = checks.text("method", method.pop("name")), method.pop(FIXED, None)
-    defaults = _method_defaults(config_folder, method_name)
-    options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
+    plugins = _plugins(composed)
+    if "method" in plugins:
+        defaults, options = _plugin_options(method_name, method)
+    else:
+        defaults = _method_defaults(config_folder, method_name)
+        options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
     changed = {k: v for k, v in sorted(options.items()) if k not in defaults or defaults[k] != v}
     width, data_root = arch["width"], composed["data_root"] or None  # empty: a variable unset
     if width is not None:
@@ -121,6 +132,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
             "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
         ),
         population=_population(composed["population"]),
+        plugins=MappingProxyType(plugins),
     )
     refuse_excluded(config, composed["exclude"])
     return config
@@ -157,11 +169,35 @@ def _tracking(composed: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(table)
 
 
+def _plugins(composed: Mapping[str, Any]) -> dict[str, Origin]:
+    """Load the plugins of the run; those that its method, network or dataset comes from."""
+    load_plugins(read_references(composed["plugins"]))
+    found = ((group, provide(group, str(composed[group]["name"]))) for group in GROUPS)
+    return {group: origin for group, origin in found if origin is not None}
+
+
+def _plugin_options(
+    name: str, given: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The default options of a plugin's method, and those of the run, by its class."""
+    method = registry_of("method")[name]
+    defaults = list_options(method)
+    options = {key: _option(key, value, defaults.get(key)) for key, value in given.items()}
+    return defaults, {key: check_option(method, key, value) for key, value in options.items()}
+
+
 def _method_defaults(config_folder: Path, name: str) -> Mapping[str, Any]:
     """The options in the method's yaml; none where the method's yaml lies elsewhere."""
     path = config_folder / "method" / f"{name}.yaml"
     if "/" in name or not path.is_file():
         return {}
+    found = path.stat()
+    return _read_defaults(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(256)  # a sweep has thousands of runs and a handful of methods
+def _read_defaults(path: Path, modified_ns: int, num_bytes: int) -> Mapping[str, Any]:
+    """The options in a yaml file; it is read again when it has changed."""
     defaults = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(defaults, dict)
     return {str(key): value for key, value in defaults.items()}

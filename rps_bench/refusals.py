@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rps_bench.errors import UserError
 from rps_bench.freeze import TOP_KEYS
 from rps_bench.nearest import did_you_mean, no_pair, unknown_name
+from rps_bench.plugins.groups import GROUPS as PLUGIN_GROUPS
 from rps_bench.shown import show
 from rps_bench.sources import config_folder
 
@@ -108,6 +109,8 @@ def _explain_missing(error: MissingConfigException, options: Sequence[str]) -> s
     group = named[1] if named else missing.rpartition("/")[0]
     choice = missing.removeprefix(f"{group}/")
     hint = did_you_mean(Path(choice).stem, options)
+    if not hint and group in PLUGIN_GROUPS:
+        hint = "; one of your own comes with plugins=[FILE.py]"
     return f"{group} must be one of {', '.join(options)}, got {show(choice)}{hint}"
 
 

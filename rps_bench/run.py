@@ -255,6 +255,7 @@ def describe_config(
         "recipe_options": {
             key: value for key, value in asdict(config.recipe).items() if key != "name"
         },
+        **config.described_plugins,
     }
 
 

@@ -20,6 +20,9 @@ from rps_bench.errors import InapplicableError, UserError
 from rps_bench.expansion import Expansion, expand, parse
 from rps_bench.freeze import freeze
 from rps_bench.hydra_words import PARAMS, check_hydra_words
+from rps_bench.plugins import load_plugins
+from rps_bench.plugins.config_source import plugin_source
+from rps_bench.plugins.words import find_plugins, with_plugins
 from rps_bench.refusals import explained, refuse_unchosen
 from rps_bench.sources import config_folder, find_sources, opened_hydra
 from rps_bench.storages import EXACT
@@ -96,8 +99,19 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool, config_dir: str | None =
         words = parse(overrides)
         sources = find_sources(config_dir, words)
     check_hydra_words(words)
+    overrides, sources = add_plugins(overrides, words, sources)
     with opened_hydra(sources) as app:
         return _plan(overrides, is_sweep, sources, app.config_loader)
+
+
+def add_plugins(
+    overrides: Sequence[str], words: Sequence[Override], sources: tuple[str, ...]
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """Load the plugins of a command line; its words and places of yaml files, with theirs."""
+    with explained():
+        references = find_plugins(overrides, words, sources)
+        load_plugins(references)
+        return with_plugins(overrides, references), (*sources, *plugin_source(references))
 
 
 def _plan(

@@ -22,6 +22,8 @@ BELOW: dict[str, set[str]] = {
     # With a door of its own, which finds conf/ as the main one does.
     "studies": {"datasets", "models", "methods", "training", "records", "reports"}
     | {"refusals", "sources", "sweep"},
+    # What others add to the registries, and how a command line names it.
+    "plugins": {"datasets", "models", "methods"} | {"sources", "expansion"},
     # With a door of its own, too.
     "inference": {"models", "methods", "costs", "records", "reports", "devices"},
 }
@@ -29,6 +31,7 @@ TOP_FOR_ALL = {
     *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
     "permissions",
     "waiting",
+    "origins",
     *("arguments", "nearest", "output", "shown"),  # of every command
 }
 

@@ -4,7 +4,14 @@ Normalisation constants of the three downloaded sets are the customary per-chann
 training images. Those of ``digits`` were measured on its 1,437 training images.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Data root -> "train" and "test", each with uint8 images (N, 3, H, W) and int64 labels (N,), as
+# arrays of numpy or tensors.
+Load = Callable[[Path], Mapping[str, tuple[Any, Any]]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class DatasetInfo:
     flip: bool  # augmentation may flip an image left to right without changing its class
     hub: HubCopy | None = None  # None: the images are part of an installed package
     archive: Archive | None = None
+    load: Load | None = None  # of a plugin's dataset: its own function, called once a process
 
 
 DATASETS: dict[str, DatasetInfo] = {

@@ -10,6 +10,7 @@ from rps_bench.datasets.embedded import load_embedded
 from rps_bench.datasets.folders import decoded_folders, is_writable, resolve_root
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.datasets.obtain import how_to_get, obtain
+from rps_bench.datasets.own import load_own
 from rps_bench.datasets.parquet import find_parquet
 from rps_bench.errors import UserError, explain
 from rps_bench.locks import hold, make_lock
@@ -18,6 +19,8 @@ from rps_bench.permissions import make_folder
 
 def load(info: DatasetInfo, root: str | Path | None, policy: DownloadPolicy) -> Dataset:
     """Load a dataset; see ``rps_bench.datasets.load_dataset``."""
+    if info.load is not None:
+        return load_own(info, resolve_root(root))
     if info.hub is None:
         return load_embedded(info)
     folder = resolve_root(root)

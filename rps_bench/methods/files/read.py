@@ -48,6 +48,12 @@ from rps_bench.methods.layout import (
     weight_of,
 )
 from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
+from rps_bench.methods.needed_plugins import (
+    KEY,
+    MissingPluginError,
+    name_plugins,
+    require_plugins,
+)
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 from rps_bench.models import ARCHITECTURES, build_model
@@ -100,6 +106,8 @@ def to_bytes(
         header["ties"] = ties
     if odd := odd_dtypes(state, dtype):
         header["odd_dtypes"] = odd
+    if plugins := name_plugins(header):
+        header[KEY] = plugins
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, separators=(",", ":"))
     try:
@@ -179,7 +187,7 @@ def load_compressed(path: str | Path, model: nn.Module | None = None) -> Compres
     header, tensors = _read(Path(path))
     try:
         return _rebuild(header, tensors, model)
-    except UnknownMapError as error:
+    except (UnknownMapError, MissingPluginError) as error:
         raise UserError(f"{path}: {error}") from error
     except READ_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -190,6 +198,7 @@ def _rebuild(
     header: dict[str, Any], tensors: dict[str, torch.Tensor], model: nn.Module | None
 ) -> CompressedModel:
     """The model of a file's header and tensors."""
+    require_plugins(header, model is not None)
     dense = _build_architecture(header["architecture"]) if model is None else copy.deepcopy(model)
     table = header.get("layout") or _own_table(header["architecture"])
     _freeze_all_but(dense, {name for name, _ in table})
