@@ -24,7 +24,8 @@ from rps_bench.datasets.info import DATASETS, DatasetInfo
 from rps_bench.errors import UserError
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files.read import read_facts, to_bytes
+from rps_bench.methods.files.read import read_facts
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.nearest import no_pair, unknown_name
 from rps_bench.output import command
 from rps_bench.plugins import load_plugins, provide

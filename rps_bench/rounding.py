@@ -10,7 +10,7 @@ from rps_bench.console import say
 from rps_bench.devices import resolve_device
 from rps_bench.done import find_done
 from rps_bench.methods import load_compressed
-from rps_bench.methods.files.read import to_bytes
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.records import Record, collect_provenance, find_finished, write_record
 from rps_bench.records.models import model_path
 from rps_bench.run import describe_config, describe_facts, keep_model, load_data

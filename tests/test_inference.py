@@ -20,7 +20,7 @@ from rps_bench.inference.ways import (
     check_outputs,
     narrow_to_bytes,
 )
-from rps_bench.methods.files.read import to_bytes
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.selection import store_everything
 

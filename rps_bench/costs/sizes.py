@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files.read import FORMAT, to_bytes
+from rps_bench.methods.files.write import FORMAT, to_bytes
 from rps_bench.methods.layout import count_parameters, flatten_weights, layer_sizes
 
 

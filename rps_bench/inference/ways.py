@@ -12,7 +12,7 @@ from rps_bench.inference.csr import to_csr
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.dense import Narrowable
-from rps_bench.methods.files.read import to_bytes
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.layerwise import recover_by_layer
 from rps_bench.methods.selection import store_everything
 from rps_bench.models import build_model

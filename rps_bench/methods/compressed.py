@@ -10,6 +10,7 @@ from torch import nn
 
 from rps_bench.errors import UserError
 from rps_bench.methods.files.storage import round_values
+from rps_bench.methods.files.write import save_compressed
 from rps_bench.methods.layout import (
     flatten_weights,
     layout_of,
@@ -95,15 +96,13 @@ class CompressedModel(nn.Module):
     def save(
         self, path: str | Path, storage: str = EXACT, facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the real compressed file (see ``rps_bench.methods.files.read``).
+        """Write the real compressed file (see ``rps_bench.methods.files.write``).
 
         Args:
             path: A file, replaced only when the new one is whole and can be read back.
             storage: exact, fp16, bf16 or int8, for theta.
             facts: What its header should tell a reader, JSON-ready.
         """
-        from rps_bench.methods.files.read import save_compressed  # which needs this class
-
         save_compressed(self, path, storage, facts)
 
     @torch.no_grad()

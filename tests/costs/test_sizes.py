@@ -12,7 +12,7 @@ from rps_bench.costs.sizes import layer_densities, measure_sizes
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.positions import encode_positions
-from rps_bench.methods.files.read import FORMAT
+from rps_bench.methods.files.write import FORMAT
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.weight_map import SelectionMap
 

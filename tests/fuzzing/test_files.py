@@ -16,7 +16,8 @@ from rps_bench.errors import UserError
 from rps_bench.estimate import estimate_seconds, read_timed_records
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files.read import read_facts, to_bytes
+from rps_bench.methods.files.read import read_facts
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.records import check_record

@@ -16,7 +16,7 @@ from rps_bench import atomic
 from rps_bench.datasets.base import Dataset
 from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files import read
+from rps_bench.methods.files import write
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
 from rps_bench.methods.map_state import KEY
@@ -467,7 +467,7 @@ def die_at(deadly: int, patch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("write_bytes", "write_text", "_remove"):
         patch.setattr(checkpoints, name, mortal(getattr(checkpoints, name)))
-    patch.setattr(read, "write_bytes", mortal(atomic.write_bytes))
+    patch.setattr(write, "write_bytes", mortal(atomic.write_bytes))
     return names
 
 

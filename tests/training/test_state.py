@@ -18,7 +18,7 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.interrupts import StopError, StopSignals, Undisturbed
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files.read import to_bytes
+from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.training import loop

@@ -3,6 +3,8 @@
 Biases and BatchNorm are always written as they are: they are few, and BatchNorm suffers most.
 """
 
+from collections.abc import Mapping
+
 import torch
 
 from rps_bench import checks
@@ -41,7 +43,7 @@ def encode_values(stored: torch.Tensor, storage: str) -> dict[str, torch.Tensor]
     return {VALUES: whole.view(-1)[: stored.numel()], SCALES: scales}
 
 
-def decode_values(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+def decode_values(tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
     """The (m,) values that `encode_values` wrote, in the network's dtype.
 
     Raises:

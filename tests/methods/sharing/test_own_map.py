@@ -182,3 +182,21 @@ def test_neither_kind_nor_kernel_is_inherited(resnet: nn.Module) -> None:
     odd = OddlyHashedMap(plain.layout, [1.0] * len(plain.layout), n // 10, 0)
     with pytest.raises(UserError, match="OddlyHashedMap has no kind of its own"):
         CompressedModel(resnet, odd, torch.zeros(n // 10)).state_dict()
+
+
+def test_a_map_defined_again_otherwise_is_not_saved(
+    compressed: CompressedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook whose cell was changed since: the file would be read as other weights."""
+
+    path = tmp_path / "model.safetensors"
+    monkeypatch.setitem(MAP_TYPES, "strided", StridedMap)  # to be put back afterwards
+    named = {"__module__": StridedMap.__module__, "__qualname__": StridedMap.__qualname__}
+    again = type("StridedMap", (StridedMap,), {"kind": "strided"} | named)
+    assert MAP_TYPES["strided"] is again
+    compressed.save(path)  # as long as the numbers are the same
+    before = path.read_bytes()
+    monkeypatch.setattr(again, "slots_between", HashedMap.slots_between)
+    with pytest.raises(UserError, match="would give other values of the map"):
+        compressed.save(path)
+    assert path.read_bytes() == before

@@ -16,13 +16,13 @@ class MissingPluginError(UserError):
     """A file cannot be read before a plugin is loaded; the line lacks the file's name."""
 
 
-def name_plugins(header: dict[str, Any]) -> dict[str, str]:
+def name_plugins(header: Mapping[str, Any]) -> dict[str, str]:
     """The plugins, by their names alone, of a header's network and map, of those that are one's."""
     found = {group: ORIGINS.get((group, name)) for group, name in _names(header).items()}
     return {group: origin.name for group, origin in found.items() if origin is not None}
 
 
-def require_plugins(header: dict[str, Any], has_network: bool) -> None:
+def require_plugins(header: Mapping[str, Any], has_network: bool) -> None:
     """Raise a MissingPluginError for a plugin that the file needs and that is not loaded.
 
     Args:
@@ -41,7 +41,7 @@ def require_plugins(header: dict[str, Any], has_network: bool) -> None:
             )
 
 
-def _names(header: dict[str, Any]) -> dict[str, Any]:
+def _names(header: Mapping[str, Any]) -> dict[str, Any]:
     """What the header calls its network, if it is one by name, and its map."""
     architecture = header["architecture"] or {}
     return {"arch": architecture.get("name"), MAP: header["map"].get("kind")}
