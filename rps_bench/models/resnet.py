@@ -28,8 +28,8 @@ class BasicBlock(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """The block's output."""
         inner = F.relu(self.bn1(self.conv1(features)))
-        # A 1x1 convolution with a stride, bit for bit. PyTorch 2.15's own writes outside its memory
-        # with fewer than 16 channels, channels_last, where threads do not divide the batch.
+        # Picking pixels first gives the same bits as a convolution with a stride, and goes round a
+        # fault of PyTorch 2.15, which could write outside its memory on a CPU.
         picked = features[:, :, :: self.stride, :: self.stride]
         return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(picked))
 
