@@ -17,7 +17,7 @@ from rps_bench.compose import CONFIG_NAME
 from rps_bench.console import say
 from rps_bench.done import find_done
 from rps_bench.expansion import parse
-from rps_bench.interrupts import StopError, StopSignals
+from rps_bench.interrupts import StopError, StopSignals, undisturbed
 from rps_bench.launch import launch
 from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
 from rps_bench.output import command
@@ -74,7 +74,7 @@ def _run_all(plan: Plan, signals: StopSignals) -> int:
         else:
             say(f"already recorded, skipped: {config.run_id}")
     if pending:
-        with signals.undisturbed():  # C++ that a signal would end is imported
+        with undisturbed():  # C++ that a signal would end is imported
             from rps_bench.preflight import check_buildable
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):

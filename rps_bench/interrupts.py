@@ -2,6 +2,9 @@
 
 A signal that whoever started the process had it ignore stays ignored. Python runs handlers in the
 main thread only, so entered in another thread nothing changes.
+
+What must not be cut, such as a training step, is done in ``undisturbed()``. It needs no argument:
+it finds the signals that are heard where it is called, and outside all of them it does nothing.
 """
 
 import multiprocessing
@@ -9,12 +12,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from types import FrameType, TracebackType
 from typing import Any, Self
-
-Undisturbed = Callable[[], AbstractContextManager[None]]  # makes contexts that no signal cuts
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_REQUEST_SECONDS = 0.1  # timeout(1) and others send a signal twice: to the process and its group
@@ -40,10 +42,13 @@ class StopSignals:
     def __init__(self, numbers: Sequence[int] = STOP_SIGNALS, second_ends: bool = True) -> None:
         self.numbers, self.second_ends = numbers, second_ends
         self.asked: int | None = None
-        self._asked_at, self._is_undisturbed = 0.0, False
+        self.is_undisturbed = False
+        self._asked_at = 0.0
         self._before: dict[int, Any] = {}
+        self._outer: Token[StopSignals | None] | None = None
 
     def __enter__(self) -> Self:
+        self._outer = OWN_SIGNALS.set(self)
         if threading.current_thread() is threading.main_thread():
             for number in self.numbers:
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -58,24 +63,39 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    @contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """A context that no signal cuts: StopError is raised when it is left."""
-        self._is_undisturbed = True
-        try:
-            yield
-        finally:
-            self._is_undisturbed = False
-            if self.asked is not None:
-                raise StopError(self.asked)
+        assert self._outer is not None
+        OWN_SIGNALS.reset(self._outer)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.asked is None:
             self.asked, self._asked_at = number, time.monotonic()
-            if not self._is_undisturbed:
+            if not self.is_undisturbed:
                 raise StopError(number)
         elif self.second_ends and time.monotonic() - self._asked_at > ONE_REQUEST_SECONDS:
             for child in multiprocessing.active_children():
                 child.kill()
             os._exit(128 + number)
+
+
+OWN_SIGNALS: ContextVar[StopSignals | None] = ContextVar("OWN_SIGNALS", default=None)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """A context that no signal cuts; outside `StopSignals` it changes nothing.
+
+    Raises:
+        StopError: The process was asked to stop, now or before. It is raised when the context is
+            left, the outermost one where several are nested.
+    """
+    signals = OWN_SIGNALS.get()
+    if signals is None or signals.is_undisturbed:
+        yield
+        return
+    signals.is_undisturbed = True
+    try:
+        yield
+    finally:
+        signals.is_undisturbed = False
+        if signals.asked is not None:
+            raise StopError(signals.asked)

@@ -9,7 +9,7 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
@@ -31,7 +31,7 @@ from rps_bench.errors import (
 )
 from rps_bench.freeze import freeze_composed
 from rps_bench.groups import find_groups
-from rps_bench.interrupts import StopSignals, Undisturbed
+from rps_bench.interrupts import StopSignals, undisturbed
 from rps_bench.locks import InUseError
 from rps_bench.outcomes import describe
 from rps_bench.output import outliving_readers, show_error
@@ -72,16 +72,12 @@ def run_composed(composed: DictConfig) -> bool:
     is_worker = multiprocessing.parent_process() is not None
     with outliving_readers(), job_of_a_worker() if is_worker else StopSignals() as signals:
         if signals is not None:
-            tells_all = work_through([config], signals.undisturbed)
+            tells_all = work_through([config])
     return tells_all
 
 
-def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullcontext) -> bool:
+def work_through(configs: Sequence[RunConfig]) -> bool:
     """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
-
-    Args:
-        configs: The runs.
-        undisturbed: Makes contexts for what no signal may cut.
 
     Returns:
         Whether records tell all failures. On a full disk they may not.
@@ -89,7 +85,7 @@ def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullco
     pending, pause = list(configs), POLL_SECONDS
     tells_all = True
     while pending:
-        tried = [pair for group in find_groups(pending) for pair in _try_all(group, undisturbed)]
+        tried = [pair for group in find_groups(pending) for pair in _try_all(group)]
         attempts = [attempt for _, attempt in tried]
         tells_all = tells_all and Attempt.LOST not in attempts
         pending = [config for config, attempt in tried if attempt is Attempt.PUT_OFF]
@@ -105,20 +101,18 @@ def work_through(configs: Sequence[RunConfig], undisturbed: Undisturbed = nullco
     return tells_all
 
 
-def _try_all(
-    configs: Sequence[RunConfig], undisturbed: Undisturbed
-) -> list[tuple[RunConfig, Attempt]]:
+def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
     """Do the runs of a group that are not done, at once or one after the other."""
     with repeatable_algorithms(configs[0].deterministic):
-        if len(configs) > 1 and _takes_turns(configs[0], undisturbed):
-            attempts = _try_at_once(configs, undisturbed)
+        if len(configs) > 1 and _takes_turns(configs[0]):
+            attempts = _try_at_once(configs)
         else:
-            attempts = [_try(config, undisturbed) for config in configs]
+            attempts = [_try(config) for config in configs]
     return list(zip(configs, attempts, strict=True))
 
 
-def _takes_turns(config: RunConfig, undisturbed: Undisturbed) -> bool:
-    """Whether several runs like this one are done at once: on a CPU only if so many are asked."""
+def _takes_turns(config: RunConfig) -> bool:
+    """Whether runs like this one are done at once: on a CPU only if more than 1 is asked for."""
     if config.population is not None:
         return config.population > 1
     with undisturbed():  # C++ that a signal would end is imported
@@ -126,7 +120,7 @@ def _takes_turns(config: RunConfig, undisturbed: Undisturbed) -> bool:
     return bool(config.gpus) or resolve_device(config.device).type == "cuda"
 
 
-def _try_at_once(configs: Sequence[RunConfig], undisturbed: Undisturbed) -> list[Attempt]:
+def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
     """Do the runs of a group so that they take turns, in one slot if GPUs are divided."""
     with undisturbed():
         from rps_bench.datasets.placed import PlacedData
@@ -137,27 +131,24 @@ def _try_at_once(configs: Sequence[RunConfig], undisturbed: Undisturbed) -> list
         device, placed = resolve_device(first.device), PlacedData()
         here = [replace(config, device=first.device, gpus=()) for config in configs]
         return Population(
-            [partial(_try, config, undisturbed, placed) for config in here],
+            [partial(_try, config, placed) for config in here],
             size_finder(first.population, len(configs), device, placed.count_bytes),
             partial(make_lane, device),
         ).run()
 
 
-def _try(
-    config: RunConfig, undisturbed: Undisturbed, placed: "PlacedData | None" = None
-) -> Attempt:
+def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
     """Do one run unless it is done.
 
     Args:
         config: The run.
-        undisturbed: Makes contexts for what no signal may cut.
         placed: Images of the runs that take turns with it; None for a run alone.
     """
     if find_done(config) is not None:
         return Attempt.OVER
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        attempt = _try(trained, undisturbed, placed)
+        attempt = _try(trained, placed)
         if attempt is not Attempt.OVER:
             return attempt
         if find_done(trained) is None:  # its reason was shown
@@ -172,7 +163,7 @@ def _try(
             build_tracker(**here.tracking) as tracker,
             explained_failures(here),
         ):
-            record = _do(here, progress, tracker, undisturbed, placed)
+            record = _do(here, progress, tracker, placed)
         if record is not None:  # else another process has said so
             say(describe(record))
     except InUseError:
@@ -233,7 +224,6 @@ def _do(
     config: RunConfig,
     progress: RunProgress,
     tracker: Tracker,
-    undisturbed: Undisturbed,
     placed: "PlacedData | None",
 ) -> Record | None:
     with undisturbed():  # C++ that a signal would end is imported
@@ -241,7 +231,7 @@ def _do(
         from rps_bench.run import run
     if config.storage != EXACT:
         return round_run(config, tracker)
-    return run(config, progress, tracker, undisturbed, placed)
+    return run(config, progress, tracker, placed)
 
 
 @contextmanager

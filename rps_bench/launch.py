@@ -32,7 +32,7 @@ def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool
     """
     jobs, launching = [list(run.overrides) for run in runs], plan.launching
     if launching.launcher == THIS_PROCESS:
-        return work_through([run.config for run in runs], signals.undisturbed)
+        return work_through([run.config for run in runs])
     if launching.launcher in LOCAL_LAUNCHERS:
         with stopping_workers(signals):
             return _launch_with_plugin(launching, jobs, signals)

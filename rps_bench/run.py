@@ -1,7 +1,6 @@
 """The spine: one RunConfig in, one record out."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +19,6 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import prepare_device, resolve_device
 from rps_bench.done import find_done
-from rps_bench.interrupts import Undisturbed
 from rps_bench.methods import build_method
 from rps_bench.methods.cautions import collapsed_layers, warn_of_collapse
 from rps_bench.methods.compressed import CompressedModel
@@ -40,7 +38,8 @@ from rps_bench.seeds import named_generator
 from rps_bench.tracking import RunDescription, TrackedProgress, Tracker
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
-from rps_bench.training.levels import LevelTrainer, Training
+from rps_bench.training.levels import LevelTrainer
+from rps_bench.training.loop import Training
 from rps_bench.training.precision import resolve_precision
 from rps_bench.training.state import Outcome
 from rps_bench.turns import count_alive
@@ -50,7 +49,6 @@ def run(
     config: RunConfig,
     progress: RunProgress,
     tracker: Tracker,
-    undisturbed: Undisturbed = nullcontext,
     placed: PlacedData | None = None,
 ) -> Record | None:
     """Train one compressed model and write its record; the method is a name to look up, no more.
@@ -59,7 +57,6 @@ def run(
         config: The run.
         progress: Shows it.
         tracker: Hears of it.
-        undisturbed: Makes contexts for what no signal may cut.
         placed: The images of the runs that train beside this one; None for a run alone.
 
     Returns:
@@ -104,7 +101,6 @@ def run(
             files,
             TrackedProgress(progress, tracker),
             config.checkpoint_seconds,
-            undisturbed,
         ).run()
         if len(levels) > 1:
             with say_cautions(config.run_id):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 
-from rps_bench.interrupts import StopError, StopSignals
+from rps_bench.interrupts import StopError, StopSignals, undisturbed
 
 ASK_SECONDS = 0.1  # between two requests to stop
 
@@ -45,7 +45,7 @@ def stopping_workers(signals: StopSignals) -> Iterator[None]:
     asking = threading.Thread(target=_ask, args=(signals, is_over), daemon=True)
     asking.start()
     try:
-        with signals.undisturbed():
+        with undisturbed():
             yield
     finally:
         is_over.set()

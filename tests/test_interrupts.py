@@ -16,7 +16,7 @@ import pytest
 
 from rps_bench import interrupts
 from rps_bench.errors import UserError
-from rps_bench.interrupts import StopError, StopSignals
+from rps_bench.interrupts import StopError, StopSignals, undisturbed
 from rps_bench.records import read_records
 from rps_bench.workers import JobsUntilStopped
 from scripts.soak.rounds import SWEEP, Rounds
@@ -77,12 +77,12 @@ def test_what_is_undisturbed_is_done_first() -> None:
     done: list[int | None] = []
 
     def work(number: int | None) -> None:
-        with signals.undisturbed():
+        with undisturbed():
             if number is not None:
                 send(number)
             done.append(number)
 
-    with StopSignals() as signals:
+    with StopSignals():
         for number in (signal.SIGTERM, None):  # it is not forgotten
             with pytest.raises(StopError):
                 work(number)
@@ -90,9 +90,38 @@ def test_what_is_undisturbed_is_done_first() -> None:
 
 
 def test_without_a_signal_nothing_happens() -> None:
-    with StopSignals() as signals, signals.undisturbed():
+    with StopSignals() as signals, undisturbed():
         pass
     assert signals.asked is None
+
+
+def test_nested_contexts_end_with_the_outermost() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        with undisturbed():
+            with undisturbed():
+                send()
+                done.append("inner")
+            done.append("outer")
+
+    with StopSignals(), pytest.raises(StopError):
+        work()
+    assert done == ["inner", "outer"]
+
+
+def test_what_is_undisturbed_belongs_to_the_signals_around_it() -> None:
+    """A job that a launcher does in the command's own process has signals of its own."""
+    with undisturbed():  # nobody hears any signal here
+        pass
+    with StopSignals((signal.SIGINT,)) as outer, undisturbed():
+        with StopSignals() as inner, pytest.raises(StopError):
+            send()
+        assert (inner.asked, outer.asked) == (signal.SIGTERM, None)
+        with StopSignals() as inner, pytest.raises(StopError), undisturbed():
+            send()
+    with undisturbed():
+        pass
 
 
 def test_the_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

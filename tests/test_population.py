@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from rps_bench.interrupts import StopError, StopSignals
+from rps_bench.interrupts import StopError, StopSignals, undisturbed
 from rps_bench.population import Population
 from rps_bench.turns import OWN_TURN, ask_for_room, count_alive, let_others, most_at_once
 
@@ -197,7 +197,7 @@ def test_a_signal_stops_each_job_once(is_undisturbed: bool) -> None:
         for _ in range(3):
             let_others()
         if is_undisturbed:
-            with signals.undisturbed():
+            with undisturbed():
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(0)
                 log.append("done first")
@@ -210,11 +210,11 @@ def test_a_signal_stops_each_job_once(is_undisturbed: bool) -> None:
         try:
             let_others()
         finally:
-            with signals.undisturbed():
+            with undisturbed():
                 log.append("careful kept")
         return "not reached"
 
-    with StopSignals() as signals, pytest.raises(StopError) as stop:
+    with StopSignals(), pytest.raises(StopError) as stop:
         Population([log.keeping("a"), hit, careful, log.keeping("d")], lambda: 4).run()
     assert stop.value.number == signal.SIGTERM
     kept = [f"{name} kept, StopError[15]" for name in "ad"]

@@ -37,7 +37,7 @@ from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.sweep import plan_runs
 from rps_bench.training.evaluation import evaluate
-from rps_bench.training.loop import NonFiniteLossError, Trainer
+from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
 from rps_bench.training.recipe import Recipe
 
 DATASET = "digits"
@@ -161,7 +161,7 @@ class Continuity(TheoryStudy):
 
 
 def _train(model: CompressedModel, dataset: Dataset, recipe: Recipe, seed: int) -> Course:
-    trainer = WatchedTrainer(model, dataset, recipe, seed, NO_AUTOCAST, lambda step, steps: None)
+    trainer = WatchedTrainer(model, Training(dataset, recipe, seed, NO_AUTOCAST))
     trainer.weights, trainer.losses = [], []
     accuracy = None
     try:

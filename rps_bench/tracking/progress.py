@@ -1,11 +1,11 @@
-"""Progress callbacks of training: passed on to the console first, then to the tracker."""
+"""Progress callbacks of a tracked run: the console first, then the tracker."""
 
 from typing import TYPE_CHECKING
 
 from rps_bench.tracking.base import Tracker
 
 if TYPE_CHECKING:
-    from rps_bench.training.levels import Progress
+    from rps_bench.training.progress import Progress
     from rps_bench.training.state import EpochResult
 
 

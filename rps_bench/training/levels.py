@@ -6,60 +6,19 @@ on and compressions share it.
 """
 
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from torch import nn
 
-from rps_bench.datasets.base import Dataset
-from rps_bench.interrupts import Undisturbed
 from rps_bench.methods.compressed import CompressedModel, restore
 from rps_bench.methods.levels import Level, Rewinding
 from rps_bench.methods.map_state import KEY, differ_in_mask_only
 from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
-from rps_bench.training.loop import train
-from rps_bench.training.recipe import Recipe
-from rps_bench.training.state import EpochResult, Outcome, TrainingState
-from rps_bench.turns import most_at_once
-
-
-class Progress(Protocol):
-    """What hears how training goes."""
-
-    def show_level(self, number: int, last: int, num_kept: int) -> None:
-        """Called before a level is trained."""
-        ...
-
-    def show_step(self, steps_done: int, num_steps: int) -> None:
-        """Called now and then."""
-        ...
-
-    def show_epoch(self, result: EpochResult) -> None:
-        """Called after each epoch's evaluation."""
-        ...
-
-
-@dataclass(frozen=True)
-class Training:
-    """What all levels of a chain have in common: the arguments of ``train``."""
-
-    dataset: Dataset
-    recipe: Recipe
-    seed: int
-    precision: str
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of one epoch."""
-        return self.recipe.steps_per_epoch(len(self.dataset.train))
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of one whole training."""
-        return self.steps_per_epoch * self.recipe.epochs
+from rps_bench.training.loop import Trainer, Training
+from rps_bench.training.progress import Progress
+from rps_bench.training.state import Outcome, TrainingState
 
 
 @dataclass
@@ -71,11 +30,10 @@ class LevelTrainer:
         dense: The untrained network that it was made from, on the same device.
         levels: From the first to the one that is wanted.
         rewinding: Where levels after the first start; None if there are none.
-        training: What to do; the same for every level.
+        training: What to train on and how; the same for every level.
         files: Where finished levels and unfinished states lie.
-        progress: Hears how it goes.
+        progress: Called back now and then.
         checkpoint_seconds: Between states that are kept amid an epoch; None: after epochs only.
-        undisturbed: Makes contexts for what no signal may cut.
         trained: The network of the level done last, once it is at hand.
 
     Raises:
@@ -90,7 +48,6 @@ class LevelTrainer:
     files: Checkpoints
     progress: Progress
     checkpoint_seconds: float | None = None
-    undisturbed: Undisturbed = nullcontext
     trained: CompressedModel | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +67,8 @@ class LevelTrainer:
             outcomes.append(self._finish(level, wants_model=level is self.levels[-1]))
             if outcomes[-1].divergence:
                 break
+        # A chain that diverged on its way has no network of the size that was asked for. An
+        # untrained one stands in, so that its record can still tell the sizes.
         is_whole = len(outcomes) == len(self.levels)
         model = self.trained if is_whole else self._prune_untrained()
         assert model is not None
@@ -122,16 +81,32 @@ class LevelTrainer:
         Its network is at hand afterwards if it was trained now or is wanted.
         """
         with self.files.at_work_on(level):
+            # Another compression, or this command before it was killed, may have trained the level.
             outcome = self.files.finished(level) if level.is_shared else None
             if outcome is not None and (level.number > 0 or self._has_rewind_state(outcome)):
                 self.files.discard_partial(level)  # which a kill may have left
                 self.trained = self._load(level) if wants_model else None
                 if self.trained is not None or not wants_model:
                     return outcome
-            self.trained, outcome = self._train(level)
+            # It has to be trained, from where it was left if it was begun.
+            model, state = (self.start, None) if level.number == 0 else self._prune(level)
+            model, unfinished = self._resume(level, model)
+            self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
+            states = _LevelStates(
+                self.files,
+                level,
+                self.first_step if self._takes_snapshot(level) else None,
+                self.checkpoint_seconds,
+            )
+            trainer = Trainer(model, self.training, self.progress, states)
+            self.trained, outcome = model, trainer.train(unfinished or state)
             if level.is_shared:
-                self.files.finish(level, self.trained, outcome)
+                self.files.finish(level, model, outcome)
             return outcome
+
+    def _takes_snapshot(self, level: Level) -> bool:
+        """Whether later levels start from a state that this one passes."""
+        return level.number == 0 and self.restores_weights
 
     def _has_rewind_state(self, outcome: Outcome) -> bool:
         """Whether a finished first level left what the others start from, if they need it."""
@@ -146,34 +121,6 @@ class LevelTrainer:
         """A finished level's network, None if its file is gone."""
         model = self.files.model(level, self.dense)
         return model and model.to(self.start.stored.device)
-
-    def _train(self, level: Level) -> tuple[CompressedModel, Outcome]:
-        """Train one level, from where it was left if it was begun before."""
-        model, state = (self.start, None) if level.number == 0 else self._prune(level)
-        takes_snapshot = level.number == 0 and self.restores_weights
-        model, unfinished = self._resume(level, model)
-        if unfinished is not None and takes_snapshot and unfinished.step > self.first_step:
-            unfinished = unfinished if self._rewind_state() is not None else None
-        self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
-        outcome = train(
-            model,
-            self.training.dataset,
-            self.training.recipe,
-            self.training.seed,
-            self.training.precision,
-            self.progress.show_step,
-            self.progress.show_epoch,
-            unfinished or state,
-            _LevelStates(
-                self.files,
-                level,
-                self.first_step if takes_snapshot else None,
-                self.checkpoint_seconds,
-                self.undisturbed,
-            ),
-        )
-        _count_others(outcome)
-        return model, outcome
 
     def _resume(
         self, level: Level, model: CompressedModel
@@ -193,7 +140,14 @@ class LevelTrainer:
             state.require_fit(networks[-1], steps)
 
         unfinished = self.files.partial(level, require)
-        return (model, None) if unfinished is None else (networks[-1], unfinished)
+        if unfinished is None:
+            return model, None
+        # Past the rewinding step the level can go on only where the snapshot was kept: without it,
+        # the levels after it would have nothing to start from.
+        is_past = self._takes_snapshot(level) and unfinished.step > self.first_step
+        if is_past and self._rewind_state() is None:
+            return model, None
+        return networks[-1], unfinished
 
     def _prune(self, level: Level) -> tuple[CompressedModel, TrainingState]:
         """The network of a level after the first, and the state that it starts from."""
@@ -201,12 +155,15 @@ class LevelTrainer:
             self._finish(self.levels[level.number - 1], wants_model=True)
         trained = self.trained
         assert trained is not None
+        # Which weights stay is decided by the trained values, at all rewindings.
         rows = largest_stored(trained, level.num_kept)
         pruned = prune_stored(self.dense, trained, rows)
         encoded = pruned.get_extra_state()
         if not self.restores_weights:
+            # The weights stay as trained, only the schedule goes back; momentum starts anew.
             tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
             return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu(), encoded)
+        # All goes back, momentum too: the snapshot's numbers of the weights that are left.
         state = self._rewind_state()
         assert state is not None
         kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
@@ -219,20 +176,14 @@ class LevelTrainer:
         return prune_stored(self.dense, untrained, rows)
 
 
-def _count_others(outcome: Outcome) -> None:
-    """Note in what a run gave how many trained at once; those of an earlier part stay counted."""
-    outcome.num_at_once = max(outcome.num_at_once, most_at_once())
-
-
 @dataclass
 class _LevelStates:
-    """Keeps a level's states in its files."""
+    """A `StateKeeper` that keeps a level's states in its files."""
 
     files: Checkpoints
     level: Level
     snapshot_step: int | None
     checkpoint_seconds: float | None
-    undisturbed: Undisturbed
 
     def __post_init__(self) -> None:
         self.kept_at = time.monotonic()
@@ -247,6 +198,5 @@ class _LevelStates:
         self.files.keep_rewind_state(state)
 
     def keep_checkpoint(self, state: TrainingState) -> None:
-        _count_others(state.outcome)
         self.files.keep_partial(self.level, state)
         self.kept_at = time.monotonic()

@@ -3,24 +3,24 @@
 import copy
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
-from rps_bench.interrupts import Undisturbed
+from rps_bench.interrupts import undisturbed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training.augmentation import EpochPlan, crop_and_flip, plan_epoch
 from rps_bench.training.captured import CapturedSteps
 from rps_bench.training.evaluation import evaluate
 from rps_bench.training.precision import autocast
+from rps_bench.training.progress import NoProgress, Progress
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
 from rps_bench.training.state import EpochPart, EpochResult, Outcome, StateKeeper, TrainingState
-from rps_bench.turns import let_others
+from rps_bench.turns import let_others, most_at_once
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
@@ -29,162 +29,102 @@ class NonFiniteLossError(ArithmeticError):
     """Training met a loss that is not finite: an outcome, not a crash."""
 
 
-def train(
-    model: CompressedModel,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    precision: str,
-    on_step: Callable[[int, int], None] = lambda step, num_steps: None,
-    on_epoch: Callable[[EpochResult], None] = lambda result: None,
-    start: TrainingState | None = None,
-    keeper: StateKeeper | None = None,
-) -> Outcome:
-    """Train a compressed model to the end of the recipe, evaluating after every epoch.
+@dataclass(frozen=True)
+class Training:
+    """What is trained on and how: the same for every level of a chain, whatever the method.
 
-    Args:
-        model: On the device to train on; changed in place.
-        dataset: On the same device, images uint8.
-        recipe: What to do; the same for every method.
+    Attributes:
+        dataset: On the device to train on, images uint8.
+        recipe: The numbers of the training.
         seed: Of the data order and the augmentation.
         precision: fp32 or bf16.
-        on_step: Called with (steps done, all steps) now and then.
-        on_epoch: Called after each epoch's evaluation.
-        start: Where to go on from, possibly amid an epoch; None: the model as it is, at step 0.
-        keeper: Takes the run's state after epochs, and amid them.
-
-    Raises:
-        KeyboardInterrupt: The run was asked to stop; the keeper has its state.
     """
-    trainer = Trainer(model, dataset, recipe, seed, precision, on_step, keeper)
-    if start is not None:
-        trainer.restore(start)
-    try:
-        for epoch in range(trainer.epoch, recipe.epochs + 1):
-            result = trainer.train_and_evaluate(epoch)
-            if result is None:
-                break
-            with trainer.undisturbed():
-                trainer.close_epoch(result)
-                on_epoch(result)
-            if keeper is not None and epoch < recipe.epochs:
-                keeper.keep_checkpoint(trainer.state())
-    except KeyboardInterrupt:
-        if keeper is not None and trainer.can_go_on:
-            keeper.keep_checkpoint(trainer.state())
-        raise
-    return trainer.outcome
+
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    precision: str
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch."""
+        return self.recipe.steps_per_epoch(len(self.dataset.train))
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of one whole training."""
+        return self.steps_per_epoch * self.recipe.epochs
 
 
 class Trainer:
-    """A training run: model, optimizer, step counter, and what it gave so far."""
+    """One training of one compressed model: model, optimizer, step counter, and what it gave.
+
+    Args:
+        model: On the device to train on; changed in place.
+        training: What to train on and how.
+        progress: Called back now and then.
+        keeper: Takes the training's state after epochs, and amid them; None: it is not kept.
+    """
 
     def __init__(
         self,
         model: CompressedModel,
-        dataset: Dataset,
-        recipe: Recipe,
-        seed: int,
-        precision: str,
-        on_step: Callable[[int, int], None],
+        training: Training,
+        progress: Progress | None = None,
         keeper: StateKeeper | None = None,
     ) -> None:
-        self.model, self.dataset, self.recipe = model, dataset, recipe
-        self.seed, self.precision, self.on_step, self.keeper = seed, precision, on_step, keeper
+        self.model, self.training, self.keeper = model, training, keeper
+        self.dataset, self.recipe = training.dataset, training.recipe
+        self.progress = progress or NoProgress()
         self.dtype = model.stored.dtype
-        self.undisturbed: Undisturbed = nullcontext if keeper is None else keeper.undisturbed
-        with (
-            self.undisturbed()
-        ):  # torch imports much for the first one, C++ that a signal would end
-            self.optimizer = build_optimizer(model, recipe)
+        # torch imports much for the first optimizer, C++ that a signal would end.
+        with undisturbed():
+            self.optimizer = build_optimizer(model, training.recipe)
         self.outcome, self.step, self.is_amid_step = Outcome(), 0, False
-        self.steps_per_epoch = recipe.steps_per_epoch(len(dataset.train))
-        device = dataset.train.images.device
+        self.steps_per_epoch = training.steps_per_epoch
+        device = training.dataset.train.images.device
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.num_images, self.train_seconds = 0, 0.0  # of the epoch at hand, as the sum of losses
         self.captured = CapturedSteps() if device.type == "cuda" else None
-        self._begin(EpochPart())
 
-    def _begin(self, part: EpochPart) -> None:
-        """Take up an epoch of which the steps before gave ``part``."""
-        self.loss_sum.fill_(part.loss_sum)
-        self.num_images, self.train_seconds = part.num_images, part.train_seconds
+    def train(self, start: TrainingState | None = None) -> Outcome:
+        """Train to the end of the recipe, evaluating after every epoch; return what it gave.
 
-    @property
-    def can_go_on(self) -> bool:
-        """Whether the state is one to go on from: between two steps, and not diverged."""
-        is_finite = self.outcome.divergence is None and bool(self.loss_sum.isfinite())
-        return is_finite and not self.is_amid_step
+        A loss that is not finite ends the training, as an outcome.
 
-    @property
-    def last_rate(self) -> float:
-        """The learning rate of the step before this one."""
-        return learning_rate(self.recipe, max(self.step - 1, 0), self.steps_per_epoch)
+        Args:
+            start: Where to go on from, possibly amid an epoch; None: the model as it is, at step 0.
 
-    @property
-    def epoch(self) -> int:
-        """The epoch at hand, from 1: that of the next step, or one that lacks its evaluation."""
-        step = self.step - 1 if self.num_images > 0 else self.step
-        return step // self.steps_per_epoch + 1
-
-    def state(self) -> TrainingState:
-        """A copy of the run's state between two steps."""
-        tensors = {k: v.cpu().clone() for k, v in self.model.state_dict().items()}
-        buffers = {
-            name: self.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            for name, parameter in self.model.named_parameters()
-        }  # None before the first step, and without momentum
-        momentum = {k: v.cpu().clone() for k, v in buffers.items() if v is not None}
-        part = EpochPart(float(self.loss_sum), self.num_images, self.train_seconds)
-        return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome), part)
-
-    def restore(self, state: TrainingState) -> None:
-        """Go on from a state of a run with the same model, dataset, recipe and seed."""
-        self.model.load_state_dict(state.tensors)
-        for name, parameter in self.model.named_parameters():
-            if name in state.momentum:
-                # With the parameter's strides: fused SGD walks both through memory side by side.
-                buffer = torch.empty_like(parameter).copy_(state.momentum[name])
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer
-        self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
-        self._begin(state.part)
-
-    def train_and_evaluate(self, epoch: int) -> EpochResult | None:
-        """The rest of an epoch, and how good the model is then; None if the run diverged."""
+        Raises:
+            KeyboardInterrupt: The run was asked to stop; the keeper has its state.
+        """
+        if start is not None:
+            self.restore(start)
         try:
-            self.train_epoch(epoch)
+            for epoch in range(self.epoch, self.recipe.epochs + 1):
+                self.train_epoch(epoch)
+                self._close(self._evaluate(epoch))
+                if epoch < self.recipe.epochs:
+                    self._keep_checkpoint()
         except NonFiniteLossError as error:
             self.outcome.divergence = str(error)
             self.outcome.train_seconds += self.train_seconds
-            return None
-        tested = evaluate(self.model, self.dataset, self.precision)
-        if not math.isfinite(tested.loss):
-            self.outcome.divergence = f"test loss {tested.loss} after epoch {epoch}"
-            self.outcome.train_seconds += self.train_seconds
-            return None
-        return EpochResult(
-            epoch,
-            self.last_rate,
-            float(self.loss_sum) / self.num_images,
-            tested.loss,
-            tested.accuracy,
-            self.train_seconds,
-        )
-
-    def close_epoch(self, result: EpochResult) -> None:
-        """Count an evaluated epoch to what the run gave."""
-        self.outcome.epochs.append(result)
-        self.outcome.train_seconds += result.train_seconds
-        self._begin(EpochPart())
+        except KeyboardInterrupt:
+            if self._can_go_on:
+                self._keep_checkpoint()
+            raise
+        self._count_others()
+        return self.outcome
 
     def train_epoch(self, epoch: int) -> None:
-        """The steps of an epoch that are not done yet.
+        """Take the steps of an epoch that are not taken yet.
 
         Raises:
             NonFiniteLossError: The loss is not finite any more.
         """
         self.model.train()
         images = self.dataset.train.images
-        plan = plan_epoch(len(images), self.dataset.flip, self.seed, epoch, images.device)
+        plan = plan_epoch(len(images), self.dataset.flip, self.training.seed, epoch, images.device)
         started = time.perf_counter() - self.train_seconds
         num_done = self.step - (epoch - 1) * self.steps_per_epoch
         try:
@@ -193,7 +133,7 @@ class Trainer:
                     self.keeper.keep_snapshot(self.state())
                 self._keep_if_due(started)
                 first = position * self.recipe.batch_size
-                self._take_step(plan, slice(first, first + self.recipe.batch_size))
+                self.take_step(plan, slice(first, first + self.recipe.batch_size))
                 if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
                     let_others()
                     self._check(epoch)
@@ -201,16 +141,10 @@ class Trainer:
         finally:
             self.train_seconds = time.perf_counter() - started
 
-    def _keep_if_due(self, started: float) -> None:
-        """Let the keeper have the state between two steps of an epoch begun at ``started``."""
-        if self.keeper is not None and self.keeper.is_checkpoint_due:
-            self.train_seconds = time.perf_counter() - started
-            self.keeper.keep_checkpoint(self.state())
-
-    def _take_step(self, plan: EpochPlan, seen: slice) -> None:
-        """Train on some images of the plan, and count them."""
+    def take_step(self, plan: EpochPlan, seen: slice) -> None:
+        """Train on some images of the plan, and count them; no signal cuts a step."""
         inputs = plan.order[seen], plan.shifts[seen], plan.flips[seen]
-        with self.undisturbed():
+        with undisturbed():
             self.is_amid_step = True
             self._set_rate()
             if self.captured is None:
@@ -221,15 +155,6 @@ class Trainer:
             self.step, self.num_images = self.step + 1, self.num_images + count
             self.outcome.num_images += count
             self.is_amid_step = False
-
-    def _set_rate(self) -> None:
-        """Let the optimizer have the learning rate of the step at hand."""
-        rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
 
     def _train_on(self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor) -> None:
         """All that a step computes on the device: what is captured there.
@@ -243,19 +168,108 @@ class Trainer:
         self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Forward, backward, SGD at the rate at hand; returns the loss before the update.
+        """Forward, backward, SGD at the rate at hand; return the loss before the update.
 
         Args:
             images: (B, 3, H, W) normalised and augmented.
             labels: (B,) int64.
         """
-        with autocast(self.precision, images.device):
+        with autocast(self.training.precision, images.device):
             logits = self.model(images)
         loss = F.cross_entropy(logits.to(self.dtype), labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss
+
+    @property
+    def epoch(self) -> int:
+        """The epoch at hand, from 1: that of the next step, or one that lacks its evaluation."""
+        step = self.step - 1 if self.num_images > 0 else self.step
+        return step // self.steps_per_epoch + 1
+
+    def state(self) -> TrainingState:
+        """A copy of the training's state between two steps."""
+        self._count_others()
+        tensors = {k: v.cpu().clone() for k, v in self.model.state_dict().items()}
+        buffers = {
+            name: self.optimizer.state.get(parameter, {}).get("momentum_buffer")
+            for name, parameter in self.model.named_parameters()
+        }  # None before the first step, and without momentum
+        momentum = {k: v.cpu().clone() for k, v in buffers.items() if v is not None}
+        part = EpochPart(float(self.loss_sum), self.num_images, self.train_seconds)
+        return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome), part)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state of the same training of the same model."""
+        self.model.load_state_dict(state.tensors)
+        for name, parameter in self.model.named_parameters():
+            if name in state.momentum:
+                # With the parameter's strides: fused SGD walks both through memory side by side.
+                buffer = torch.empty_like(parameter).copy_(state.momentum[name])
+                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
+        self._begin(state.part)
+
+    def _begin(self, part: EpochPart) -> None:
+        """Take up an epoch of which the steps before gave ``part``."""
+        self.loss_sum.fill_(part.loss_sum)
+        self.num_images, self.train_seconds = part.num_images, part.train_seconds
+
+    def _evaluate(self, epoch: int) -> EpochResult:
+        """What an epoch whose steps are taken gave, and how good the model is then.
+
+        Raises:
+            NonFiniteLossError: The loss of the evaluation is not finite.
+        """
+        found = evaluate(self.model, self.dataset, self.training.precision)
+        if not math.isfinite(found.loss):
+            raise NonFiniteLossError(f"test loss {found.loss} after epoch {epoch}")
+        return EpochResult(
+            epoch,
+            learning_rate(self.recipe, self.step - 1, self.steps_per_epoch),
+            float(self.loss_sum) / self.num_images,
+            found.loss,
+            found.accuracy,
+            self.train_seconds,
+        )
+
+    def _close(self, result: EpochResult) -> None:
+        """Count an evaluated epoch to what the training gave."""
+        with undisturbed():
+            self.outcome.epochs.append(result)
+            self.outcome.train_seconds += result.train_seconds
+            self._begin(EpochPart())
+            self.progress.show_epoch(result)
+
+    @property
+    def _can_go_on(self) -> bool:
+        """Whether the state is one to go on from: between two steps, and not diverged."""
+        is_finite = self.outcome.divergence is None and bool(self.loss_sum.isfinite())
+        return is_finite and not self.is_amid_step
+
+    def _keep_if_due(self, started: float) -> None:
+        """Keep the state between two steps of an epoch begun at ``started``, if it is time."""
+        if self.keeper is not None and self.keeper.is_checkpoint_due:
+            self.train_seconds = time.perf_counter() - started
+            self._keep_checkpoint()
+
+    def _keep_checkpoint(self) -> None:
+        if self.keeper is not None:
+            self.keeper.keep_checkpoint(self.state())
+
+    def _count_others(self) -> None:
+        """Note how many trained at once; those of an earlier part of the training stay counted."""
+        self.outcome.num_at_once = max(self.outcome.num_at_once, most_at_once())
+
+    def _set_rate(self) -> None:
+        """Let the optimizer have the learning rate of the step at hand."""
+        rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _batch(
         self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
@@ -268,9 +282,10 @@ class Trainer:
         return images.contiguous(memory_format=torch.channels_last), split.labels[rows]
 
     def _check(self, epoch: int) -> None:
+        """Look at the loss, which waits for the device."""
         if not bool(self.loss_sum.isfinite()):
             raise NonFiniteLossError(f"training loss not finite by step {self.step}, epoch {epoch}")
-        self.on_step(self.step, self.steps_per_epoch * self.recipe.epochs)
+        self.progress.show_step(self.step, self.training.num_steps)
 
 
 def build_optimizer(model: CompressedModel, recipe: Recipe) -> torch.optim.SGD:

@@ -6,7 +6,6 @@ state is part of it.
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -148,10 +147,6 @@ class StateKeeper(Protocol):
 
     def keep_checkpoint(self, state: TrainingState) -> None:
         """Called after every epoch but the last, when one is due, and when training is cut off."""
-        ...
-
-    def undisturbed(self) -> AbstractContextManager[None]:
-        """Entered for what no signal may cut: it is heard when that is left."""
         ...
 
 

@@ -13,7 +13,7 @@ import torch
 from rps_bench.devices import prepare_device
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.sharing.base import SharingMethod
-from rps_bench.training.loop import Trainer
+from rps_bench.training.loop import Trainer, Training
 from scripts.bench.subject import (
     BATCH_SIZE,
     SEED,
@@ -56,7 +56,7 @@ def measure_recovery(job: RecoveryJob) -> dict[str, Any]:
     dense = build_method("dense", 1).compress(model, probe)
     weights = dense.weights().detach().clone()
     images = draw_images(BATCH_SIZE).to(device)
-    trainer = Trainer(dense, images, make_recipe(1), SEED, job.precision, lambda step, steps: None)
+    trainer = Trainer(dense, Training(images, make_recipe(1), SEED, job.precision))
     trainer.model.train()
     batch = probe[0].contiguous(memory_format=torch.channels_last), probe[1]
     step = median(lambda: trainer.train_step(*batch), NUM_STEPS)

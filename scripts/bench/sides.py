@@ -7,7 +7,7 @@ import torch
 
 from rps_bench.cores import set_threads
 from rps_bench.devices import prepare_device
-from rps_bench.training.loop import Trainer
+from rps_bench.training.loop import Trainer, Training
 from scripts.bench.conventional import build_loop, make_loader
 from scripts.bench.subject import SEED, Job, prepare_subject
 
@@ -43,14 +43,9 @@ class EngineSide:
         set_threads(None)  # like a run
         prepare_device(torch.device(job.device))
         subject, self.epoch = prepare_subject(job), 0
-        self.trainer = Trainer(
-            subject.compressed,
-            subject.dataset.to(torch.device(job.device)),
-            subject.recipe,
-            SEED,
-            job.precision,
-            lambda step, num_steps: None,
-        )
+        images = subject.dataset.to(torch.device(job.device))
+        training = Training(images, subject.recipe, SEED, job.precision)
+        self.trainer = Trainer(subject.compressed, training)
 
     def take_round(self) -> None:
         """Train for an epoch, which the recipe limits to the steps of a round."""

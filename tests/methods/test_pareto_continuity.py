@@ -10,7 +10,7 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise, probe_batch
 from rps_bench.methods import build_method
 from rps_bench.models import build_model
-from rps_bench.training.loop import Trainer
+from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.recipe import Recipe
 
 NUM_STEPS = 20
@@ -49,7 +49,7 @@ def run(dataset: Dataset) -> Run:
 
     def train(name: str, **options: object) -> list[float]:
         compressed = build_method(name, 1, 0, **options).compress(model, probe).train()
-        trainer = Trainer(compressed, dataset, RECIPE, 0, "fp32", lambda step, num_steps: None)
+        trainer = Trainer(compressed, Training(dataset, RECIPE, 0, "fp32"))
         return [trainer.train_step(images, labels).item() for images, labels in batches]
 
     return train

@@ -16,7 +16,7 @@ import torch
 
 from rps_bench.errors import ExplainedError
 from rps_bench.methods import build_method
-from rps_bench.training.loop import Trainer
+from rps_bench.training.loop import Trainer, Training
 from rps_bench.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
 from scripts.bench import cells, children, measure, rates, subject, waiting
 from scripts.bench.__main__ import main
@@ -39,7 +39,7 @@ def test_both_sides_train_the_same_network(arch: str) -> None:
     model, dataset, recipe = build_network(arch, 4), draw_images(32), make_recipe(1)
     compressed = build_method("stable_rps", 10).compress(model, subject.make_probe(CPU))
     loop = build_loop(model, compressed, make_loader(dataset, 16, 0, is_pinned=False), recipe)
-    trainer = Trainer(compressed, dataset, recipe, 0, "fp32", lambda step, num_steps: None)
+    trainer = Trainer(compressed, Training(dataset, recipe, 0, "fp32"))
     trainer.model.train()
     images, labels = (part[:16] for part in subject.make_probe(CPU))
 

@@ -65,7 +65,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     take_step = Trainer.train_step
 
     def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if trainer.seed == FAILING_SEED and trainer.step == 2:
+        if trainer.training.seed == FAILING_SEED and trainer.step == 2:
             raise RuntimeError("made to fail")
         return take_step(trainer, images, labels)
 
@@ -129,7 +129,7 @@ def test_memory_that_others_take_is_no_failure(
     take_step = Trainer.train_step
 
     def step(trainer: Trainer, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if trainer.seed == 1 and (count_alive() > 1 or len(trainer.model.stored) < 1000):
+        if trainer.training.seed == 1 and (count_alive() > 1 or len(trainer.model.stored) < 1000):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return take_step(trainer, images, labels)
 

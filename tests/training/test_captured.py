@@ -17,7 +17,7 @@ from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training import captured, loop
 from rps_bench.training.captured import WARM_UP_STEPS, CapturedSteps, stream_to_capture_in
-from rps_bench.training.loop import Trainer
+from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.recipe import Recipe
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -211,9 +211,7 @@ def test_a_step_waits_for_nothing_and_takes_nothing_from_the_host(
         loop, "build_optimizer", lambda model, recipe: torch.optim.SGD(model.parameters(), 0.1)
     )
     dataset = make_dataset().to(meta)
-    trainer = Trainer(
-        model.to(meta).train(), dataset, make_recipe(), 0, "fp32", lambda done, all_: None
-    )
+    trainer = Trainer(model.to(meta).train(), Training(dataset, make_recipe(), 0, "fp32"))
     batch = tuple(torch.empty_like(tensor, device=meta) for tensor in inputs(0, 8))
     trainer._train_on(*batch)  # constants are brought to the device once
     with NoHost():

@@ -9,9 +9,10 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training import loop
 from rps_bench.training.evaluation import Evaluation
-from rps_bench.training.loop import CHECK_EVERY, Trainer, train
+from rps_bench.training.loop import CHECK_EVERY, Trainer
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import EpochResult
+from tests.training.train import train
 
 NAN, INF = float("nan"), float("inf")
 

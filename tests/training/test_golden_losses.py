@@ -12,9 +12,10 @@ import torch
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods import build_method
 from rps_bench.models import build_model
-from rps_bench.training.loop import Trainer, train
+from rps_bench.training.loop import Trainer
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import Outcome
+from tests.training.train import train
 
 # Peak rate 0.02. Rounding of 1e-15 in theta grows to 4e-12 in these losses.
 DOUBLE = [

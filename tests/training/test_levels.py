@@ -25,10 +25,12 @@ from rps_bench.models import build_model
 from rps_bench.training import checkpoints, levels
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
-from rps_bench.training.levels import LevelTrainer, Training
-from rps_bench.training.loop import Trainer, train
+from rps_bench.training.levels import LevelTrainer
+from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.recipe import Recipe
+from rps_bench.training.schedule import learning_rate
 from rps_bench.training.state import EpochResult, Outcome, TrainingState
+from tests.training.train import train
 
 NUM_WEIGHTS = 268
 REWOUND, KEPT = Rewinding(3, restores_weights=True), Rewinding(3, restores_weights=False)
@@ -153,7 +155,8 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[Spied]:
             trainings.append(Spied(trainer))
         state = trainer.state()
         loss = original(trainer, images, labels)
-        trainings[-1].steps.append(Step(state, images, labels, trainer.last_rate))
+        rate = learning_rate(trainer.recipe, trainer.step, trainer.steps_per_epoch)
+        trainings[-1].steps.append(Step(state, images, labels, rate))
         return loss
 
     monkeypatch.setattr(Trainer, "train_step", step)
@@ -634,14 +637,13 @@ def test_the_disk_use_of_a_chain_is_bounded(
     folder = Checkpoints(tmp_path, "chain", print)
     peaks: list[int] = []
 
-    def pretend(model: CompressedModel, dataset: Dataset, *arguments: Any) -> Outcome:
-        recipe, seed, precision, on_step = arguments[:4]
-        trainer = Trainer(model, dataset, recipe, seed, precision, on_step)
-        for parameter in model.parameters():
+    def pretend(trainer: Trainer, start: TrainingState | None) -> Outcome:
+        for parameter in trainer.model.parameters():
             trainer.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         result = EpochResult(160, 0.1 / 3, 1 / 3, 1 / 3, 100 / 3, 1 / 3)
         trainer.outcome = Outcome([result] * 160, None, 160 / 3, 160 * 50_000)
-        keeper = arguments[-1]
+        keeper = trainer.keeper
+        assert keeper is not None
         if keeper.snapshot_step is not None:
             trainer.step = keeper.snapshot_step
             keeper.keep_snapshot(trainer.state())
@@ -649,7 +651,7 @@ def test_the_disk_use_of_a_chain_is_bounded(
         peaks.append(folder.count_bytes())
         return trainer.outcome
 
-    monkeypatch.setattr(levels, "train", pretend)
+    monkeypatch.setattr(Trainer, "train", pretend)
     training = Training(make_dataset(), make_recipe(), 0, "fp32")
     arguments = (chain_levels, Rewinding(None, restores_weights=True), training, folder, Heard())
     LevelTrainer(store_everything(dense), dense, *arguments).run()

@@ -12,9 +12,10 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training import loop
 from rps_bench.training.evaluation import Evaluation
-from rps_bench.training.loop import CHECK_EVERY, Trainer, train
+from rps_bench.training.loop import CHECK_EVERY, Trainer, Training
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import EpochResult, Outcome
+from tests.training.train import train
 
 Batch = tuple[torch.Tensor, torch.Tensor, float, bool]  # images, labels, loss, train mode
 
@@ -204,7 +205,7 @@ def test_the_weights_are_recovered_once_a_step(
 
     model = compress("stable_rps")
     monkeypatch.setattr(CompressedModel, "weights", weights)
-    Trainer(model, make_dataset(), make_recipe(), 0, "fp32", lambda *_: None).train_epoch(1)
+    Trainer(model, Training(make_dataset(), make_recipe(), 0, "fp32")).train_epoch(1)
     assert len(calls) == 5
 
 

@@ -12,9 +12,10 @@ from torch import nn
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.training.augmentation import plan_epoch
-from rps_bench.training.loop import Trainer, train
+from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import Outcome
+from tests.training.train import train
 
 DOUBLE = torch.float64
 SEED = 4
@@ -197,7 +198,7 @@ def test_gradients_are_scaled_between_backward_and_optimizer(
     recipe = make_recipe(
         schedule="step", epochs=1, lr=0.02, nesterov=nesterov, momentum=0.9, weight_decay=0.1
     )
-    trainer = Trainer(compressed.train(), _no_images(), recipe, 0, "fp32", lambda done, all_: None)
+    trainer = Trainer(compressed.train(), Training(_no_images(), recipe, 0, "fp32"))
     generator = torch.Generator().manual_seed(2)
     for _ in range(3):
         images = torch.randn(6, 3, 8, 8, generator=generator, dtype=DOUBLE)

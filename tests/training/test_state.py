@@ -3,7 +3,6 @@
 import json
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,14 +14,14 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from rps_bench.datasets.base import Dataset
-from rps_bench.interrupts import StopError, StopSignals, Undisturbed
+from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.training import loop
-from rps_bench.training.loop import NonFiniteLossError, Trainer, train
+from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.state import (
     EpochPart,
@@ -32,6 +31,7 @@ from rps_bench.training.state import (
     read_state,
     state_to_bytes,
 )
+from tests.training.train import train
 
 ENCODED = torch.tensor([1, 2, 3], dtype=torch.uint8)  # stands for a map
 RESULT = EpochResult(1, 0.1, 1 / 3, 2.0, 12.5, 0.25)
@@ -45,7 +45,6 @@ class Shelf:
     is_checkpoint_due: bool = False
     snapshots: list[TrainingState] = field(default_factory=list)
     checkpoints: list[TrainingState] = field(default_factory=list)
-    undisturbed: Undisturbed = nullcontext
 
     def keep_snapshot(self, state: TrainingState) -> None:
         self.snapshots.append(state)
@@ -279,7 +278,7 @@ def test_a_state_is_a_copy(
     make_recipe: Callable[..., Recipe],
 ) -> None:
     """Neither the run it came from nor the run it starts changes it."""
-    trainer = Trainer(compress("mag"), make_dataset(), make_recipe(), 0, "fp32", lambda *_: None)
+    trainer = Trainer(compress("mag"), Training(make_dataset(), make_recipe(), 0, "fp32"))
     trainer.train_epoch(1)
     state = trainer.state()
     before = {k: v.clone() for k, v in (state.tensors | state.momentum).items()}
@@ -318,10 +317,8 @@ def test_no_signal_cuts_the_first_optimizer(
 
     monkeypatch.setattr(loop, "build_optimizer", build_under_fire)
     model, dataset, recipe = compress("mag"), make_dataset(), make_recipe()
-    with StopSignals() as signals:
-        shelf = Shelf(undisturbed=signals.undisturbed)
-        with pytest.raises(StopError):
-            train(model, dataset, recipe, 0, "fp32", keeper=shelf)
+    with StopSignals(), pytest.raises(StopError):
+        train(model, dataset, recipe, 0, "fp32")
     assert told == ["built"]
 
 
