@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
-  wandb-sync studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak clean
+  wandb-sync studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak docs-tables clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ bench-sweep: $(STAMP) ## how much of a sweep of 1,000 tiny runs is not training 
 
 bench-reports: $(STAMP) ## time the tables of 10,000 made-up records
 	$(BIN)/python scripts/benchmark_reports.py
+
+docs-tables: $(STAMP) ## write the tables of the READMEs again, from the files that hold their numbers
+	$(BIN)/python -m scripts.documents
 
 clean: ## remove caches and the demo's results; keep .venv, data and results/
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

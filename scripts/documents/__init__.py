@@ -1,0 +1,1 @@
+"""Tables of the documents, written from the committed files that hold their numbers."""

@@ -1,0 +1,25 @@
+"""Every table of the documents by the name in its markers."""
+
+from collections.abc import Callable
+
+from scripts.documents.accuracy import (
+    write_accuracies,
+    write_claims,
+    write_longer,
+    write_rounding,
+    write_verdicts,
+)
+from scripts.documents.studies import write_studies
+from scripts.documents.timings import write_inference, write_recovery, write_training
+
+TABLES: dict[str, Callable[[], str]] = {
+    "verdicts": write_verdicts,
+    "claims": write_claims,
+    "accuracies": write_accuracies,
+    "longer-training": write_longer,
+    "rounding": write_rounding,
+    "inference": write_inference,
+    "studies": write_studies,
+    "training-speed": write_training,
+    "recovery-speed": write_recovery,
+}

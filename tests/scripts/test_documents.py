@@ -1,0 +1,83 @@
+"""Tables of the documents say what the files hold that they are written from."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rps_bench.reports.__main__ import main as write_reports
+from scripts.documents import __main__ as door
+from scripts.documents.blocks import fill_blocks, find_blocks
+from scripts.documents.tables import TABLES
+
+ROOT = door.ROOT
+BLOCKS = {
+    name: (path, text)
+    for path in door.find_documents()
+    for name, text in find_blocks(path.read_text(encoding="utf-8")).items()
+}
+DOCUMENT = "before\n<!-- begin: a-b -->\nold\n<!-- end: a-b -->\nafter\n"
+
+
+def test_every_table_has_its_place() -> None:
+    assert sorted(BLOCKS) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_current(name: str) -> None:
+    path, text = BLOCKS[name]
+    if text != TABLES[name]() + "\n":
+        place = path.relative_to(ROOT)
+        pytest.fail(f"{place}: table {name} is stale; renew it: make docs-tables", pytrace=False)
+
+
+@pytest.mark.parametrize("folder", ["results", "results/longer", "results/rounding"])
+def test_summaries_and_claims_are_those_of_the_committed_records(
+    folder: str, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / folder / "records", tmp_path / "records")
+    write_reports([str(tmp_path), "--only", "table", "claims"])
+    names = [name for name in ("summary.csv", "claims.csv") if (ROOT / folder / name).exists()]
+    stale = [
+        name
+        for name in names
+        if (tmp_path / name).read_bytes() != (ROOT / folder / name).read_bytes()
+    ]
+    if stale:
+        command = f"make report RESULTS={folder}"
+        pytest.fail(f"{folder}/{stale[0]} is stale; renew it: {command}", pytrace=False)
+
+
+def test_a_block_is_replaced_and_nothing_else() -> None:
+    assert fill_blocks(DOCUMENT, {"a-b": "| new |"}) == DOCUMENT.replace("old", "| new |")
+    assert find_blocks(DOCUMENT) == {"a-b": "old\n"}
+    assert find_blocks("no table") == {}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (DOCUMENT, "no table is called a-b; there are other"),
+        (DOCUMENT.replace("end: a-b", "end: b"), "its two markers"),
+        (DOCUMENT + DOCUMENT, "a name of its own"),
+        ("<!-- begin: a -->\n", "its two markers"),
+    ],
+)
+def test_markers_that_do_not_fit_are_named(document: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fill_blocks(document, {"other": ""})
+
+
+def test_the_command_renews_stale_documents_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("conf", "results"):
+        (tmp_path / name).mkdir()
+    stale, current = tmp_path / "README.md", tmp_path / "conf" / "README.md"
+    stale.write_text(DOCUMENT)
+    current.write_text(DOCUMENT.replace("old", "new"))
+    monkeypatch.setattr(door, "ROOT", tmp_path)
+    monkeypatch.setattr(door, "TABLES", {"a-b": lambda: "new"})
+    assert door.main() == 0
+    assert capsys.readouterr().out == "README.md\n"
+    assert stale.read_text() == current.read_text()
