@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rps_bench import checks
+from rps_bench.conf_folder import config_folder
 from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
 from rps_bench.errors import InapplicableError, UserError
@@ -23,7 +24,6 @@ from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.options import check_option, list_options
 from rps_bench.plugins.references import read_references
 from rps_bench.shown import show
-from rps_bench.sources import config_folder
 from rps_bench.storages import STORAGES
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe

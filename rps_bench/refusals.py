@@ -10,12 +10,12 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rps_bench.conf_folder import config_folder
 from rps_bench.errors import UserError
 from rps_bench.freeze import TOP_KEYS
 from rps_bench.nearest import did_you_mean, no_pair, unknown_name
 from rps_bench.plugins.groups import GROUPS as PLUGIN_GROUPS
 from rps_bench.shown import show
-from rps_bench.sources import config_folder
 
 GROUPS = ("dataset", "arch", "method", "recipe", "tracking", "experiment")
 ALLOWED = (*TOP_KEYS, "experiment")  # as keys of a command line

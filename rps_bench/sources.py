@@ -13,17 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 
 from rps_bench import checks
+from rps_bench.conf_folder import config_folder
 from rps_bench.errors import UserError
 
 SEARCH_PATH = "hydra.searchpath"  # the word that names more places
 _FOLDER = "file://"
-
-
-def config_folder() -> Path:
-    """The folder of the yaml files: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside, beside = package / "conf", package.parent / "conf"
-    return inside if inside.is_dir() else beside
 
 
 def hydra_version_base() -> dict[str, str]:

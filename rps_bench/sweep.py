@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rps_bench import checks
 from rps_bench.compose import Composer, ResolverCache
+from rps_bench.conf_folder import config_folder
 from rps_bench.config import RunConfig
 from rps_bench.errors import InapplicableError, UserError
 from rps_bench.expansion import Expansion, expand, parse
@@ -24,7 +25,7 @@ from rps_bench.plugins import load_plugins
 from rps_bench.plugins.config_source import plugin_source
 from rps_bench.plugins.words import find_plugins, with_plugins
 from rps_bench.refusals import explained, refuse_unchosen
-from rps_bench.sources import config_folder, find_sources, opened_hydra
+from rps_bench.sources import find_sources, opened_hydra
 from rps_bench.storages import EXACT
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rps_bench.checks import round_float
-from rps_bench.sources import config_folder
+from rps_bench.conf_folder import config_folder
 from rps_bench.sweep import plan_runs
 
 # Pinned: a change here orphans every record that exists.

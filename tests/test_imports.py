@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
     "reports": {"datasets", "records", "training", "tracking"},
     # With a door of its own, which finds conf/ as the main one does.
     "studies": {"datasets", "models", "methods", "training", "records", "reports"}
-    | {"refusals", "sources", "sweep"},
+    | {"refusals", "sweep"},
     # What others add to the registries, and how a command line names it.
     "plugins": {"datasets", "models", "methods"} | {"sources", "expansion"},
     # With a door of its own, too.
@@ -31,7 +31,7 @@ TOP_FOR_ALL = {
     *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
     "permissions",
     "waiting",
-    "origins",
+    *("origins", "conf_folder"),
     *("arguments", "nearest", "output", "shown"),  # of every command
 }
 

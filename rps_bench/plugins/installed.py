@@ -5,6 +5,7 @@ import sys
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 
+from rps_bench.conf_folder import config_folder
 from rps_bench.errors import UserError
 from rps_bench.origins import Origin
 from rps_bench.plugins.digests import digest_files, files_of_module
@@ -48,8 +49,6 @@ def _scan(paths: tuple[str, ...]) -> Installed:
 
 def _refuse_own(group: str, name: str, point: EntryPoint) -> None:
     """Refuse a name of this package, by its yaml: its classes would need torch."""
-    from rps_bench.sources import config_folder  # and Hydra, which most programs do not need
-
     if (config_folder() / group / f"{name}.yaml").is_file():
         noun = GROUPS[group].noun
         line = f"the {noun} {name} is one of rps_bench itself; uninstall it, or rename that"

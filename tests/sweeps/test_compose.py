@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rps_bench.compose import CONFIG_NAME, Composer
-from rps_bench.sources import config_folder, hydra_version_base
+from rps_bench.conf_folder import config_folder
+from rps_bench.sources import hydra_version_base
 
 JOBS = [
     ["method=mag", "compression=10", "seed=0"],

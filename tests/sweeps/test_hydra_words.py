@@ -333,7 +333,8 @@ def test_committed_experiments_together_are_each_of_them(line: str) -> None:
 def test_a_plan_leaves_an_application_around_it_alone() -> None:
     from hydra import compose, initialize_config_dir
 
-    from rps_bench.sources import config_folder, hydra_version_base
+    from rps_bench.conf_folder import config_folder
+    from rps_bench.sources import hydra_version_base
 
     with initialize_config_dir(str(config_folder()), job_name="outer", **hydra_version_base()):
         plan("seed=3")
