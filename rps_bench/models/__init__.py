@@ -3,11 +3,12 @@
 import torch
 
 from rps_bench.errors import UserError
+from rps_bench.models.base import Network
 from rps_bench.models.resnet import ResNet20
 from rps_bench.models.vgg import VGG11
 from rps_bench.nearest import unknown_name
 
-ARCHITECTURES: dict[str, type[ResNet20] | type[VGG11]] = {
+ARCHITECTURES: dict[str, type[Network]] = {
     "resnet20": ResNet20,
     "vgg11": VGG11,
 }
@@ -18,7 +19,7 @@ def build_model(
     num_classes: int = 10,
     width: int | None = None,
     generator: torch.Generator | None = None,
-) -> ResNet20 | VGG11:
+) -> Network:
     """A freshly initialised network.
 
     Args:

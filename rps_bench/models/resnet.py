@@ -1,11 +1,12 @@
 """ResNet-20 for small images (He et al. 2016, CIFAR variant with projection shortcuts)."""
 
-from typing import Self
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rps_bench.models.base import Network
 from rps_bench.models.initialisation import initialise_kaiming
 
 
@@ -34,19 +35,18 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(picked))
 
 
-class ResNet20(nn.Module):
+class ResNet20(Network):
     """A 3x3 stem of ``width`` channels, three groups of three blocks, pooling, one linear layer.
 
     Kaiming-normal weights, BatchNorm weights U(0, 1), biases 0. Any input size from 4x4 up.
     """
 
-    default_width = 16
+    default_width: ClassVar[int] = 16
 
     def __init__(
         self, num_classes: int, width: int = default_width, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__()
-        self.num_classes, self.width = num_classes, width
+        super().__init__(num_classes, width, generator)
         self.stem = nn.Conv2d(3, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
         blocks: list[nn.Module] = []
@@ -62,10 +62,6 @@ class ResNet20(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 nn.init.uniform_(layer.weight, generator=generator)
-
-    def narrowed(self, width: int, generator: torch.Generator | None = None) -> Self:
-        """A freshly initialised network of the same kind with another width."""
-        return type(self)(self.num_classes, width, generator)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) normalised images -> (B, num_classes) logits."""

@@ -6,9 +6,10 @@ from torch import nn
 
 from rps_bench.errors import UserError
 from rps_bench.models import ARCHITECTURES, build_model
+from rps_bench.models.base import Network
 
 
-def on_meta(name: str, num_classes: int, width: int | None = None) -> nn.Module:
+def on_meta(name: str, num_classes: int, width: int | None = None) -> Network:
     """The network without memory: only its shapes count here."""
     with torch.device("meta"):
         return build_model(name, num_classes, width)
@@ -63,6 +64,18 @@ def test_default_width_is_the_architectures_own() -> None:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_keeps_its_contract(name: str) -> None:
+    """Sized by its arguments, drawn as it says, and one output per class."""
+    model = build_model(name, 7, 4, torch.Generator().manual_seed(0)).eval()
+    assert isinstance(model, Network)
+    assert (model.num_classes, model.width) == (7, 4)
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+    assert on_meta(name, 10).width == model.default_width >= 1
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert all(hasattr(layer, "init_std") for layer in layers)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_narrowed_is_the_same_kind_with_another_width(name: str) -> None:
     model = build_model(name, 7, 4)
     narrow = model.narrowed(2, torch.Generator().manual_seed(3))
@@ -87,7 +100,7 @@ def test_one_generator_seed_gives_one_set_of_weights(name: str) -> None:
 
 
 def test_unknown_name_lists_the_allowed_ones() -> None:
-    with pytest.raises(UserError, match=r"resnet21.*resnet20, vgg11"):
+    with pytest.raises(UserError, match=f"resnet21.*{', '.join(ARCHITECTURES)}"):
         build_model("resnet21")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.models import build_model
+from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.models.initialisation import (
     fan_in,
     initialise_kaiming,
@@ -21,7 +21,7 @@ def by_hand_fan_in(layer: nn.Module) -> int:
     return layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
 
 
-@pytest.fixture(scope="module", params=["resnet20", "vgg11"])
+@pytest.fixture(scope="module", params=ARCHITECTURES)
 def model(request: pytest.FixtureRequest) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     return build_model(request.param, 100, 16, generator)
