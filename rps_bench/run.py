@@ -19,7 +19,7 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
 from rps_bench.devices import prepare_device, resolve_device
 from rps_bench.done import find_done
-from rps_bench.methods import build_method
+from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.cautions import collapsed_layers, warn_of_collapse
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
@@ -97,6 +97,7 @@ def run(
             model,
             levels,
             method.rewinding,
+            method.score_trained,
             training,
             files,
             TrackedProgress(progress, tracker),
@@ -237,6 +238,7 @@ def describe_config(
         "dataset": config.dataset,
         "arch": config.arch,
         "method": config.method,
+        "method_kind": METHODS[config.method].kind,
         "label": config.label,
         "compression": config.compression,
         "seed": config.seed,

@@ -31,7 +31,7 @@ TOP_FOR_ALL = {
     *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
     "permissions",
     "waiting",
-    *("origins", "conf_folder"),
+    *("origins", "conf_folder", "kinds"),
     *("arguments", "nearest", "output", "shown"),  # of every command
 }
 

@@ -27,6 +27,9 @@ from rps_bench.config import RunConfig
 from rps_bench.datasets import load_dataset
 from rps_bench.done import find_done
 from rps_bench.jobs import work_through
+from rps_bench.methods import METHODS, load_compressed
+from rps_bench.methods.base import Method
+from rps_bench.methods.compressed import CompressedModel
 from rps_bench.records import Record, read_records, write_record
 from rps_bench.sweep import plan_runs
 from rps_bench.training.chain import Chain
@@ -446,3 +449,18 @@ def test_fine_tuning_shares_its_own_chain(alone: dict[float, Any], tmp_path: Pat
     assert records[3.16]["cost"]["total_epochs"] == alone[3.16]["cost"]["total_epochs"]
     assert "-mag_trained-chain-" in chain_folder(tmp_path).name
     assert "rewind.safetensors" not in names_in(chain_folder(tmp_path))
+
+
+def test_the_methods_own_score_decides_which_trained_weights_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here those of the highest position: of each half that is pruned, the first."""
+
+    def place(method: Method, model: CompressedModel) -> torch.Tensor:
+        return torch.arange(model.stored.numel())
+
+    monkeypatch.setattr(METHODS["ltr"], "score_trained", place)
+    train_all(tmp_path, *LTR, "compression=4", "keep_model=true")
+    (path,) = (tmp_path / "models").rglob("*.safetensors")
+    slots = load_compressed(path).weight_map.slots()
+    assert (slots >= 0).nonzero().view(-1).tolist() == list(range(N - N // 4, N))

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from rps_bench.kinds import Kind
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
@@ -18,7 +19,14 @@ from rps_bench.methods.sharing.randomfold import StableRPS
 from rps_bench.methods.sharing.tiles import Roast
 from rps_bench.nearest import unknown_name
 
-__all__ = ["METHODS", "build_method", "default_options", "load_compressed", "restore"]
+__all__ = [
+    "METHODS",
+    "build_method",
+    "default_options",
+    "load_compressed",
+    "methods_of",
+    "restore",
+]
 
 METHODS: dict[str, type[Method]] = {
     "dense": Dense,
@@ -45,6 +53,11 @@ def default_options(name: str) -> dict[str, Any]:
         for option, parameter in fields.items()
         if option not in ("compression", "seed")
     }
+
+
+def methods_of(*kinds: Kind) -> tuple[str, ...]:
+    """The names of the methods of some kinds, in the order of ``METHODS``."""
+    return tuple(name for name, method in METHODS.items() if method.kind in kinds)
 
 
 def build_method(name: str, compression: float, seed: int = 0, **options: Any) -> Method:

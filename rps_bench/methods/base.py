@@ -10,10 +10,12 @@ from torch import nn
 
 from rps_bench import checks
 from rps_bench.errors import UserError
+from rps_bench.kinds import Kind
 from rps_bench.methods.cautions import warn_of_collapse, warn_of_parameters_left_dense
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.levels import Level, Rewinding
+from rps_bench.methods.selection import magnitude_of_stored
 
 Probe = tuple[torch.Tensor, torch.Tensor]  # images (B, 3, H, W) float, labels (B,) int64
 
@@ -27,6 +29,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    kind: ClassVar[Kind]  # what it does to the network; records carry it to the reports
     shares_trainings: ClassVar[bool] = False  # whether compressions share levels (`levels`)
 
     compression: float
@@ -70,6 +73,15 @@ class Method(ABC):
     def rewinding(self) -> Rewinding | None:
         """Where the levels after the first start; None where there are none."""
         return None
+
+    def score_trained(self, model: CompressedModel) -> torch.Tensor:
+        """(m,) scores of the stored values that a level has trained: their magnitude.
+
+        The next level keeps the highest, ties by lower position. Asked only of methods with
+        several levels. ``model`` must be left as it is; where compressions share levels, the
+        scores must not depend on the compression.
+        """
+        return magnitude_of_stored(model)
 
     def num_stored(self, layout: Layout) -> int:
         """m = floor(n / c).

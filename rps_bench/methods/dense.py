@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from rps_bench.errors import UserError
+from rps_bench.kinds import Kind
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, flatten_weights
@@ -19,6 +20,7 @@ class Dense(Method):
     """The uncompressed control."""
 
     name: ClassVar[str] = "dense"
+    kind: ClassVar[Kind] = "dense"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,6 +51,7 @@ class Small(Method):
     """
 
     name: ClassVar[str] = "small"
+    kind: ClassVar[Kind] = "narrower"
 
     def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """A narrower network with a fresh init of the run's seed."""

@@ -1,12 +1,17 @@
 """Networks that store some of their own weights as they are: all of them, or a selection."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights
+from rps_bench.methods.pruning.rounds import ScoreError
 from rps_bench.methods.pruning.topk import keep_highest
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap
+
+StoredScore = Callable[[CompressedModel], torch.Tensor]  # -> (m,) scores of its stored values
 
 
 def store_everything(model: nn.Module) -> CompressedModel:
@@ -15,9 +20,22 @@ def store_everything(model: nn.Module) -> CompressedModel:
     return CompressedModel(model, IdentityMap(weights.numel()), weights)
 
 
-def largest_stored(compressed: CompressedModel, num_kept: int) -> torch.Tensor:
-    """Rows of the stored values of largest magnitude, ties by lower position: (num_kept,) int64."""
-    return keep_highest(compressed.stored.detach().abs(), num_kept)
+def magnitude_of_stored(compressed: CompressedModel) -> torch.Tensor:
+    """(m,) abs(theta)."""
+    return compressed.stored.detach().abs()
+
+
+def highest_stored(compressed: CompressedModel, score: StoredScore, num_kept: int) -> torch.Tensor:
+    """Rows of the stored values that score highest, ties by lower position: (num_kept,) int64.
+
+    Raises:
+        ScoreError: A score is NaN or infinite.
+    """
+    scores = score(compressed).detach()
+    assert scores.shape == compressed.stored.shape
+    if not scores.isfinite().all():
+        raise ScoreError("scores of trained weights are NaN or infinite")
+    return keep_highest(scores, num_kept)
 
 
 def prune_stored(

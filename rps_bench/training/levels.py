@@ -13,7 +13,12 @@ from torch import nn
 from rps_bench.methods.compressed import CompressedModel, restore
 from rps_bench.methods.levels import Level, Rewinding
 from rps_bench.methods.map_state import KEY, differ_in_mask_only
-from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
+from rps_bench.methods.selection import (
+    StoredScore,
+    highest_stored,
+    prune_stored,
+    store_everything,
+)
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.loop import Trainer, Training
@@ -30,6 +35,7 @@ class LevelTrainer:
         dense: The untrained network that it was made from, on the same device.
         levels: From the first to the one that is wanted.
         rewinding: Where levels after the first start; None if there are none.
+        score: Of the values that a level has trained; the next one keeps the highest.
         training: What to train on and how; the same for every level.
         files: Where finished levels and unfinished states lie.
         progress: Called back now and then.
@@ -44,6 +50,7 @@ class LevelTrainer:
     dense: nn.Module
     levels: tuple[Level, ...]
     rewinding: Rewinding | None
+    score: StoredScore
     training: Training
     files: Checkpoints
     progress: Progress
@@ -156,7 +163,7 @@ class LevelTrainer:
         trained = self.trained
         assert trained is not None
         # Which weights stay is decided by the trained values, at all rewindings.
-        rows = largest_stored(trained, level.num_kept)
+        rows = highest_stored(trained, self.score, level.num_kept)
         pruned = prune_stored(self.dense, trained, rows)
         encoded = pruned.get_extra_state()
         if not self.restores_weights:
@@ -172,7 +179,7 @@ class LevelTrainer:
     def _prune_untrained(self) -> CompressedModel:
         """A network of the last level's size, for the sizes of a chain that diverged before it."""
         untrained = store_everything(self.dense)
-        rows = largest_stored(untrained, self.levels[-1].num_kept)
+        rows = highest_stored(untrained, self.score, self.levels[-1].num_kept)
         return prune_stored(self.dense, untrained, rows)
 
 

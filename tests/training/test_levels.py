@@ -20,7 +20,7 @@ from rps_bench.methods.files import write
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
 from rps_bench.methods.map_state import KEY
-from rps_bench.methods.selection import store_everything
+from rps_bench.methods.selection import StoredScore, magnitude_of_stored, store_everything
 from rps_bench.models import build_model
 from rps_bench.training import checkpoints, levels
 from rps_bench.training.chain import Chain
@@ -98,6 +98,7 @@ def walk(
         recipe: Recipe = recipe,
         heard: Heard | None = None,
         checkpoint_seconds: float | None = None,
+        score: StoredScore = magnitude_of_stored,
     ) -> Walk:
         heard, said = heard or Heard(), list[str]()
         files = Checkpoints(tmp_path, folder, said.append)
@@ -108,6 +109,7 @@ def walk(
                 dense,
                 pruning_levels(NUM_WEIGHTS, num_stored, 0.5),
                 rewinding,
+                score,
                 Training(make_dataset(), recipe, 0, "fp32"),
                 files,
                 heard,
@@ -315,6 +317,7 @@ def test_two_levels_by_hand(
         dense,
         pruning_levels(1920, 960, 0.5),
         Rewinding(1, restores_weights),
+        magnitude_of_stored,
         Training(make_dataset(), recipe, 0, "fp32"),
         Checkpoints(tmp_path, "chain", print),
         Heard(),
@@ -338,6 +341,16 @@ def test_two_levels_by_hand(
         (found.get_parameter("1.bias"), final_bias),
     ):
         np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_every_level_keeps_what_its_method_scores_highest(walk: Walker, spied: list[Spied]) -> None:
+    """Here the smallest: what is left of level 0 are the smallest of its trained weights."""
+    walk(rewinding=KEPT, score=lambda model: -model.stored.abs())
+    before, after = spied[0], spied[1]
+    trained = before.model.weights().detach().abs()
+    kept = after.model.weight_map.slots() >= 0
+    assert int(kept.sum()) == NUM_WEIGHTS // 2
+    assert trained[kept].max() < trained[~kept].min()
 
 
 @pytest.mark.parametrize("rewinding", [REWOUND, KEPT], ids=["rewound", "kept"])
@@ -653,7 +666,8 @@ def test_the_disk_use_of_a_chain_is_bounded(
 
     monkeypatch.setattr(Trainer, "train", pretend)
     training = Training(make_dataset(), make_recipe(), 0, "fp32")
-    arguments = (chain_levels, Rewinding(None, restores_weights=True), training, folder, Heard())
+    rewinding = Rewinding(None, restores_weights=True)
+    arguments = (chain_levels, rewinding, magnitude_of_stored, training, folder, Heard())
     LevelTrainer(store_everything(dense), dense, *arguments).run()
     peaks.append(folder.count_bytes())
     assert len(peaks) == len(chain_levels) + 1 == 23

@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from rps_bench import checks
 from rps_bench.errors import UserError
+from rps_bench.kinds import Kind
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of
@@ -23,6 +25,8 @@ class PruningMethod(Method):
     Attributes:
         rounds: R; after round r keep n (m/n)^(r/R), rescoring with pruned weights at zero.
     """
+
+    kind: ClassVar[Kind] = "pruning"
 
     rounds: int = 1
 

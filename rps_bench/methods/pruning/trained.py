@@ -1,4 +1,4 @@
-"""Pruning by trained magnitude, level by level: lottery ticket rewinding and fine-tuning.
+"""Pruning of trained weights, level by level: lottery ticket rewinding and fine-tuning.
 
 Frankle et al. 2020 (Linear Mode Connectivity and the Lottery Ticket Hypothesis) for the rewound
 weights; Renda et al. 2020 (Comparing Rewinding and Fine-tuning) for keeping the trained ones and
@@ -11,16 +11,19 @@ from typing import ClassVar
 from torch import nn
 
 from rps_bench import checks
+from rps_bench.kinds import Kind
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
-from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
+from rps_bench.methods.selection import highest_stored, prune_stored, store_everything
 
 
 @dataclass(frozen=True)
-class LotteryTicketRewinding(Method):
-    """Train, prune a fifth by magnitude, set the rest back to iteration k; again until m are left.
+class TrainedPruningMethod(Method):
+    """Train, prune a fifth, set the rest back to iteration k; again until m are left.
+
+    The weights of the lowest ``score_trained`` are pruned.
 
     Attributes:
         rewind_steps: k; 0 is the init. None: 1000, at most a tenth of the training's steps.
@@ -29,7 +32,7 @@ class LotteryTicketRewinding(Method):
             keeps the trained ones. The schedule runs again from iteration k either way.
     """
 
-    name: ClassVar[str] = "ltr"
+    kind: ClassVar[Kind] = "pruning"
     shares_trainings: ClassVar[bool] = True
 
     rewind_steps: int | None = None
@@ -59,14 +62,21 @@ class LotteryTicketRewinding(Method):
         return store_everything(model)
 
     def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
-        """``model`` pruned to m by the magnitude of the weights it holds, taken as trained."""
+        """``model`` pruned to m by the scores of the weights it holds, taken as trained."""
         dense = store_everything(model)
-        rows = largest_stored(dense, self.num_stored(dense.layout))
+        rows = highest_stored(dense, self.score_trained, self.num_stored(dense.layout))
         return prune_stored(model, dense, rows)
 
 
 @dataclass(frozen=True)
-class TrainedMagnitude(LotteryTicketRewinding):
+class LotteryTicketRewinding(TrainedPruningMethod):
+    """Magnitude of the trained weights; what is left goes back to iteration k."""
+
+    name: ClassVar[str] = "ltr"
+
+
+@dataclass(frozen=True)
+class TrainedMagnitude(TrainedPruningMethod):
     """Fine-tuning: the same levels and schedule, going on from the trained weights."""
 
     name: ClassVar[str] = "mag_trained"

@@ -12,6 +12,7 @@ from typing import ClassVar
 from torch import nn
 
 from rps_bench import checks
+from rps_bench.kinds import Kind
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import (
@@ -35,6 +36,7 @@ class SharingMethod(Method):
         scaling: Name of the gradient scaling.
     """
 
+    kind: ClassVar[Kind] = "sharing"
     map_type: ClassVar[type[SharingMap]]
 
     init_std: float = 0.04

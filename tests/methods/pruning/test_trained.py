@@ -1,7 +1,8 @@
 """Pruning by trained magnitude: the choice of weights by hand, and the options."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,9 +12,17 @@ from torch import nn
 from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
+from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of
 from rps_bench.methods.levels import Rewinding
-from rps_bench.methods.selection import largest_stored, prune_stored, store_everything
+from rps_bench.methods.pruning.rounds import ScoreError
+from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedPruningMethod
+from rps_bench.methods.selection import (
+    highest_stored,
+    magnitude_of_stored,
+    prune_stored,
+    store_everything,
+)
 from rps_bench.methods.weight_map import IdentityMap
 
 NAMES = ("ltr", "mag_trained")
@@ -29,7 +38,7 @@ def line(*weights: float) -> nn.Linear:
 
 def test_ties_go_to_the_lower_index() -> None:
     dense = store_everything(line(1.0, -2.0, 2.0, -1.0, 0.5, 1.0))
-    chosen = {m: largest_stored(dense, m).tolist() for m in range(7)}
+    chosen = {m: highest_stored(dense, magnitude_of_stored, m).tolist() for m in range(7)}
     assert chosen == {
         0: [],
         1: [1],
@@ -48,12 +57,16 @@ def test_pruning_again_looks_at_the_stored_values_only() -> None:
     assert once.weights().tolist() == [0, 1, 4, 0, 3, 6]
     with torch.no_grad():
         once.stored.copy_(torch.tensor([-9.0, 0.0, 7.0, 7.0]))  # training went on
-    rows = largest_stored(once, 2)
+    rows = highest_stored(once, magnitude_of_stored, 2)
     assert rows.tolist() == [0, 2]
     twice = prune_stored(model, once, rows)
     assert twice.weights().tolist() == [0, -9, 0, 0, 7, 0]
     assert twice.weight_map.slots().tolist() == [-1, 0, -1, -1, 1, -1]
-    assert largest_stored(once, 3).tolist() == [0, 2, 3]  # the zero weight goes before any other
+    assert highest_stored(once, magnitude_of_stored, 3).tolist() == [
+        0,
+        2,
+        3,
+    ]  # the zero weight goes before any other
     assert once.weights().tolist() == [0, -9, 0, 0, 7, 7], "the network it came from was changed"
 
 
@@ -77,6 +90,40 @@ def test_compress_keeps_the_largest_weights_that_the_model_holds(
     kept = np.sort(order[:26])
     assert np.array_equal(np.flatnonzero(compressed.weight_map.slots().numpy() >= 0), kept)
     assert np.array_equal(compressed.stored.detach().numpy(), flat[kept])
+
+
+@dataclass(frozen=True)
+class SmallestTrained(TrainedPruningMethod):
+    """Another score of trained weights: the nearer to one half, the better."""
+
+    name: ClassVar[str] = "smallest_trained"
+
+    def score_trained(self, model: CompressedModel) -> torch.Tensor:
+        return -(model.stored - 0.5).abs()
+
+
+def test_another_score_of_trained_weights_is_one_method() -> None:
+    """4 x 4 weights in sixteenths: by magnitude the last four stay, by this score the middle."""
+    layer = nn.Linear(4, 4, bias=False)
+    layer.weight = nn.Parameter(torch.arange(1.0, 17).view(4, 4) / 16)
+    found = {
+        method: build.compress(layer, PROBE).weights().mul(16).int().view(4, 4).tolist()
+        for method, build in (
+            ("magnitude", LotteryTicketRewinding(4)),
+            ("own", SmallestTrained(4)),
+        )
+    }
+    assert found == {
+        "magnitude": [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [13, 14, 15, 16]],
+        "own": [[0, 0, 0, 0], [0, 6, 7, 8], [9, 0, 0, 0], [0, 0, 0, 0]],
+    }
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_scores_that_choose_nothing_are_refused(bad: float) -> None:
+    dense = store_everything(line(1.0, 2.0))
+    with pytest.raises(ScoreError, match="scores of trained weights are NaN or infinite"):
+        highest_stored(dense, lambda model: model.stored * bad, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
