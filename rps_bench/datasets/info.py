@@ -48,6 +48,7 @@ class DatasetInfo:
     """The fixed properties of a dataset; ``num_train`` and ``num_test`` are of the official set."""
 
     name: str
+    title: str  # in figures and tables
     num_classes: int
     image_size: int  # images are (3, image_size, image_size)
     mean: tuple[float, float, float]  # per channel, of pixels scaled to [0, 1]
@@ -63,6 +64,7 @@ class DatasetInfo:
 DATASETS: dict[str, DatasetInfo] = {
     "digits": DatasetInfo(
         name="digits",
+        title="digits",
         num_classes=10,
         image_size=32,
         mean=(0.305, 0.305, 0.305),
@@ -73,6 +75,7 @@ DATASETS: dict[str, DatasetInfo] = {
     ),
     "cifar10": DatasetInfo(
         name="cifar10",
+        title="CIFAR-10",
         num_classes=10,
         image_size=32,
         mean=(0.491, 0.482, 0.447),
@@ -90,6 +93,7 @@ DATASETS: dict[str, DatasetInfo] = {
     ),
     "cifar100": DatasetInfo(
         name="cifar100",
+        title="CIFAR-100",
         num_classes=100,
         image_size=32,
         mean=(0.507, 0.487, 0.441),
@@ -107,6 +111,7 @@ DATASETS: dict[str, DatasetInfo] = {
     ),
     "tiny_imagenet": DatasetInfo(
         name="tiny_imagenet",
+        title="Tiny ImageNet",
         num_classes=200,
         image_size=64,
         mean=(0.480, 0.448, 0.397),

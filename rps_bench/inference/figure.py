@@ -11,7 +11,7 @@ from rps_bench.reports.figures.accuracy import AT_EDGE
 from rps_bench.reports.figures.axes import COMPRESSION, choose_ticks, set_log_y, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
-from rps_bench.reports.styles import ARCH_TITLES, method_style
+from rps_bench.reports.styles import ARCH_TITLES, method_look
 from rps_bench.reports.words import count_of
 
 CELL_WIDTH, CELL_HEIGHT = 4.2, 2.7  # inches
@@ -60,7 +60,7 @@ def _draw_ways(axes: Axes, own: pd.DataFrame) -> Iterator[CurveLabel]:
     """Draw a curve per way and method, dense as a horizontal line; set the axes; yield labels."""
     groups = own.sort_values("compression").groupby(["way", "method"], sort=False)
     for (way, method), points in groups:
-        colour, last = method_style(str(method)).colour, points.iloc[-1]
+        colour, last = method_look(str(method)).colour, points.iloc[-1]
         if way == "dense":
             axes.axhline(last["median_ms"], color=colour, linewidth=0.9, zorder=1)
             yield CurveLabel("dense", colour, AT_EDGE, last["median_ms"])
@@ -76,21 +76,21 @@ def _draw_ways(axes: Axes, own: pd.DataFrame) -> Iterator[CurveLabel]:
 
 
 def _draw_way(axes: Axes, way: str, method: str, points: pd.DataFrame) -> None:
-    style = method_style(method)
+    look = method_look(method)
     is_hollow = way in AS_DENSE
     median = points["median_ms"]
     axes.errorbar(
         points["compression"],
         median,
         yerr=[median - points["low_ms"], points["high_ms"] - median],
-        color=style.colour,
+        color=look.colour,
         linestyle=LINES[way],
         linewidth=1.0,
         elinewidth=0.8,
-        marker=style.marker,
+        marker=look.marker,
         markersize=AS_DENSE.get(way, 4.0),
-        markerfacecolor="none" if is_hollow else style.colour,
-        markeredgecolor=style.colour if is_hollow else "white",
+        markerfacecolor="none" if is_hollow else look.colour,
+        markeredgecolor=look.colour if is_hollow else "white",
         markeredgewidth=0.9 if is_hollow else 0.4,
         label=f"{way} {method}",
     )

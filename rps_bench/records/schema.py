@@ -27,6 +27,7 @@ BLOCKS: dict[str, type] = {
 }
 
 # Keys that every record has. Values of `metrics`, `size` and `cost` are numbers or null.
+# Older records lack ``method_kind``, which `upgrade.py` fills in; null is a kind that is not known.
 CONFIG_NAMES = ("dataset", "arch", "method", "recipe")
 METRIC_KEYS = ("test_accuracy", "best_test_accuracy", "test_loss", "train_loss")
 SIZE_KEYS = (
@@ -110,6 +111,8 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for key in CONFIG_NAMES:
         if not isinstance(config.get(key), str) or not config[key]:
             raise RecordError(f"config.{key} must be a non-empty string")
+    if not isinstance(config.get("method_kind"), str | None):
+        raise RecordError("config.method_kind must be a string or null")
     compression = config.get("compression")
     if not _is_number(compression) or not compression >= 1:
         raise RecordError(f"config.compression is {compression!r}, must be a number >= 1")

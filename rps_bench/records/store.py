@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from rps_bench.atomic import write_text
 from rps_bench.records.schema import FINISHED, Record, RecordError, check_record
+from rps_bench.records.upgrade import upgrade_record
 
 RECORDS_FOLDER = "records"
 LARGEST_RECORD_BYTES = 1 << 25  # a hundred thousand epochs take about 20 MB
@@ -55,7 +56,7 @@ def write_record(results_dir: str | Path, record: Mapping[str, Any]) -> Path:
 
 
 def read_record(path: Path) -> Record:
-    """The checked record in `path`.
+    """The checked record in `path`, with what records lacked when it was written.
 
     Raises `RecordError` with a reason that does not repeat the path, `OSError` if the file
     cannot be read.
@@ -75,8 +76,7 @@ def read_record(path: Path) -> Record:
     except (ValueError, RecursionError) as error:  # such as a number with too many digits
         raise RecordError(f"not valid JSON ({error})") from error
     check_record(record)
-    assert isinstance(record, dict)
-    return record
+    return upgrade_record(record)
 
 
 def find_record(results_dir: str | Path, dataset: str, arch: str, run_id: str) -> Record | None:

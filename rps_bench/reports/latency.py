@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from rps_bench.reports.styles import DASHED, DOTTED, SOLID, method_style
-
 INFERENCE_NAME = "inference"
 LATENCY = "latency_ms"
 BATCH, DEVICE = 1, "cpu"  # the setting of the times shown with accuracies
 SAME_MACS = 1e-3  # relative; other numbers of classes change the last layer by less than this
 
-# How each kind of method is run here: sharing recovers its weights once, pruning keeps its zeros.
-# From then on both run the dense network.
-_WAYS = {SOLID: "recover_once", DASHED: "pruned_dense", DOTTED: "small"}
+# The way in which a method's kind is run here: sharing recovers its weights once, pruning keeps
+# its zeros. Both run the dense network from then on.
+_WAYS = {
+    "dense": "dense", "sharing": "recover_once", "pruning": "pruned_dense", "narrower": "small",
+}  # fmt: skip
 _COLUMNS = {"arch", "way", "compression", "macs", "batch", "device", "median_ms", "threads"}
 
 
@@ -54,7 +54,7 @@ def add_latency(points: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     """
     table = measured.table
     shown = (table["batch"] == BATCH) & (table["device"] == DEVICE)
-    own = table[shown & table["way"].isin(["dense", *_WAYS.values()])]
+    own = table[shown & table["way"].isin(_WAYS.values())]
     return points.assign(**{LATENCY: [_find_time(own, point) for _, point in points.iterrows()]})
 
 
@@ -64,8 +64,7 @@ def _find_time(times: pd.DataFrame, point: "pd.Series[Any]") -> float:
         (times["arch"] == point["arch"])
         & ((times["macs"] - point["macs"]).abs() <= SAME_MACS * times["macs"])
     ]
-    method = str(point["method"])
-    way = "dense" if method == "dense" else _WAYS.get(method_style(method).line)
+    way = _WAYS.get(point["method_kind"])
     is_known = same["way"] == way
     if way != "small":  # a narrow network is identified by its multiply-adds alone
         is_known &= same["compression"] == point["compression"]

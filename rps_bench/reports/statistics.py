@@ -22,8 +22,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean` and
     `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
     `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
-    `num_trainings`. Costs are those of the completed runs, or of the diverged ones if none
-    completed. `is_plain` as in `describe_runs`.
+    `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
+    `is_plain` as in `describe_runs`, `method_kind` as in the table.
     """
     return summarise_runs(describe_runs(table))
 
@@ -41,6 +41,7 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
         best_mean=("best_accuracy", "mean"),
         loss_mean=("loss", "mean"),
         is_plain=("is_plain", "first"),
+        method_kind=("method_kind", "first"),
         **{column: (column, "mean") for column in (*_SIZES, *_SPENT)},
     ).reset_index()
     points = points.astype(dict.fromkeys((*_SIZES, *_SPENT), "float64"))

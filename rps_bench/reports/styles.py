@@ -1,11 +1,24 @@
 """The look of each method, dataset and architecture in figures: fixed, so that figures compare.
 
-Colours are from the Okabe-Ito palette and Paul Tol's muted set, distinguishable under the common
-colour blindnesses; markers and dashes repeat the distinction without colour. Sharing methods are
-solid, pruning methods dashed, `small` is dotted.
+A method's line says what kind it is: sharing methods are solid, pruning methods dashed, narrower
+networks dotted. Its colour and marker are its own. Colours are Okabe and Ito's and Paul Tol's muted
+set, apart under the common colour blindnesses; the marker and the line say the same again without
+colour.
 """
 
+import zlib
 from typing import NamedTuple
+
+from rps_bench.datasets import DATASETS
+
+LineStyle = str | tuple[float, tuple[float, ...]]  # as matplotlib takes it
+
+
+class MethodLook(NamedTuple):
+    """Colour and marker of one method."""
+
+    colour: str
+    marker: str
 
 
 class MethodStyle(NamedTuple):
@@ -13,45 +26,73 @@ class MethodStyle(NamedTuple):
 
     colour: str
     marker: str
-    line: str
+    line: LineStyle
 
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-SOLID, DASHED, DOTTED = "-", "--", ":"
+SOLID, DASHED, DOTTED, DASH_DOTTED = "-", "--", ":", "-."
+LONG_DASHED: LineStyle = (0, (8, 2))
 
-METHOD_STYLES = {
-    "dense": MethodStyle("#222222", "*", SOLID),
-    "stable_rps": MethodStyle("#0072B2", "o", SOLID),
-    "roast": MethodStyle("#D55E00", "s", SOLID),
-    "hashednet": MethodStyle("#E69F00", "D", SOLID),
-    "rpg": MethodStyle("#56B4E9", "^", SOLID),
-    "rand": MethodStyle("#8C8C8C", "v", DASHED),
-    "mag": MethodStyle("#117733", "p", DASHED),
-    "snip": MethodStyle("#CC79A7", "<", DASHED),
-    "grasp": MethodStyle("#882255", ">", DASHED),
-    "synflow": MethodStyle("#009E73", "h", DASHED),
-    "ltr": MethodStyle("#332288", "P", DASHED),
-    "mag_trained": MethodStyle("#999933", "X", DASHED),
-    "small": MethodStyle("#666633", "d", DOTTED),
+# Chosen by hand where there is something to choose; any other method has one by its name.
+METHOD_LOOKS = {
+    "dense": MethodLook("#222222", "*"),
+    "stable_rps": MethodLook("#0072B2", "o"),
+    "roast": MethodLook("#D55E00", "s"),
+    "hashednet": MethodLook("#E69F00", "D"),
+    "rpg": MethodLook("#56B4E9", "^"),
+    "rand": MethodLook("#8C8C8C", "v"),
+    "mag": MethodLook("#117733", "p"),
+    "snip": MethodLook("#CC79A7", "<"),
+    "grasp": MethodLook("#882255", ">"),
+    "synflow": MethodLook("#009E73", "h"),
+    "ltr": MethodLook("#332288", "P"),
+    "mag_trained": MethodLook("#999933", "X"),
+    "small": MethodLook("#666633", "d"),
 }
-# For a method missing from the table: visible, and plainly without its own style.
-UNKNOWN_STYLE = MethodStyle("#AA0000", "8", "-.")
+OTHER_COLOURS = ("#AA0000", "#AA4499", "#44AA99", "#CC6677", "#661100", "#6699CC")
+OTHER_MARKERS = ("8", "H")
 
-DATASET_TITLES = {
-    "digits": "digits",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "tiny_imagenet": "Tiny ImageNet",
+
+class KindLine(NamedTuple):
+    """The line of a kind of methods, and the words for it in the small print."""
+
+    line: LineStyle
+    words: str
+
+
+# By the kinds of `rps_bench.kinds`, in the order of the small print.
+KIND_LINES = {
+    "dense": KindLine(SOLID, "solid: dense"),
+    "sharing": KindLine(SOLID, "solid: parameter sharing"),
+    "pruning": KindLine(DASHED, "dashed: pruning"),
+    "narrower": KindLine(DOTTED, "dotted: small"),
+    "post-training": KindLine(DASH_DOTTED, "dash-dotted: compressed after training"),
 }
-ARCH_TITLES = {"resnet20": "ResNet-20", "vgg11": "VGG-11"}
+UNKNOWN_KIND = KindLine(LONG_DASHED, "long dashes: kind of method not known")
+
+DATASET_TITLES = {name: info.title for name, info in DATASETS.items()}
+ARCH_TITLES = {"resnet20": "ResNet-20", "vgg11": "VGG-11"}  # another one goes by its name
 
 
-def method_style(method: str) -> MethodStyle:
-    """The style of a method, the same in every figure."""
-    return METHOD_STYLES.get(method, UNKNOWN_STYLE)
+def method_look(method: str) -> MethodLook:
+    """The colour and marker of a method, the same in every figure."""
+    number = zlib.crc32(method.encode())
+    row, column = divmod(number, len(OTHER_COLOURS))
+    other = MethodLook(OTHER_COLOURS[column], OTHER_MARKERS[row % len(OTHER_MARKERS)])
+    return METHOD_LOOKS.get(method, other)
+
+
+def method_style(method: str, kind: str | None) -> MethodStyle:
+    """The style of a method of a kind, the same in every figure; None: kind not known."""
+    return MethodStyle(*method_look(method), kind_line(kind).line)
+
+
+def kind_line(kind: str | None) -> KindLine:
+    """The line of a kind of methods."""
+    return UNKNOWN_KIND if kind is None else KIND_LINES.get(kind, UNKNOWN_KIND)
 
 
 def method_rank(method: str) -> int:
-    """The method's position in the table above, which is the drawing order; unknown ones last."""
-    return list(METHOD_STYLES).index(method) if method in METHOD_STYLES else len(METHOD_STYLES)
+    """The method's place in the table above, which orders drawing; others come last."""
+    return list(METHOD_LOOKS).index(method) if method in METHOD_LOOKS else len(METHOD_LOOKS)

@@ -16,9 +16,9 @@ import pandas as pd
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, COST_KEYS, METRIC_KEYS, SIZE_KEYS
 
 _TEXT = (
-    "run_id", "status", "reason", "label", "dataset", "arch", "method", "recipe",
-    "evaluation_split", "precision", "device", "started_at", "git_commit", "package_version",
-    "python", "platform", "cpu_model", "gpu_name",
+    "run_id", "status", "reason", "label", "dataset", "arch", "method", "method_kind",
+    "recipe", "evaluation_split", "precision", "device", "started_at", "git_commit",
+    "package_version", "python", "platform", "cpu_model", "gpu_name",
 )  # fmt: skip
 _INTEGERS = (
     "seed", "epochs", "dense_weights", "stored_weights", "dense_total", "stored_total",
@@ -34,11 +34,12 @@ _BOOLEANS = ("git_dirty",)
 
 # These are in every table, in this order; other keys of the records follow, sorted by name.
 COLUMNS = (
-    "run_id", "status", "reason", "dataset", "arch", "method", "label", "compression", "seed",
-    "recipe", "evaluation_split", "precision", "device", "epochs", *METRIC_KEYS, *_VALIDATION,
-    *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels", "num_trainings", "total_epochs",
-    "total_train_seconds", "population", "started_at", "git_commit", "git_dirty",
-    "package_version", "python", "platform", "cpu_model", "cpu_count", "num_threads", "gpu_name",
+    "run_id", "status", "reason", "dataset", "arch", "method", "method_kind", "label",
+    "compression", "seed", "recipe", "evaluation_split", "precision", "device", "epochs",
+    *METRIC_KEYS, *_VALIDATION, *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels",
+    "num_trainings", "total_epochs", "total_train_seconds", "population", "started_at",
+    "git_commit", "git_dirty", "package_version", "python", "platform", "cpu_model", "cpu_count",
+    "num_threads", "gpu_name",
 )  # fmt: skip
 ROW_ORDER = ["dataset", "arch", "recipe", "method", "label", "compression", "seed", "run_id"]
 

@@ -15,8 +15,9 @@ from rps_bench.reports.figures.axes import (
 )
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import QUIET, Margins, Page
-from rps_bench.reports.styles import ARCH_TITLES, method_style
+from rps_bench.reports.styles import ARCH_TITLES, method_look
 from rps_bench.reports.words import format_bytes
+from rps_bench.studies.looks import registered_style
 
 LINES, NETWORKS, SIZES = "lines", "networks", "sizes"  # the parts of the table
 
@@ -108,7 +109,7 @@ def _draw_curves(axes: Axes, own: pd.DataFrame, abscissa: Abscissa) -> list[Curv
             points[abscissa.column],
             points["ns_low"],
             points["ns_high"],
-            color=method_style(str(method)).colour,
+            color=method_look(str(method)).colour,
             linewidth=0.8,
         )
     axes.set_ylabel("ns per weight")
@@ -124,7 +125,7 @@ def _draw_methods(axes: Axes, own: pd.DataFrame, abscissa: Abscissa, y: str) -> 
     end = own[abscissa.column].max()
     labels: list[CurveLabel] = []
     for method, points in own.groupby("method", sort=False):
-        style, last = method_style(str(method)), points.iloc[-1]
+        style, last = registered_style(str(method)), points.iloc[-1]
         num_above = own["method"].nunique() - 1 - len(labels)
         if len(points) == 1:
             axes.axhline(last[y], color=style.colour, linewidth=0.9, linestyle="--", zorder=1)

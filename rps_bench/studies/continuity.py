@@ -32,9 +32,10 @@ from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.labels import CurveLabel, LabelColumn, LabelStyle, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
-from rps_bench.reports.styles import DOTTED, method_style
+from rps_bench.reports.styles import DOTTED
 from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.looks import registered_style
 from rps_bench.sweep import plan_runs
 from rps_bench.training.evaluation import evaluate
 from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
@@ -198,7 +199,7 @@ def _draw_cell(axes: Axes, table: pd.DataFrame) -> list[CurveLabel]:
     widths = np.linspace(WIDEST_LINE, NARROWEST_LINE, curves.ngroups)
     labels = []
     for width, (variant, own) in zip(widths, curves, strict=True):
-        style = method_style(own["method"].iloc[0])
+        style = registered_style(own["method"].iloc[0])
         line = DOTTED if variant == CONTROL else style.line
         points = own.dropna(subset="distance")
         y = points["distance"].clip(lower=floor)

@@ -21,7 +21,6 @@ from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Split
 from rps_bench.errors import UserError
 from rps_bench.methods import METHODS, build_method, default_options
-from rps_bench.methods.pruning.base import PruningMethod
 from rps_bench.models.initialisation import initialise_kaiming
 from rps_bench.reports.figures.labels import SMALL_STYLE, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Page
@@ -98,7 +97,7 @@ class Embeddings(TheoryStudy):
         regression = build_regression(
             train.counts @ table, train.labels, test.counts @ table, test.labels
         )
-        is_pruned = issubclass(METHODS[method], PruningMethod)
+        is_pruned = METHODS[method].kind == "pruning"
         expected = expect_zero_rows(num_tokens, self.width, num_stored) if is_pruned else 0.0
         return {
             "num_rows": num_tokens,

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from rps_bench import checks
 from rps_bench.reports.figures.layout import QUIET, Margins, Page
-from rps_bench.reports.styles import DATASET_TITLES, MethodStyle, method_style
+from rps_bench.reports.styles import DATASET_TITLES, MethodLook, method_look
 from rps_bench.reports.words import format_ratio
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.sweeps import train
@@ -118,13 +118,13 @@ def _order_methods(panel: pd.DataFrame) -> list[str]:
 def _draw_panel(axes: Axes, panel: pd.DataFrame, order: Sequence[str]) -> None:
     for place, method in enumerate(order):
         own = panel[panel["method"] == method]
-        style = method_style(method)
+        look = method_look(method)
         means = []
         for is_balanced in (True, False):
             runs = own[own["imbalance"].isna() == is_balanced]
             means.append(runs["accuracy"].mean())
-            _draw_runs(axes, runs["accuracy"], place, style, is_balanced)
-        axes.add_line(Line2D(means, [place, place], color=style.colour, linewidth=0.9, zorder=1))
+            _draw_runs(axes, runs["accuracy"], place, look, is_balanced)
+        axes.add_line(Line2D(means, [place, place], color=look.colour, linewidth=0.9, zorder=1))
     axes.set_yticks(range(len(order)), order)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.grid(visible=True, axis="x")
@@ -133,7 +133,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, order: Sequence[str]) -> None:
 
 
 def _draw_runs(
-    axes: Axes, accuracies: "pd.Series[float]", place: int, style: MethodStyle, is_filled: bool
+    axes: Axes, accuracies: "pd.Series[float]", place: int, look: MethodLook, is_filled: bool
 ) -> None:
     """Draw seeds small and their mean large, and a cross at the left edge if any run diverged."""
     num_diverged = int(accuracies.isna().sum())
@@ -142,10 +142,10 @@ def _draw_runs(
         axes.scatter([0.02], [place], marker="x", color=QUIET, s=MEAN_SIZE, transform=edge)
     if num_diverged == len(accuracies):
         return
-    face = style.colour if is_filled else "white"
+    face = look.colour if is_filled else "white"
     for values, size, marker, alpha in (
         (accuracies.dropna().tolist(), SEED_SIZE, "o", 0.5),
-        ([accuracies.mean()], MEAN_SIZE, style.marker, 1.0),
+        ([accuracies.mean()], MEAN_SIZE, look.marker, 1.0),
     ):
         axes.scatter(
             values,
@@ -153,7 +153,7 @@ def _draw_runs(
             s=size,
             marker=marker,
             facecolor=face,
-            edgecolor=style.colour,
+            edgecolor=look.colour,
             linewidth=0.8,
             alpha=alpha,
             zorder=2,

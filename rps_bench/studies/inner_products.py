@@ -26,10 +26,11 @@ from rps_bench.methods.weight_map import SelectionMap, WeightMap
 from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
-from rps_bench.reports.styles import DOTTED, MethodStyle, method_style
+from rps_bench.reports.styles import DOTTED, MethodStyle
 from rps_bench.seeds import derive_key, named_generator
 from rps_bench.shown import show
 from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.looks import registered_style
 from rps_bench.studies.sketches import compress_rows
 from rps_bench.studies.variances import VARIANCES, estimate_variance
 
@@ -86,12 +87,12 @@ def _fold(size: int, num_stored: int, seed: int) -> WeightMap:
 
 # The function that draws a map, whether estimates are multiplied by n/m, label and style.
 METHODS: dict[str, tuple[Callable[[int, int, int], WeightMap], bool, str, MethodStyle]] = {
-    "hashing": (_hash, False, "hashing", method_style("hashednet")),
-    "randomfold": (_fold, False, "RANDOMFOLD", method_style("stable_rps")),
+    "hashing": (_hash, False, "hashing", registered_style("hashednet")),
+    "randomfold": (_fold, False, "RANDOMFOLD", registered_style("stable_rps")),
     "coin_flips": (
         _flip_coins, True, "pruning, a coin each", MethodStyle("#CC79A7", "^", DOTTED),
     ),
-    "fixed_size": (_keep_fixed_size, True, "pruning, m of n", method_style("rand")),
+    "fixed_size": (_keep_fixed_size, True, "pruning, m of n", registered_style("rand")),
 }  # fmt: skip
 
 

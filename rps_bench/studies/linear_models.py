@@ -24,9 +24,10 @@ from rps_bench.methods.weight_map import WeightMap
 from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
-from rps_bench.reports.styles import DATASET_TITLES, method_style
+from rps_bench.reports.styles import DATASET_TITLES
 from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.looks import registered_style
 from rps_bench.studies.sketches import compress_rows
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
@@ -227,7 +228,7 @@ def draw_means(axes: Axes, own: pd.DataFrame, column: str) -> list[CurveLabel]:
     """Draw means over seeds with a band from the lowest to the highest; return the labels."""
     labels = []
     for method, points in own.groupby("method", sort=False):
-        style = method_style(str(method))
+        style = registered_style(str(method))
         spread = points.groupby("compression")[column].agg(["mean", "min", "max"])
         axes.fill_between(
             spread.index, spread["min"], spread["max"], color=style.colour, alpha=0.12, lw=0

@@ -16,18 +16,19 @@ from matplotlib.figure import Figure
 
 from rps_bench import checks
 from rps_bench.errors import UserError
-from rps_bench.methods import METHODS, build_method
+from rps_bench.methods import build_method, methods_of
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
-from rps_bench.reports.styles import ARCH_TITLES, method_style
+from rps_bench.reports.styles import ARCH_TITLES
 from rps_bench.studies.base import TheoryStudy
+from rps_bench.studies.looks import registered_style
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
-SHARING = tuple(name for name, kind in METHODS.items() if issubclass(kind, SharingMethod))
+SHARING = methods_of("sharing")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame) -> list[CurveLabel]:
     """Draw the column `y` of each method by compression; return the labels."""
     labels = []
     for method, points in own.groupby("method", sort=False):
-        style = method_style(str(method))
+        style = registered_style(str(method))
         axes.plot(
             points["compression"],
             points["y"],

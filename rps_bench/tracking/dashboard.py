@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rps_bench.errors import UserError
-from rps_bench.reports.styles import METHOD_STYLES
+from rps_bench.reports.styles import METHOD_LOOKS
 from rps_bench.tracking.dashboard_panels import (
     MOST_RUNS,
     curves_section,
@@ -163,8 +163,8 @@ def _group_colours() -> dict[object, object]:
     import wandb_workspaces.workspaces as ws
 
     colours: dict[object, object] = {}
-    for method, style in METHOD_STYLES.items():
-        colours[method] = style.colour
+    for method, look in METHOD_LOOKS.items():
+        colours[method] = look.colour
         for compression in PAPER_GRID:
-            colours[ws.GroupPath(method, f"{compression:g}")] = style.colour
+            colours[ws.GroupPath(method, f"{compression:g}")] = look.colour
     return colours

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from rps_bench.devices import prepare_device
-from rps_bench.methods import METHODS, build_method
-from rps_bench.methods.sharing.base import SharingMethod
+from rps_bench.methods import build_method, methods_of
 from rps_bench.training.loop import Trainer, Training
 from scripts.bench.subject import (
     BATCH_SIZE,
@@ -41,7 +40,7 @@ class RecoveryJob(NamedTuple):
 
 def list_maps() -> list[str]:
     """The methods whose maps are measured: all sharing methods and one pruning method."""
-    return [*(name for name, kind in METHODS.items() if issubclass(kind, SharingMethod)), PRUNING]
+    return [*methods_of("sharing"), PRUNING]
 
 
 def measure_recovery(job: RecoveryJob) -> dict[str, Any]:

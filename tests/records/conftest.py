@@ -16,6 +16,7 @@ def record() -> dict[str, Any]:
             "dataset": "digits",
             "arch": "resnet20",
             "method": "stable_rps",
+            "method_kind": "sharing",
             "compression": 10.0,
             "seed": 0,
             "recipe": "smoke",

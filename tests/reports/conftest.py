@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rps_bench.records.store import RECORDS_FOLDER
+from rps_bench.records.upgrade import KINDS_BEFORE
 from rps_bench.reports.study import Study, read_study
 
 MakeRecord = Callable[..., dict[str, Any]]
@@ -54,6 +55,7 @@ def make_record(
         "dataset": dataset,
         "arch": "resnet20",
         "method": method,
+        "method_kind": KINDS_BEFORE.get(method),
         "compression": compression,
         "seed": seed,
         "recipe": recipe,

@@ -99,6 +99,19 @@ def test_kinds_that_run_the_dense_network_share_the_median_of_its_times(
 
 
 @pytest.mark.parametrize(
+    ("kind", "milliseconds"),
+    [("sharing", 2.1), ("pruning", 2.1), ("narrower", 0.5), ("post-training", None), ("x", None)],
+)
+def test_another_method_has_the_time_of_its_kind(
+    make_record: MakeRecord, kind: str, milliseconds: float | None
+) -> None:
+    macs = SMALL_MACS if kind == "narrower" else MACS
+    record = make_record("a_new_method", 10.0, method_kind=kind)
+    (found,) = times(set_macs(record, macs)).values()
+    assert pd.isna(found) if milliseconds is None else found == milliseconds
+
+
+@pytest.mark.parametrize(
     ("method", "compression", "macs"),
     [
         ("roast", 31.6, MACS),  # no compression between measured ones
@@ -106,7 +119,7 @@ def test_kinds_that_run_the_dense_network_share_the_median_of_its_times(
         ("roast", 10.0, 4 * MACS),  # larger images
         ("dense", 1.0, MACS // 2),  # another width
         ("small", 10.0, SMALL_MACS // 2),
-        ("a_new_method", 10.0, MACS),
+        ("of_no_known_kind", 10.0, MACS),
     ],
 )
 def test_what_was_not_measured_has_no_time(

@@ -25,9 +25,10 @@ def test_the_exact_row_of_a_record(make_record: MakeRecord) -> None:
     row = table.iloc[0]
     assert row.dropna().to_dict() == {
         "run_id": record["run_id"], "status": "completed", "dataset": "cifar10",
-        "arch": "resnet20", "method": "stable_rps", "label": "stable_rps", "compression": 10.0,
-        "seed": 2, "recipe": "quick", "evaluation_split": "test", "precision": "fp32",
-        "device": "cpu", "epochs": 3, "test_accuracy": 88.25, "best_test_accuracy": 88.25,
+        "arch": "resnet20", "method": "stable_rps", "method_kind": "sharing",
+        "label": "stable_rps", "compression": 10.0, "seed": 2, "recipe": "quick",
+        "evaluation_split": "test", "precision": "fp32", "device": "cpu", "epochs": 3,
+        "test_accuracy": 88.25, "best_test_accuracy": 88.25,
         "test_loss": 0.5, "train_loss": 0.25, "dense_weights": 270_896, "stored_weights": 27_089,
         "dense_total": 272_474, "stored_total": 28_667, "true_compression": 272_474 / 28_667,
         "stored_bytes": 114_668, "train_seconds": 30.0, "images_per_second": 1000.0,

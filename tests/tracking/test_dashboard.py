@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rps_bench.errors import UserError
-from rps_bench.reports.styles import METHOD_STYLES
+from rps_bench.reports.styles import METHOD_LOOKS
 from rps_bench.tracking.dashboard import Target, build_views
 from tests.tracking.conftest import DASHBOARD, command_line
 
@@ -65,7 +65,7 @@ def test_runs_are_grouped_by_method_so_that_means_are_over_seeds(
     names = [(f["key"]["name"], f["value"]) for f in runs["filters"]["filters"]]
     assert names == [("group", GROUP), ("jobType", "report")]
     colours = views[0]["spec"]["section"]["customRunColors"]
-    assert set(colours.values()) == {style.colour for style in METHOD_STYLES.values()}
+    assert set(colours.values()) == {style.colour for style in METHOD_LOOKS.values()}
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # of wandb-workspaces

@@ -11,7 +11,7 @@ from rps_bench.reports.figures.curves import Curve, find_frontier
 from rps_bench.reports.figures.labels import CurveLabel
 from rps_bench.reports.figures.layout import QUIET
 from rps_bench.reports.figures.panels import Panel
-from rps_bench.reports.styles import TIMES, method_style
+from rps_bench.reports.styles import TIMES, method_look
 
 DIVERGED_MARKER = "x"
 DIVERGED_STEP_POINTS = 6.5  # between the crosses of runs that diverged at the same x
@@ -65,7 +65,7 @@ def draw_published(axes: Axes, published: pd.DataFrame) -> Iterator[CurveLabel]:
             color=PUBLISHED_COLOUR,
             linewidth=0.8,
             linestyle=(0, (1, 2)),
-            marker=method_style(str(method)).marker,
+            marker=method_look(str(method)).marker,
             markersize=3.2,
             markerfacecolor="white",
             markeredgewidth=0.6,
@@ -107,7 +107,7 @@ def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[Curv
     means, colour = curve.means, curve.style.colour
     if means.empty:
         return []
-    if curve.method == "dense":
+    if curve.kind == "dense":
         return [_draw_reference(axes, curve, is_reference_point)]
     axes.errorbar(
         means["x"],

@@ -8,7 +8,14 @@ import pandas as pd
 
 from rps_bench.reports.figures.axes import Abscissa, find_x
 from rps_bench.reports.pareto import pareto_frontier
-from rps_bench.reports.styles import DASHED, DOTTED, SOLID, MethodStyle, method_rank, method_style
+from rps_bench.reports.styles import (
+    KIND_LINES,
+    UNKNOWN_KIND,
+    MethodStyle,
+    kind_line,
+    method_rank,
+    method_style,
+)
 
 SIDE_STEP = 0.02  # between methods that share one value, relative to the axis
 LONE_RATIO = 1.2  # of largest to smallest x, up to which all values count as one
@@ -20,6 +27,7 @@ class Curve(NamedTuple):
 
     label: str
     method: str
+    kind: str | None  # of the method, None where the records do not say
     style: MethodStyle
     variant: int  # 0 for a method's first curve, whose markers are filled
     points: pd.DataFrame
@@ -45,8 +53,15 @@ def find_curves(points: pd.DataFrame, abscissa: Abscissa) -> list[Curve]:
     for method, label in sorted(keys, key=lambda key: (method_rank(key[0]), key)):
         variant = seen[method] = seen.get(method, -1) + 1
         own = points[(points["method"] == method) & (points["label"] == label)]
-        curves.append(Curve(label, method, method_style(method), variant, own))
+        kind = find_kind(own)
+        curves.append(Curve(label, method, kind, method_style(method, kind), variant, own))
     return _set_side_by_side(curves) if abscissa.stands_still else curves
+
+
+def find_kind(rows: pd.DataFrame) -> str | None:
+    """The kind of the method that these rows of a table are of, None if none says it."""
+    known = rows["method_kind"].dropna()
+    return None if known.empty else str(known.iloc[0])
 
 
 def find_frontier(curves: Sequence[Curve], abscissa: Abscissa) -> list[tuple[float, float]]:
@@ -67,11 +82,10 @@ def find_frontier(curves: Sequence[Curve], abscissa: Abscissa) -> list[tuple[flo
 
 
 def describe_curves(curves: Sequence[Curve], abscissa: Abscissa) -> list[str]:
-    """The notes of the small print that explain these curves."""
-    lines = {curve.style.line for curve in curves if curve.method != "dense"}
-    kinds = {SOLID: "solid: parameter sharing", DASHED: "dashed: pruning", DOTTED: "dotted: small"}
-    notes = [", ".join(text for line, text in kinds.items() if line in lines)]
-    notes = notes if len(lines) > 1 else []
+    """What the small print must explain about these curves."""
+    drawn = {kind_line(curve.kind) for curve in curves if curve.kind != "dense"}
+    words = [kind.words for kind in (*KIND_LINES.values(), UNKNOWN_KIND) if kind in drawn]
+    notes = [", ".join(words)] if len(words) > 1 else []
     if find_frontier(curves, abscissa):
         notes.append("grey band: Pareto frontier")
     if any((curve.points["x"] != find_x(curve.points, abscissa)).any() for curve in curves):

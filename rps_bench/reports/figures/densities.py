@@ -16,7 +16,7 @@ from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.records import find_records
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.styles import method_look, method_rank
 from rps_bench.reports.words import format_ratio
 
 COLOURS = "viridis"
@@ -128,7 +128,7 @@ def _draw_map(
         fontsize=6.5,
     )
     for tick, (method, _) in zip(axes.get_yticklabels(), curves, strict=True):
-        tick.set_color(method_style(method).colour)
+        tick.set_color(method_look(method).colour)
 
 
 def _name_layers(axes: Axes, layers: Sequence[str]) -> None:

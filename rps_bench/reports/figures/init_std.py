@@ -27,7 +27,7 @@ from rps_bench.reports.figures.labels import (
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.styles import method_look, method_rank
 from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
@@ -143,18 +143,18 @@ def _draw_series(
     axes: Axes, points: pd.DataFrame, method: str, scaling: str, level: float
 ) -> CurveLabel:
     """Draw one series through its completed points; return its label."""
-    style, name = method_style(method), str(points["series"].iloc[0])
+    look, name = method_look(method), str(points["series"].iloc[0])
     means = points[points["n"] > 0]
     if means.empty:
-        return CurveLabel(name, style.colour, float(points["init_std"].iloc[-1]), level)
+        return CurveLabel(name, look.colour, float(points["init_std"].iloc[-1]), level)
     has_spread = means["std"].notna().any()
     axes.errorbar(
         means["init_std"],
         means["mean"],
         yerr=means["std"].fillna(0.0) if has_spread else None,
-        color=style.colour,
+        color=look.colour,
         linestyle=SCALING_LINES.get(scaling, UNKNOWN_LINE),
-        marker=style.marker,
+        marker=look.marker,
         markeredgecolor="white",
         markeredgewidth=0.4,
         elinewidth=0.8,
@@ -162,7 +162,7 @@ def _draw_series(
         zorder=3,
     )
     last = means.iloc[-1]
-    return CurveLabel(name, style.colour, float(last["init_std"]), float(last["mean"]))
+    return CurveLabel(name, look.colour, float(last["init_std"]), float(last["mean"]))
 
 
 def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
@@ -172,7 +172,7 @@ def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
             marks[["method", "series"]].itertuples(index=False, name=None)
         ):
             shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
-            colour = method_style(method).colour
+            colour = method_look(method).colour
             mark_diverged(axes, name, colour, (float(str(init_std)), level), shift)
 
 

@@ -11,6 +11,7 @@ class RunRecord(NamedTuple):
     """A run of a panel: its curve and its record."""
 
     method: str
+    method_kind: str | None
     label: str
     compression: float
     has_diverged: bool
@@ -20,11 +21,11 @@ class RunRecord(NamedTuple):
 def find_records(panel: Panel, records: Sequence[Record]) -> Iterator[RunRecord]:
     """Yield the panel's runs with their records, in the order of its table."""
     by_identity = {_identify(r["run_id"], r["provenance"].get("started_at")): r for r in records}
-    columns = ["method", "label", "compression", "has_diverged", "run_id", "started_at"]
+    columns = [*RunRecord._fields[:-1], "run_id", "started_at"]
     for row in panel.runs[columns].itertuples(index=False, name=None):
-        method, label, compression, has_diverged, run_id, started_at = row
+        method, kind, label, compression, has_diverged, run_id, started_at = row
         record = by_identity[_identify(run_id, started_at)]
-        yield RunRecord(method, label, compression, has_diverged, record)
+        yield RunRecord(method, kind, label, compression, has_diverged, record)
 
 
 def _identify(run_id: str, started_at: Any) -> tuple[str, str]:

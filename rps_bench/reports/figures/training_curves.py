@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from rps_bench.records import Record
 from rps_bench.reports.figures.accuracy import mark_diverged
+from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.figures.labels import (
     SMALL_STYLE,
     CurveLabel,
@@ -22,7 +23,7 @@ from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.records import find_records
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.styles import method_look, method_rank, method_style
 from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.7, 1.95  # inches
@@ -57,7 +58,7 @@ def draw_training_curves(panel: Panel, histories: pd.DataFrame) -> Figure:
     Lines are means over the completed runs of a point. A diverged run has its own line that ends in
     a cross, or only a cross at chance if it has no numbers. The dense model is in every row.
     """
-    is_dense = histories["method"] == "dense"
+    is_dense = histories["method_kind"] == "dense"
     compressions = sorted(set(histories.loc[~is_dense, "compression"])) or [1.0]
     rows = [
         histories[is_dense | (histories["compression"] == compression)]
@@ -95,7 +96,8 @@ def draw_training_curves(panel: Panel, histories: pd.DataFrame) -> Figure:
 
 
 def _read_history(run: Any, split: str) -> Iterator[dict[str, Any]]:
-    curve = {"method": run.method, "label": run.label, "compression": run.compression}
+    curve = {"method": run.method, "method_kind": run.method_kind, "label": run.label}
+    curve |= {"compression": run.compression}
     curve |= {"run_id": run.record["run_id"], "has_diverged": run.has_diverged}
     history = {entry["epoch"]: entry for entry in run.record["history"]}
     for epoch, entry in sorted(history.items()):
@@ -115,7 +117,7 @@ def _draw_cell(
         ends = [*_draw_diverged(axes, own, quantity, panel), *_draw_mean(axes, own, quantity)]
         values += [y for _, y in ends]
         if ends:
-            labels.append(CurveLabel(label, method_style(method).colour, *ends[-1]))
+            labels.append(CurveLabel(label, method_look(method).colour, *ends[-1]))
     _set_scales(axes, rows["epoch"], values, quantity)
     return labels
 
@@ -126,7 +128,7 @@ def _draw_mean(axes: Axes, own: pd.DataFrame, quantity: Quantity) -> list[tuple[
     means = completed.groupby("epoch")[quantity.column].mean()
     if means.empty:
         return []
-    style = method_style(str(own["method"].iloc[0]))
+    style = method_style(str(own["method"].iloc[0]), find_kind(own))
     axes.plot(
         means.index,
         means.to_numpy(),
@@ -144,8 +146,8 @@ def _draw_mean(axes: Axes, own: pd.DataFrame, quantity: Quantity) -> list[tuple[
 def _draw_diverged(
     axes: Axes, own: pd.DataFrame, quantity: Quantity, panel: Panel
 ) -> Iterator[tuple[float, float]]:
-    """Draw each diverged run of a curve up to its cross; yield the end of each."""
-    colour = method_style(str(own["method"].iloc[0])).colour
+    """Draw each diverged run of a curve to its cross; yield where it ends."""
+    colour = method_look(str(own["method"].iloc[0])).colour
     for _, run in own[own["has_diverged"]].groupby("run_id"):
         known = run.dropna(subset=[quantity.column])
         end = _end_of_unknown(quantity, panel)

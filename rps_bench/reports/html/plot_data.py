@@ -9,11 +9,20 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks
 from rps_bench.reports.html.metrics import METRICS, measure_points
 from rps_bench.reports.study import Study
-from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.styles import (
+    DASH_DOTTED,
+    DASHED,
+    DOTTED,
+    LONG_DASHED,
+    SOLID,
+    method_rank,
+    method_style,
+)
 
 MOST_RUNS_WITH_CURVES = 2000
 
@@ -23,7 +32,13 @@ SYMBOLS = {
     "p": "pentagon", "<": "triangle-left", ">": "triangle-right", "h": "hexagon", "H": "hexagon2",
     "P": "cross", "X": "x", "d": "diamond-tall", "8": "octagon", "*": "star", "_": "line-ew",
 }  # fmt: skip
-DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
+DASHES = {
+    SOLID: "solid",
+    DASHED: "dash",
+    DOTTED: "dot",
+    DASH_DOTTED: "dashdot",
+    LONG_DASHED: "longdash",
+}
 
 POINT_FIELDS = [
     "label", "compression", "true_compression", "stored_bytes", "macs", "effective_macs",
@@ -69,11 +84,13 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
     curves: list[dict[str, Any]] = []
     for method, label in sorted(keys, key=lambda key: (method_rank(key[0]), key)):
         own = points[(points["method"] == method) & (points["label"] == label)]
-        style = method_style(method)
+        kind = find_kind(own)
+        style = method_style(method, kind)
         curves.append(
             {
                 "label": label,
                 "method": method,
+                "kind": kind,
                 "variant": sum(curve["method"] == method for curve in curves),
                 "colour": style.colour,
                 "symbol": SYMBOLS.get(style.marker, "circle"),

@@ -8,11 +8,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.datasets import DATASETS
+from rps_bench.kinds import KINDS
+from rps_bench.methods import METHODS
+from rps_bench.models import ARCHITECTURES
 from rps_bench.reports.figures import draw_pareto_figure
 from rps_bench.reports.figures.axes import ABSCISSAS, COMPRESSION, Abscissa
 from rps_bench.reports.figures.curves import find_curves, find_frontier
-from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES, METHOD_STYLES
+from rps_bench.reports.styles import ARCH_TITLES, KIND_LINES, METHOD_LOOKS, method_style
 from tests.reports.figures.conftest import crosses, curve, draw, make_panels, points, texts
 
 MakeRecord = Callable[..., dict[str, Any]]
@@ -93,7 +95,7 @@ def test_diverged_runs_are_marked_at_chance(make_record: MakeRecord) -> None:
     axes = figure.axes[0]
     assert [points(cross) for cross in crosses(axes)] == [[(100.0, 10.0)], [(100.0, 10.0)]]
     assert [cross.get_color() for cross in crosses(axes)] == [
-        METHOD_STYLES["mag"].colour, METHOD_STYLES["snip"].colour
+        METHOD_LOOKS["mag"].colour, METHOD_LOOKS["snip"].colour
     ]  # fmt: skip
     assert axes.get_ylim()[0] < 10.0
     assert "snip" in texts(axes)
@@ -218,7 +220,7 @@ def test_published_curves_cannot_be_taken_for_ours(make_record: MakeRecord) -> N
     assert points(theirs) == [(1.0, 92.0), (10.0, 5.0)]
     assert theirs.get_markerfacecolor() == "white"
     assert theirs.get_linewidth() < ours.get_linewidth()
-    assert theirs.get_color() not in {style.colour for style in METHOD_STYLES.values()}
+    assert theirs.get_color() not in {style.colour for style in METHOD_LOOKS.values()}
     assert {"published: mag", "mag"} <= set(texts(axes))
     assert axes.get_xlim()[0] < 1
     assert axes.get_ylim()[0] < 5
@@ -234,11 +236,43 @@ def test_a_dollar_sign_is_no_formula(make_record: MakeRecord) -> None:
     figure.draw_without_rendering()
 
 
+@pytest.mark.parametrize(("kind", "line"), [(kind, KIND_LINES[kind].line) for kind in KINDS])
+def test_an_added_method_looks_like_its_kind(make_record: MakeRecord, kind: str, line: str) -> None:
+    style = method_style("an_added_method", kind)
+    assert style == method_style("an_added_method", kind)
+    assert style.line == line
+    assert style.colour not in {look.colour for look in METHOD_LOOKS.values()}
+    assert style.marker not in {look.marker for look in METHOD_LOOKS.values()}
+    records = [make_record("an_added_method", c, method_kind=kind) for c in (10.0, 100.0)]
+    drawn = [texts(_draw(*records).axes[0])]
+    assert "an_added_method" in drawn[0]
+
+
+def test_the_small_print_names_the_kinds_that_are_drawn(make_record: MakeRecord) -> None:
+    """By what the records say, not by the names."""
+    figure = _draw(
+        make_record("first", method_kind="sharing"),
+        make_record("second", method_kind="pruning"),
+        make_record("third", method_kind="post-training"),
+        make_record("fourth"),
+    )
+    small_print = figure.texts[0].get_text().replace("\n", " ")
+    assert (
+        "solid: parameter sharing, dashed: pruning, dash-dotted: compressed after training, "
+        "long dashes: kind of method not known"
+    ) in small_print
+
+
+def test_another_dense_method_is_a_level_too(make_record: MakeRecord) -> None:
+    axes = _axes(make_record("whole", 1.0, method_kind="dense"), make_record())
+    assert any(set(line.get_xdata()) == {0, 1} for line in axes.lines)
+
+
 def test_styles_are_distinct_and_complete() -> None:
-    colours = [style.colour for style in METHOD_STYLES.values()]
-    markers = [style.marker for style in METHOD_STYLES.values()]
-    assert len(set(colours)) == len(set(markers)) == len(METHOD_STYLES)
+    colours = [style.colour for style in METHOD_LOOKS.values()]
+    markers = [style.marker for style in METHOD_LOOKS.values()]
+    assert len(set(colours)) == len(set(markers)) == len(METHOD_LOOKS)
     assert "x" not in markers
-    assert set(DATASETS) == set(DATASET_TITLES)
-    assert set(ARCH_TITLES) == {"resnet20", "vgg11"}
-    assert {path.stem for path in CONF.glob("*.yaml")} == set(METHOD_STYLES)
+    assert set(METHOD_LOOKS) <= set(METHODS)
+    assert set(ARCH_TITLES) <= set(ARCHITECTURES)
+    assert set(KIND_LINES) == set(KINDS)

@@ -10,7 +10,13 @@ from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
 from rps_bench.reports.html.plot_data import DASHES, SYMBOLS, collect_plot_data
 from rps_bench.reports.study import Study
-from rps_bench.reports.styles import METHOD_STYLES, UNKNOWN_STYLE
+from rps_bench.reports.styles import (
+    KIND_LINES,
+    METHOD_LOOKS,
+    OTHER_MARKERS,
+    UNKNOWN_KIND,
+    method_look,
+)
 from tests.reports.html.conftest import MakeRecord, WriteStudy
 
 
@@ -121,18 +127,18 @@ def test_curves_come_in_drawing_order_with_their_style(
         "newcomer",
     ]
     assert [curve["variant"] for curve in curves] == [0, 0, 1, 0]
-    style = METHOD_STYLES["mag"]
-    assert curves[1]["colour"] == style.colour
+    assert curves[1]["colour"] == METHOD_LOOKS["mag"].colour
     assert (curves[1]["symbol"], curves[1]["dash"]) == ("pentagon", "dash")
-    assert curves[3]["colour"] == UNKNOWN_STYLE.colour
+    assert (curves[1]["kind"], curves[3]["kind"]) == ("pruning", None)
+    assert (curves[3]["colour"], curves[3]["dash"]) == (method_look("newcomer").colour, "longdash")
     compressions = [as_dicts(data, "point")[index]["compression"] for index in curves[1]["points"]]
     assert compressions == [10, 100]
 
 
 def test_every_style_has_a_symbol_and_a_dash_of_its_own() -> None:
-    styles = [*METHOD_STYLES.values(), UNKNOWN_STYLE]
-    assert {style.marker for style in styles} <= set(SYMBOLS)
-    assert {style.line for style in styles} <= set(DASHES)
+    markers = {*(look.marker for look in METHOD_LOOKS.values()), *OTHER_MARKERS}
+    assert markers <= set(SYMBOLS)
+    assert {kind.line for kind in (*KIND_LINES.values(), UNKNOWN_KIND)} == set(DASHES)
     assert len(set(SYMBOLS.values())) == len(SYMBOLS)
 
 

@@ -37,7 +37,7 @@ function buildPlot(choice, theme, width) {
     experiment, choice, theme, xaxis.range ? (xaxis.range[1] - xaxis.range[0]) * 0.014 : 0);
   const level = experiment.chance[choice.y];
   const shapes = curves
-    .filter((curve) => curve.method === "dense")
+    .filter((curve) => curve.kind === "dense")
     .map((curve) => levelLine(drawable(curve, choice)[0][choice.y], "solid", theme.quiet));
   if (diverged.x.length) {
     traces.push(diverged);

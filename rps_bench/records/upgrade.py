@@ -1,0 +1,29 @@
+"""What records lacked before it was written into them, filled in as they are read.
+
+The files stay as they are: only what is read from them is complete.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rps_bench.kinds import Kind
+
+# The methods that there were before records carried `config.method_kind`. Complete for good: later
+# methods write their kind themselves.
+KINDS_BEFORE: Mapping[str, Kind] = {
+    "dense": "dense",
+    "small": "narrower",
+    **dict.fromkeys(("stable_rps", "roast", "hashednet", "rpg"), "sharing"),
+    **dict.fromkeys(("rand", "mag", "snip", "grasp", "synflow", "ltr", "mag_trained"), "pruning"),
+}
+
+
+def upgrade_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked record with everything that today's records hold.
+
+    The kind of a method that is not known is null: nothing is guessed from its name.
+    """
+    config = record["config"]
+    if "method_kind" in config:
+        return dict(record)
+    return {**record, "config": {**config, "method_kind": KINDS_BEFORE.get(config["method"])}}
