@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from rps_bench.datasets import DATASETS
+from rps_bench.methods import METHODS
+from rps_bench.models import ARCHITECTURES
 from tests.conftest import Command
 
-METHOD_NAMES = (
-    "dense, grasp, hashednet, ltr, mag, mag_trained, rand, roast, rpg, small, snip, stable_rps, "
-    "synflow"
+METHOD_NAMES, ARCH_NAMES, DATASET_NAMES = (
+    ", ".join(sorted(registry)) for registry in (METHODS, ARCHITECTURES, DATASETS)
 )
 RANGE = "must be a finite number >= 1"
 
 CASES = [
-    ("dataset=foo", "dataset must be one of cifar10, cifar100, digits, tiny_imagenet, got foo"),
-    ("arch=foo", "arch must be one of resnet20, vgg11, got foo"),
+    ("dataset=foo", f"dataset must be one of {DATASET_NAMES}, got foo"),
+    ("arch=foo", f"arch must be one of {ARCH_NAMES}, got foo"),
     ("method=foo", f"method must be one of {METHOD_NAMES}, got foo"),
     ("recipe=foo", "recipe must be one of paper, quick, smoke, got foo"),
     ("tracking=foo", "tracking must be one of none, wandb, got foo"),
@@ -125,7 +127,7 @@ CASES = [
     ("epochs=3", r"did you mean recipe.epochs\?$"),
     ("recipe.epoch=3", r"max_steps_per_epoch; did you mean recipe.epochs\?$"),
     ("recipe/epochs=3", r"did you mean recipe.epochs\?$"),
-    ("method=stabel_rps", r"synflow, got stabel_rps; did you mean stable_rps\?$"),
+    ("method=stabel_rps", r", got stabel_rps; did you mean stable_rps\?$"),
     ("method=MAG", r"did you mean mag\?$"),
     ("method.scalling=gram", r"did you mean method.scaling\?$"),
     ("method.scaling=Gram", r"did you mean gram\?$"),
@@ -135,7 +137,7 @@ CASES = [
     ("tracking=wandb tracking.projct=x", r"did you mean tracking.project\?$"),
     ("tracking.project=x", "allowed: tracking.name; tracking=wandb has it$"),
     ("hydra.launcher.n_jobs=4", "hydra/launcher=processes has it$"),
-    ("method=mag method.rewind_steps=1", "method=ltr or mag_trained has it$"),
+    ("method=mag method.rewind_steps=1", "method=ltr or .*mag_trained.* has it$"),
     ("exclude=[{metod:ltr}]", r"in exclude: metod; .*did you mean method\?$"),
     ("--multirn", r"did you mean --multirun\?$"),
     ("--epochs 3", "unrecognized arguments: --epochs; options are written key=value, without --$"),

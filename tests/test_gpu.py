@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from rps_bench.determinism import repeatable_algorithms
-from rps_bench.methods import METHODS, build_method
+from rps_bench.methods import METHODS, build_method, methods_of
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
-from rps_bench.models import build_model
+from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.records import read_records
 from rps_bench.training.loop import Trainer
 from tests.alike import results_of, without_times
 from tests.conftest import Command
 
-SHARING = [name for name, method in METHODS.items() if issubclass(method, SharingMethod)]
+SHARING = methods_of("sharing")
 COMPRESSIONS = (1, 10, 100, 1000)
 TINY = ("recipe=smoke", "arch.width=4", "device=cuda", "precision=fp32")
 
@@ -66,7 +66,7 @@ def assert_sums_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("name", SHARING)
 def test_kernels_compute_what_plain_torch_does(
     name: str, arch: str, compression: float, dtype: torch.dtype
@@ -136,7 +136,7 @@ def test_a_smoke_run(name: str, command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_deterministic_runs_are_the_same_to_the_last_bit(
     arch: str, name: str, command: Command, tmp_path: Path
 ) -> None:

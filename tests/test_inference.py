@@ -23,6 +23,7 @@ from rps_bench.inference.ways import (
 from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.selection import store_everything
+from rps_bench.models import ARCHITECTURES
 
 KEYS = ["method", "way", "compression", "batch"]
 
@@ -98,7 +99,7 @@ def test_a_single_layer_becomes_sparse() -> None:
     assert isinstance(to_csr(nn.Linear(3, 2)), CsrLinear)
 
 
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize(
     ("way", "method"), [(name, method) for name, way in WAYS.items() for method in way.methods]
 )
@@ -120,7 +121,7 @@ def test_other_outputs_are_refused() -> None:
         check_outputs(other, model, torch.randn(2, 3, 32, 32))
 
 
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("compression", [2, 5])
 def test_small_is_the_widest_within_the_bytes_of_sharing(arch: str, compression: float) -> None:
     model = build_dense(arch, 8)

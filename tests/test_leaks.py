@@ -10,17 +10,19 @@ import torch
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.jobs import work_through
+from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.sweep import plan_runs
 from rps_bench.training.loop import Trainer
 from tests.alike import TINY
 from tests.conftest import Command
 
+SHORTER = {
+    "synflow": "method.rounds=3",
+    **{name: "compression=2" for name, method in METHODS.items() if method.shares_trainings},
+}
 KINDS = [
-    *(f"method={name}" for name in ("dense", "small", "hashednet", "snip", "grasp")),
-    *(f"method={name} compression=2" for name in ("stable_rps", "roast", "rpg", "mag")),
-    *(f"method={name} compression=2" for name in ("ltr", "mag_trained")),
-    "method=synflow method.rounds=3",
+    *(f"method={name} {SHORTER.get(name, '')}" for name in METHODS),
     "method=mag storage=int8",
     "method=mag evaluation_split=validation",
     "method=mag dataset.imbalance=3",

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rps_bench.methods import METHODS
+from rps_bench.methods.pruning.base import PruningMethod
 from rps_bench.records import check_record, read_records
 from rps_bench.reports.__main__ import main as report
 from tests.alike import without_times
@@ -23,29 +25,31 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
 def test_a_sweep_from_command_to_plot(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    methods = "dense,small,stable_rps,roast,hashednet,rpg,rand,mag,snip,grasp,synflow"
-    words = ("-m", *TINY, f"method={methods}", "compression=1,4")
+    methods = [name for name, method in METHODS.items() if not method.shares_trainings]
+    num_runs = 2 * len(methods) - 1  # dense has one compression
+    words = ("-m", *TINY, f"method={','.join(methods)}", "compression=1,4")
     assert command(*words) == 0
     out = capsys.readouterr().out
-    assert "21 runs: 21 recorded, 0 failed" in out
+    assert f"{num_runs} runs: {num_runs} recorded, 0 failed" in out
     assert out.count("skipped: dense") == 1
     records = records_in(tmp_path / "results")
-    assert len(records) == 21
+    assert len(records) == num_runs
     for record in records:
         check_record(record)
         assert record["status"] == "completed"
         config, size = record["config"], record["size"]
+        assert config["method_kind"] == METHODS[config["method"]].kind
         assert len(record["history"]) == config["recipe_options"]["epochs"] == 2
         assert record["history"][-1]["test_accuracy"] == record["metrics"]["test_accuracy"]
         n = size["dense_weights"]
-        if config["method"] != "small":
+        if config["method_kind"] != "narrower":
             assert size["stored_weights"] == int(n / config["compression"])
         assert size["true_compression"] == size["dense_total"] / size["stored_total"]
         assert record["provenance"]["versions"]["torch"]
 
     assert report([str(tmp_path / "results")]) == 0
     table = (tmp_path / "results" / "table.csv").read_text().splitlines()
-    assert len(table) == 1 + 21
+    assert len(table) == 1 + num_runs
     plots = {path.name for path in (tmp_path / "results" / "plots").iterdir()}
     assert {"pareto-digits-resnet20-smoke.png", "pareto-digits-resnet20-smoke.svg"} <= plots
 
@@ -188,9 +192,6 @@ def test_a_run_goes_on_with_the_mask_it_trained_where_scores_round_otherwise(
     method: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another machine's convolutions are enough to choose other weights."""
-    from rps_bench.methods import METHODS
-    from rps_bench.methods.pruning.base import PruningMethod
-
     words = (*TINY, f"method={method}")
     assert command(*words, "results_dir=whole") == 0
     leave_after_one_epoch(command, *words, "results_dir=stopped")

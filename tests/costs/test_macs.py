@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rps_bench.costs.macs import measure_macs, uses_per_weight
 from rps_bench.errors import UserError
-from rps_bench.methods import METHODS
+from rps_bench.methods import METHODS, methods_of
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.selection import store_everything
 from tests.methods.odd_networks import build
@@ -61,7 +61,7 @@ def test_macs_are_half_of_the_flops_that_pytorch_counts(
     assert 2 * macs == count_flops(model, image_size)
 
 
-@pytest.mark.parametrize("name", ["rand", "mag", "snip", "synflow"])
+@pytest.mark.parametrize("name", [name for name in methods_of("pruning") if name != "grasp"])
 @pytest.mark.parametrize("compression", [3.16, 10, 300])
 def test_pruned_networks_count_kept_weights_only(
     name: str,
@@ -81,7 +81,7 @@ def test_pruned_networks_count_kept_weights_only(
     assert 0 < effective < nominal
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg"])
+@pytest.mark.parametrize("name", methods_of("sharing"))
 def test_sharing_saves_no_multiplication(
     name: str,
     make_network: Callable[..., nn.Module],

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from rps_bench.costs.sizes import layer_densities, measure_sizes
-from rps_bench.methods import METHODS
+from rps_bench.methods import METHODS, methods_of
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.positions import encode_positions
 from rps_bench.methods.files.write import FORMAT
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.weight_map import SelectionMap
 
-COMPRESSING = [name for name in METHODS if name not in ("dense", "small")]
-PRUNING = ["rand", "mag", "snip", "grasp", "synflow"]
+COMPRESSING = methods_of("sharing", "pruning")
+PRUNING = methods_of("pruning")
 OPTIONS = {"roast": {"tile": 4}, "synflow": {"rounds": 3}}
 
 # ResNet-20 four channels wide: 4 + 24 + 56 + 112 BatchNorm channels of two numbers, 10 biases.
@@ -190,7 +190,7 @@ def test_densities_are_the_shares_of_non_zero_weights(
     assert kept / N == pytest.approx(math.floor(N / compression) / N, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg", "small", "dense"])
+@pytest.mark.parametrize("name", methods_of("sharing", "narrower", "dense"))
 def test_nothing_is_pruned_where_nothing_is_pruned(
     name: str, resnet: nn.Module, compress: Callable[..., CompressedModel]
 ) -> None:

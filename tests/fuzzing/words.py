@@ -3,16 +3,18 @@
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from rps_bench.datasets import DATASETS
 from rps_bench.freeze import TOP_KEYS
 from rps_bench.inference.options import Options as InferenceOptions
+from rps_bench.methods import METHODS
+from rps_bench.models import ARCHITECTURES
 from rps_bench.studies import STUDIES
 from rps_bench.training.recipe import RECIPE_KEYS
 
 GOOD = {
-    "dataset": ("digits", "cifar10", "cifar100", "tiny_imagenet"),
-    "arch": ("resnet20", "vgg11"),
-    "method": ("dense", "small", "stable_rps", "roast", "hashednet", "rpg", "rand", "mag", "snip",
-               "grasp", "synflow", "ltr", "mag_trained"),
+    "dataset": tuple(DATASETS),
+    "arch": tuple(ARCHITECTURES),
+    "method": tuple(METHODS),
     "recipe": ("paper", "quick", "smoke"),
     "tracking": ("none", "wandb"),
     "experiment": ("demo", "cifar10_quick", "null"),
@@ -142,7 +144,7 @@ EXPORT_LINES = _key_lines(
     ("digits-resnet20-mag-10x", "compressed", "dense", "onnx", "int8", "results", "model"),
 )
 INFERENCE_LINES = _key_lines(
-    tuple(InferenceOptions.__dataclass_fields__), ("resnet20", "1,10", "1", "0.5", "results")
+    tuple(InferenceOptions.__dataclass_fields__), (*ARCHITECTURES, "1,10", "1", "0.5", "results")
 )
 STUDY_KEYS = tuple(
     sorted({key for study in STUDIES.values() for key in study.__dataclass_fields__})

@@ -17,7 +17,7 @@ from rps_bench.methods.cautions import (
 )
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.weight_map import SelectionMap
-from rps_bench.models import build_model
+from rps_bench.models import ARCHITECTURES, build_model
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_every_method_that_leaves_something_says_it_once(
     assert heard == []
 
 
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "dense"])
 def test_nothing_is_said_of_our_own_networks(
     name: str, arch: str, make_probe: Callable[..., Probe], heard: list[warnings.WarningMessage]

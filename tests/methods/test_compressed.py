@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rps_bench.methods import build_method
+from rps_bench.methods import build_method, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import build_model
 
-SHARING = ("stable_rps", "roast", "hashednet", "rpg")
+SHARING = methods_of("sharing")
 N = 270_896
 
 
@@ -155,7 +155,7 @@ def test_a_deep_copy_stands_alone(name: str, plain: nn.Module, probe: Probe) -> 
     assert all(tensor.untyped_storage().data_ptr() not in mine for tensor in twin.parameters())
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg", "mag", "dense"])
+@pytest.mark.parametrize("name", [*SHARING, "mag", "dense"])
 def test_a_new_dtype_keeps_the_map(name: str, plain: nn.Module, probe: Probe) -> None:
     options = {"tile": 2} if name == "roast" else {}
     compression = 1 if name == "dense" else 5

@@ -12,18 +12,24 @@ import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.errors import UserError
-from rps_bench.methods import METHODS, build_method, default_options, load_compressed
+from rps_bench.kinds import KINDS
+from rps_bench.methods import (
+    METHODS,
+    build_method,
+    default_options,
+    load_compressed,
+    methods_of,
+)
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import build_model
 
 COMPRESSION = 10
-SHARING = ("stable_rps", "roast", "hashednet", "rpg")
-PRUNING = ("rand", "mag", "snip", "grasp", "synflow", "ltr", "mag_trained")
+WHOLE_NETWORKS = methods_of("dense", "narrower")  # these store all their weights as they are
 
 
 def compression_of(name: str) -> float:
-    return 1 if name == "dense" else COMPRESSION
+    return 1 if METHODS[name].kind == "dense" else COMPRESSION
 
 
 def build(name: str, seed: int = 0) -> Method:
@@ -55,9 +61,9 @@ def dense(compressed: CompressedModel) -> nn.Module:
     return dense_resnet(width)
 
 
-def test_the_registry_names_every_method() -> None:
-    assert set(METHODS) == {"dense", "small", *SHARING, *PRUNING}
-    assert all(method.name == name for name, method in METHODS.items())
+def test_a_method_says_its_name_and_its_kind(name: str) -> None:
+    assert METHODS[name].name == name
+    assert METHODS[name].kind in KINDS
 
 
 def test_layout_is_the_dense_models(compressed: CompressedModel, dense: nn.Module) -> None:
@@ -68,7 +74,7 @@ def test_layout_is_the_dense_models(compressed: CompressedModel, dense: nn.Modul
 
 def test_shapes(name: str, compressed: CompressedModel) -> None:
     n = sum(math.prod(shape) for _, shape in compressed.layout)
-    m = n if name in ("dense", "small") else n // COMPRESSION
+    m = n if name in WHOLE_NETWORKS else n // COMPRESSION
     assert isinstance(compressed.stored, nn.Parameter)
     assert compressed.stored.shape == (m,)
     assert compressed.weights().shape == (n,)
@@ -87,7 +93,7 @@ def test_slots_coefficients_and_gram_agree(name: str, compressed: CompressedMode
     slots = compressed.weight_map.slots().numpy()
     coefficients = compressed.weight_map.coefficients().numpy()
     stored = compressed.stored.detach().numpy()
-    assert slots.min() >= (-1 if name in PRUNING else 0)
+    assert slots.min() >= (-1 if METHODS[name].kind == "pruning" else 0)
     assert slots.max() < stored.size
     assert np.array_equal(coefficients == 0, slots == -1)
     expected = np.where(slots >= 0, stored[slots] * coefficients, 0)
@@ -95,7 +101,7 @@ def test_slots_coefficients_and_gram_agree(name: str, compressed: CompressedMode
     gram = np.zeros(stored.size)
     np.add.at(gram, slots[slots >= 0], coefficients[slots >= 0].astype(np.float64) ** 2)
     np.testing.assert_allclose(compressed.weight_map.gram().numpy(), gram, rtol=1e-5)
-    if name not in SHARING:
+    if METHODS[name].kind != "sharing":
         assert bool((compressed.weight_map.gram() == 1).all())
         assert bool((compressed.gradient_scale() == 1).all())
 
@@ -155,7 +161,7 @@ def test_biases_and_batchnorm_start_as_the_dense_models(
     state, expected = compressed.skeleton.state_dict(), dense.state_dict()
     weights = {key for key, _ in compressed.layout}
     assert set(state) == set(expected) - weights
-    if name != "small":
+    if METHODS[name].kind != "narrower":
         assert all(torch.equal(state[key], expected[key]) for key in state)
 
 
@@ -207,8 +213,8 @@ def test_files_come_back_bit_for_bit(
 def test_a_users_own_network(
     name: str, make_plain: Callable[[], nn.Module], probe: Probe, tmp_path: Path
 ) -> None:
-    if name == "small":
-        pytest.skip("small needs a network that knows its width")
+    if METHODS[name].kind == "narrower":
+        pytest.skip("it needs a network that knows its width")
     options = {"tile": 4} if name == "roast" else {}
     method = build_method(name, compression_of(name), **options)
     compressed = method.compress(make_plain(), probe)
@@ -232,13 +238,13 @@ def test_impossible_compressions(name: str, compression: float) -> None:
 
 
 def test_too_much_compression(name: str, probe: Probe) -> None:
-    if name in ("dense", "small"):
+    if name in WHOLE_NETWORKS:
         pytest.skip("these store whole networks")
     with pytest.raises(UserError, match="compression"):
         build_method(name, 1e6).compress(dense_resnet(), probe)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("dense", "small")])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in WHOLE_NETWORKS])
 def test_a_single_stored_value_is_enough(
     name: str, make_plain: Callable[[], nn.Module], probe: Probe
 ) -> None:

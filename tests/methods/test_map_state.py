@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rps_bench.errors import UserError
-from rps_bench.methods import METHODS, build_method, restore
+from rps_bench.methods import METHODS, build_method, methods_of, restore
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.map_state import KEY, decode_map, encode_map
@@ -37,7 +37,7 @@ def test_the_map_comes_back_from_its_tensor(name: str, probe: Probe) -> None:
     assert torch.equal(encode_map(weight_map, compressed.layout, scaling), encoded)
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg", "rand", "mag", "snip"])
+@pytest.mark.parametrize("name", [*methods_of("sharing"), "rand", "mag", "snip"])
 def test_another_seeds_state_is_refused_and_nothing_is_changed(name: str, probe: Probe) -> None:
     first, second = compress(name, probe, 0), compress(name, probe, 1)
     before = {key: tensor.clone() for key, tensor in second.state_dict().items()}

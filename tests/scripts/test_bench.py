@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from rps_bench.errors import ExplainedError
-from rps_bench.methods import build_method
+from rps_bench.methods import build_method, methods_of
+from rps_bench.models import ARCHITECTURES
 from rps_bench.training.loop import Trainer, Training
 from rps_bench.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
 from scripts.bench import cells, children, measure, rates, subject, waiting
@@ -33,7 +34,7 @@ TINY = ("--width", "2", "--steps", "1", "--rounds", "2", "--repeats", "1", "--de
 JOB = Job("engine", "fp32", "resnet20", 2, 10.0, "cpu", "random", 1, num_workers=0, waiting={})
 
 
-@pytest.mark.parametrize("arch", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_both_sides_train_the_same_network(arch: str) -> None:
     """Two steps: losses before each, so also gradients, their scaling and the update."""
     model, dataset, recipe = build_network(arch, 4), draw_images(32), make_recipe(1)
@@ -137,7 +138,7 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
         assert side["peak_memory_bytes"] > 0
 
     (recovery,) = measured["recovery"]
-    assert set(recovery["maps"]) == {"stable_rps", "roast", "hashednet", "rpg", "mag"}
+    assert set(recovery["maps"]) == {*methods_of("sharing"), "mag"}
     for directions in recovery["maps"].values():
         assert set(directions) == {"recover", "send_back"}
         for direction in directions.values():
@@ -161,7 +162,7 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--arch", "resnet"), "arch must be one of resnet20, vgg11, got resnet"),
+        (("--arch", "resnet"), f"arch must be one of {', '.join(ARCHITECTURES)}, got resnet"),
         (("--steps", "0"), "steps must be a whole number from 1 to 390, got 0"),
         (("--steps", "391"), "steps must be a whole number from 1 to 390, got 391"),
         (("--rounds", "many"), "argument --rounds: invalid int value: 'many'"),

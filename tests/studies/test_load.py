@@ -9,7 +9,7 @@ from rps_bench.studies.load import Load
 from tests.studies.conftest import draw, rows_of
 
 COMPRESSIONS = (1.0, 3.16, 10.0, 1000.0)
-METHODS = ("stable_rps", "rpg", "hashednet", "roast")
+METHODS = ("stable_rps", "rpg", "hashednet", "roast")  # whose loads are known
 
 
 @pytest.fixture(scope="module")

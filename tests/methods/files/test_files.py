@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rps_bench.errors import UserError
-from rps_bench.methods import build_method, load_compressed
+from rps_bench.methods import build_method, load_compressed, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.positions import decode_positions
@@ -36,7 +36,7 @@ def save(name: str, compression: float, path: Path, **options: Any) -> Compresse
     return compressed
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "hashednet", "rpg"])
+@pytest.mark.parametrize("name", methods_of("sharing"))
 def test_sharing_stores_theta_and_a_description(name: str, path: Path) -> None:
     save(name, 10, path, **({"tile": 4} if name == "roast" else {}))
     tensors = load_file(path)

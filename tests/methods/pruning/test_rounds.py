@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rps_bench.errors import CompressionWarning, UserError
-from rps_bench.methods import build_method
+from rps_bench.methods import build_method, default_options, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.rounds import ScoreError, num_kept_after, prune_in_rounds
+
+# The pruning methods that choose before training.
+WITH_ROUNDS = [name for name in methods_of("pruning") if "rounds" in default_options(name)]
 
 
 def flat(model: nn.Module) -> torch.Tensor:
@@ -146,7 +149,7 @@ def test_masks_chosen_by_place_are_said(
     assert not is_said or "score exactly zero" in str(caught[0].message)
 
 
-@pytest.mark.parametrize("name", ["rand", "mag", "snip", "grasp", "synflow"])
+@pytest.mark.parametrize("name", WITH_ROUNDS)
 @pytest.mark.parametrize("compression", [1, 1.5, 3.16, 10, 31.6, 268])
 def test_budgets_are_exact(
     name: str, compression: float, make_plain: Callable[[], nn.Module], probe: Probe

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.methods import build_method
+from rps_bench.methods import build_method, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 
-SHARING = ("stable_rps", "roast", "hashednet", "rpg")
+SHARING = methods_of("sharing")
 
 
 def options_of(name: str) -> dict[str, int]:
