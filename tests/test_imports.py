@@ -76,6 +76,31 @@ def test_only_the_run_and_the_door_see_all_rooms() -> None:
             assert not imported_rooms(path) & {"methods", "costs", "reports"}, path.name
 
 
+def find_circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Names that lead to each other; none where imports are a tree of floors."""
+    left = dict(arrows)
+    while ground := [name for name, below in left.items() if not below & left.keys()]:
+        left = {name: below for name, below in left.items() if name not in ground}
+    return sorted(left)
+
+
+def test_no_module_of_the_methods_imports_one_that_needs_it() -> None:
+    """Not in a function either, nor for types alone."""
+    paths = {
+        f"rps_bench.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}": path
+        for path in (PACKAGE / "methods").rglob("*.py")
+    }
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    arrows: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        arrows[name] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inside = {f"{node.module}.{alias.name}" for alias in node.names} & paths.keys()
+                arrows[name] |= inside or {node.module}
+    assert find_circle(arrows) == []
+
+
 def modules_after(code: str, tmp_path: Path) -> set[str]:
     """Names of the modules loaded after running ``code`` in a fresh interpreter."""
     program = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"

@@ -68,12 +68,14 @@ def take_weights(network: nn.Module, places: Places) -> None:
         network: Holds the weights so far.
         places: All names of each weight, in flat order.
     """
+    # Every name of a tied weight notes the same index, so that a pass lends them one tensor.
     for index, names in enumerate(places):
         for name in names:
             owner, _, attribute = name.rpartition(".")
             layer = network.get_submodule(owner)
             layer.register_parameter(attribute, None)  # keeps its place among the parameters
             layer.__dict__.setdefault(LENT, {})[attribute] = index
+    # Looked for once, here: a pass would otherwise search every attribute of every module.
     for module in network.modules():
         hiding = [name for name, value in module.__dict__.items() if _hides_modules(name, value)]
         if hiding:
@@ -105,12 +107,16 @@ def lend_weights(network: nn.Module, weights: Sequence[torch.Tensor]) -> Iterato
         network: One that ``take_weights`` has changed; left as it is.
         weights: In flat order, in the layers' shapes.
     """
+    # Copies first, then their contents: a module that leads to another one must be able to name
+    # that one's copy, in whatever order the two come, and in circles, too.
     borrowers = _find_borrowers(network)
     twins = {id(module): _shallow_copy(module) for module in borrowers}
 
     def swap(module: nn.Module) -> nn.Module:
         return twins.get(id(module), module)
 
+    # Into each copy go its weights as plain attributes (the autograd graph goes through them), the
+    # copies of its submodules, and copies of what it hides.
     own: dict[int, set[str]] = {}  # attributes in which a copy differs from its original
     for module in borrowers:
         changed: dict[str, Any] = {
@@ -126,6 +132,7 @@ def lend_weights(network: nn.Module, weights: Sequence[torch.Tensor]) -> Iterato
     try:
         yield swap(network)
     finally:
+        # Also after an error in the pass, as if the network had run itself.
         for module in borrowers:
             _keep_state(module, twins[id(module)], own[id(module)])
 
@@ -152,6 +159,7 @@ def hold_weights(network: nn.Module, weights: Sequence[torch.Tensor]) -> Iterato
 
 def _find_borrowers(network: nn.Module) -> list[nn.Module]:
     """The modules that get a weight, and those that lead to them."""
+    # Down from the network: who reaches whom, and which modules lack a weight.
     leading_to: dict[int, list[nn.Module]] = {}
     lacking, waiting, seen = [], [network], {id(network)}
     while waiting:
@@ -163,6 +171,8 @@ def _find_borrowers(network: nn.Module) -> list[nn.Module]:
             if id(other) not in seen:
                 seen.add(id(other))
                 waiting.append(other)
+    # Back up from those: everything on a way to one must be a copy, too, or a pass would come to
+    # the original. Modules off all ways are shared as they are.
     borrowers: dict[int, nn.Module] = {}
     while lacking:
         module = lacking.pop()
@@ -185,6 +195,7 @@ def _reached_from(module: nn.Module) -> Iterator[nn.Module]:
 
 def _shallow_copy(module: nn.Module) -> nn.Module:
     """A module of the same class with the same attributes."""
+    # Without __init__, which may take arguments, draw numbers or register hooks once more.
     twin = module.__new__(type(module))
     twin.__dict__.update(module.__dict__)
     return twin
@@ -230,7 +241,7 @@ def _with_modules(value: Any, swap: Swap) -> Any:
         inside = _with_modules((value.func, value.args, value.keywords), swap)
         return partial(inside[0], *inside[1], **inside[2])
     if isinstance(value, dict):
-        swapped = copy.copy(value)
+        swapped = copy.copy(value)  # of its own class, such as OrderedDict or defaultdict
         swapped.clear()
         for key, entry in value.items():
             swapped[_with_modules(key, swap)] = _with_modules(entry, swap)

@@ -38,7 +38,10 @@ def hash_bits(key: int | torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     Returns:
         int64 bit patterns of the broadcast shape.
     """
+    # Where SplitMix64 would stand after index + 1 steps. GOLDEN is odd, which keeps indices apart.
     bits = (index + 1) * GOLDEN + key
+    # The mix: shifts carry high bits down, products carry low bits up. Each step can be undone, so
+    # two indices of one key never have the same 64 bits.
     _xor_shifted_(bits, 30).mul_(MULTIPLIER_1)
     _xor_shifted_(bits, 27).mul_(MULTIPLIER_2)
     return _xor_shifted_(bits, 31)
@@ -89,8 +92,10 @@ def signs_of_octets(
     Args:
         octets: Of ``hash_sign_octets``, the first that of index ``start`` // 64 * 64.
     """
+    # Eight signs at a time: whole octets that cover the range, of which the ends are cut off.
     table = _octet_signs(dtype, octets.device)
     first, last = start % 64 // 8, -(-(start % 64 + count) // 8)
+    # The scale goes into the 256 rows, not into the result: for a whole layer it costs nothing.
     rows = (table if scale == 1 else table * scale).index_select(0, octets[first:last])
     return rows.view(-1)[start % 8 :][:count]
 

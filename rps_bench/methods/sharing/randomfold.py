@@ -37,6 +37,7 @@ class RandomFoldMap(SharingMap):
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """(u(k) + o) mod m, which is (u(k) + i) mod m."""
+        # One rotation for each fold, spread over its weights; o and i differ by a multiple of m.
         m, positions = self.num_stored, self.positions_between(start, stop)
         rotations = self.rotations_between(start, stop)[positions // m - start // m]
         return rotations.add_(positions).remainder_(m)
@@ -78,6 +79,7 @@ class RandomFoldMap(SharingMap):
 
     def _expand_runs(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Run by run, for folds that are long or few."""
+        # A run is two slices and one product: no index is made, and memory is read in order.
         weights, rotations = stored.new_empty(stop - start), self._rotations_from(start, stop)
         for low, high, coefficients in self.blocks(start, stop):
             for begin, end, slot in self._runs(low, high, rotations):
@@ -90,6 +92,7 @@ class RandomFoldMap(SharingMap):
 
     def _reduce_runs(self, grad_weights: torch.Tensor) -> torch.Tensor:
         sums = grad_weights.new_zeros(self.num_stored)
+        # Fold after fold, so that each slot's sum has one order on every CPU.
         rotations = self._rotations_from(0, self.num_weights)
         for low, high, coefficients in self.blocks(0, self.num_weights):
             products = coefficients.mul_(grad_weights[low:high])
@@ -105,6 +108,8 @@ class RandomFoldMap(SharingMap):
     def _expand_folds(self, stored: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """All folds at once: fold k is the window of m at u(k) of theta laid out twice."""
         m = self.num_stored
+        # unfold makes views only: window u of theta theta is theta turned by u. One index_select
+        # then copies a whole fold per row, and its end (of the last fold) is cut off.
         windows = torch.cat((stored, stored)).unfold(0, m, 1)  # (m + 1, m)
         folds = windows.index_select(0, self.rotations_between(start, stop))
         weights = folds.view(-1)[start % m :][: stop - start]
@@ -119,8 +124,10 @@ class RandomFoldMap(SharingMap):
         for low, high, coefficients in self.blocks(0, self.num_weights, m):
             turned_back = starts[low // m : -(-high // m)]
             products = coefficients.mul_(grad_weights[low:high])
-            missing = len(turned_back) * m - len(products)  # of the last fold
+            # Zeros for what the last fold lacks add nothing to any slot.
+            missing = len(turned_back) * m - len(products)
             folds = torch.nn.functional.pad(products, (0, missing)) if missing else products
+            # Turning back by u is turning on by m - u. Fold j, laid out twice, begins at 2 m j.
             windows = folds.view(-1, 1, m).repeat(1, 2, 1).view(-1).unfold(0, m, 1)
             first = torch.arange(len(turned_back), device=starts.device).mul_(2 * m)
             sums += windows.index_select(0, first.add_(turned_back)).sum(0)

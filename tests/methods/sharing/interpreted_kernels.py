@@ -9,11 +9,13 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from rps_bench.methods import METHODS
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.balanced import BalancedMap
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.hashed import HashedMap
-from rps_bench.methods.sharing.kernels import grid
+from rps_bench.methods.sharing.kernels import grid, slots
 from rps_bench.methods.sharing.randomfold import RandomFoldMap
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.methods.sharing.tiles import TiledMap
@@ -62,6 +64,17 @@ def assert_sums_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The maps take their kernels for CPU tensors, too."""
     monkeypatch.setattr(kernels, "can_run", lambda values: True)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_kernel_that_a_method_names_is_there(name: str) -> None:
+    """Asked for on a GPU only: a wrong name would be found late."""
+    method = METHODS[name]
+    kernel = method.map_type.kernel if issubclass(method, SharingMethod) else None
+    if kernel is not None:
+        assert callable(getattr(slots, kernel.slots))
+        assert kernel.offsets is None or callable(getattr(slots, kernel.offsets))
+        assert kernel.num_lanes % grid.LANES_PER_WARP == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

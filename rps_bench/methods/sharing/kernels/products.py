@@ -17,6 +17,7 @@ from rps_bench.methods.sharing.kernels.hashing import hash_signs
 @triton.jit
 def layers_of(weight, layers, num_layers: tl.constexpr):
     """The number of each weight's layer, int64: how many later layers begin at or before it."""
+    # Every layer is compared with: a search would compare fewer, but wait for each answer.
     layer = tl.zeros_like(weight)
     for later in range(1, num_layers):
         layer += (weight >= tl.load(layers + later)).to(tl.int64)
@@ -26,6 +27,7 @@ def layers_of(weight, layers, num_layers: tl.constexpr):
 @triton.jit
 def block_of_weights(num_words: tl.constexpr):
     """This program's weights 64 * word + bit: words (num_words, 1) and bits (1, 64), int64."""
+    # int64 from the first product on: positions beyond 2^31 would turn negative in 32 bits.
     word = tl.program_id(0).to(tl.int64) * num_words + tl.arange(0, num_words)
     return word[:, None], tl.arange(0, 64).to(tl.int64)[None, :]
 
@@ -45,14 +47,18 @@ def expand_kernel(
     num_words: tl.constexpr,
 ):
     """w_i = theta[slot of i] * sign of i * scale of i's layer, a program per num_words * 64."""
+    # Sign i is bit i mod 64 of one hash. With words and bits on axes of their own, the hash is
+    # computed for (num_words, 1) lanes only, and each of them serves 64 weights.
     word, bit = block_of_weights(num_words)
     weight = word * 64 + bit  # (num_words, 64)
     inside = weight < n
     layer = layers_of(weight, layers, num_layers)
+    # Lanes past the end have a slot, too, of no meaning: they read nothing and write nothing.
     slot = slots_of(weight, layer, tl.load(keys), layers, num_layers, m, constant)
     scale = tl.load(scales + layer)
     sign = hash_signs(tl.load(keys + 1), word, bit).to(scale.dtype)
     value = tl.load(stored + slot, mask=inside, other=0.0)
+    # A sign changes no digit: the product is rounded once, as in torch.
     tl.store(weights + weight, value * sign * scale, mask=inside)
 
 
@@ -79,6 +85,7 @@ def scatter_kernel(
     scale = tl.load(scales + layer)
     sign = hash_signs(tl.load(keys + 1), word, bit).to(scale.dtype)
     grad = tl.load(grad_weights + weight, mask=inside, other=0.0)
+    # Relaxed: additions need no order among themselves, and the kernel's end is seen by all.
     tl.atomic_add(sums + slot, grad * sign * scale, mask=inside, sem="relaxed")
 
 
@@ -103,11 +110,14 @@ def gather_kernel(
     A program holds num_folds x num_slots lanes: few slots leave room for many folds at a time,
     and many slots for few. Its sums run in one order, whatever the GPU does.
     """
+    # num_slots is a power of two and m need not be. Lanes beyond the last slot repeat it, since a
+    # walk of the balanced map may never end from outside, and write nothing.
     slot = tl.program_id(0).to(tl.int64) * num_slots + tl.arange(0, num_slots)
     written = slot < m
     slot = tl.minimum(slot, m - 1)[None, :]  # (1, num_slots), none beyond the last
     part = tl.program_id(1).to(tl.int64)
     first = part * folds_per_part + tl.arange(0, num_folds)[:, None]  # (num_folds, 1)
+    # Every lane adds up its own slot over every num_folds-th fold of the part.
     total = tl.zeros((num_folds, num_slots), dtype=sums.dtype.element_ty)
     for done in range(0, folds_per_part, num_folds):
         fold = first + done
@@ -116,5 +126,6 @@ def gather_kernel(
         scale = tl.load(scales + layers_of(weight, layers, num_layers))
         sign = hash_signs(tl.load(keys + 1), weight >> 6, weight & 63).to(scale.dtype)
         total += tl.load(grad_weights + weight, mask=inside, other=0.0) * sign * scale
+    # The lanes of one slot are added last, in the tree that the compiler has fixed.
     sums += part * m + tl.program_id(0).to(tl.int64) * num_slots + tl.arange(0, num_slots)
     tl.store(sums, tl.sum(total, axis=0), mask=written)

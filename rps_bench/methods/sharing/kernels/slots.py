@@ -27,6 +27,7 @@ def hashed_slots(
     weight, layer, key, layers, num_layers: tl.constexpr, m: tl.constexpr, constant: tl.constexpr
 ):
     """hash(i) mod m."""
+    # m is a constant of the kernel, so this modulo is a multiplication.
     return hash_below(key, weight, m)
 
 
@@ -35,11 +36,13 @@ def tiled_slots(
     weight, layer, key, layers, num_layers: tl.constexpr, m: tl.constexpr, tile: tl.constexpr
 ):
     """Start of the weight's tile + its place in the tile; further rows: columns, first tiles."""
+    # The layer's matrix: the weight's place in it, as row and column.
     place = weight - tl.load(layers + layer)
     columns = tl.load(layers + num_layers + layer)
     first_tile = tl.load(layers + 2 * num_layers + layer)
     row = place // columns
     column = place - row * columns
+    # Tiles are numbered through the whole network, row by row of tiles in each layer.
     tile_row, tile_column = row // tile, column // tile
     tiles_across = (columns + (tile - 1)) // tile
     number = first_tile + tile_row * tiles_across + tile_column
@@ -54,9 +57,10 @@ def randomfold_slots(
     weight, layer, key, layers, num_layers: tl.constexpr, m: tl.constexpr, constant: tl.constexpr
 ):
     """(u(k) + o) mod m."""
+    # Neighbours in a fold read neighbouring slots, so that a warp reads whole cache lines.
     fold = weight // m
     slot = hash_below(key, fold, m) + (weight - fold * m)
-    return tl.where(slot >= m, slot - m, slot)
+    return tl.where(slot >= m, slot - m, slot)  # both terms are below m: no modulo is needed
 
 
 @triton.jit
@@ -74,7 +78,8 @@ def balanced_slots(
     fold = weight // m
     fold_key = hash_bits(key, fold)
     slot = feistel(weight - fold * m, fold_key, num_bits)
-    # What fell outside walks on. All lanes wait for the last: on average each needs two steps.
+    # What fell outside walks on: the network permutes the next power of two, of which more than
+    # half lies inside. All lanes wait for the last.
     while tl.max(slot) >= m:
         slot = tl.where(slot >= m, feistel(slot, fold_key, num_bits), slot)
     return slot
@@ -97,6 +102,8 @@ def feistel(values, keys, num_bits: tl.constexpr):
     low_mask: tl.constexpr = (1 << low_bits) - 1
     high_mask: tl.constexpr = (1 << (num_bits - low_bits)) - 1
     low, high = values & low_mask, values >> low_bits
+    # Each half is xored with a hash of the other one, which stays: so each round can be undone.
+    # Hashed each time; in torch a table for each fold is looked up instead.
     for step in tl.static_range(0, NUM_ROUNDS, 2):
         low = low ^ (hash_bits(keys + step, high).to(tl.int64) & low_mask)
         high = high ^ (hash_bits(keys + (step + 1), low).to(tl.int64) & high_mask)
