@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from rps_bench.errors import UserError
-from rps_bench.methods import build_method, files, load_compressed
+from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.files import write
 from rps_bench.methods.layerwise import recover_by_layer
 from rps_bench.methods.layout import count_parameters, num_weights
 from tests.methods.odd_networks import NETWORKS, LayerTwice, TiedLinear, build
@@ -257,8 +258,8 @@ def test_what_a_file_cannot_hold_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match="_extra_state"):
         compress("mag", Stubborn({"calls": 3}), probe).save(path)
     sound = compress("mag", TiedLinear(), probe)
-    monkeypatch.setattr(files, "_ties", lambda places: [])
-    monkeypatch.setattr(files, "odd_dtypes", lambda state, dtype: {"no": "int8"})
+    monkeypatch.setattr(write, "name_ties", lambda places: [])
+    monkeypatch.setattr(write, "odd_dtypes", lambda state, dtype: {"no": "int8"})
     with pytest.raises(UserError, match="cannot be saved"):
         sound.save(path)
     assert path.read_text() == "older"
