@@ -82,7 +82,7 @@ def _run_all(plan: Plan, signals: StopSignals) -> int:
         require_places(run.config for run in pending)
         tells_all = launch(plan, pending, signals)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
-        from rps_bench.run import discard_checkpoints
+        from rps_bench.cleanup import discard_checkpoints
 
         discard_checkpoints(passing)
     if not pending:

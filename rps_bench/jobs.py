@@ -1,46 +1,39 @@
 """Doing runs: in this process, one after the other or several at once, beside other processes.
 
-A run that another is at, here or elsewhere, is put off and looked at again when the rest is done:
+A run that another process is at is put off and looked at again when the rest is done:
 any number of processes share out one sweep over one results folder, and what a dead one leaves is
 taken up.
 """
 
 import multiprocessing
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from rps_bench.attempt import Attempt, make_room, note_failure, show_failure
 from rps_bench.config import RunConfig
-from rps_bench.console import RunProgress, say
+from rps_bench.console import say
 from rps_bench.cores import set_threads
 from rps_bench.determinism import repeatable_algorithms
 from rps_bench.done import find_done
-from rps_bench.errors import (
-    ExplainedError,
-    InapplicableError,
-    UserError,
-    describe_failure,
-    explain,
-)
+from rps_bench.errors import InapplicableError, UserError, describe_failure
 from rps_bench.freeze import freeze_composed
 from rps_bench.groups import find_groups
 from rps_bench.interrupts import StopSignals, undisturbed
 from rps_bench.locks import InUseError
 from rps_bench.outcomes import describe
-from rps_bench.output import outliving_readers, show_error
+from rps_bench.output import outliving_readers
+from rps_bench.progress import RunProgress
 from rps_bench.reasons import explained_failures, is_out_of_memory
-from rps_bench.records.schema import Record
-from rps_bench.records.store import find_finished, find_record
+from rps_bench.records.store import find_record
 from rps_bench.slots import gpu_slot
 from rps_bench.storages import EXACT
-from rps_bench.tracking import Tracker, build_tracker
+from rps_bench.tracking import build_tracker
 from rps_bench.turns import ask_for_room
 from rps_bench.waiting import let_threads_sleep
 from rps_bench.workers import job_of_a_worker
@@ -52,17 +45,8 @@ POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
 
 
-class Attempt(Enum):
-    """How trying a run ended."""
-
-    OVER = auto()  # recorded, with a failure as well; or its error was the user's to mend
-    PUT_OFF = auto()  # another run is at it, here or in another process
-    CROWDED = auto()  # runs beside it left too little memory
-    LOST = auto()  # it failed, and no record of its own tells so
-
-
 def run_composed(composed: DictConfig) -> bool:
-    """One job of a launcher plugin, in a process of its own; returns what ``work_through`` does."""
+    """Do a job of a launcher plugin, in a process of its own; return what ``work_through`` does."""
     let_threads_sleep()  # Slurm may start it without the command's environment
     try:
         config = freeze_composed(composed)
@@ -77,18 +61,21 @@ def run_composed(composed: DictConfig) -> bool:
 
 
 def work_through(configs: Sequence[RunConfig]) -> bool:
-    """Do all runs that are not recorded yet; returns when every one was tried or is recorded.
+    """Do all runs that are not recorded yet, until each is recorded or was tried.
 
     Returns:
-        Whether records tell all failures. On a full disk they may not.
+        Whether every failure has a record that tells it. On a full disk it may have none.
     """
     pending, pause = list(configs), POLL_SECONDS
     tells_all = True
     while pending:
-        tried = [pair for group in find_groups(pending) for pair in _try_all(group)]
-        attempts = [attempt for _, attempt in tried]
-        tells_all = tells_all and Attempt.LOST not in attempts
+        tried: list[tuple[RunConfig, Attempt]] = []
+        for group in find_groups(pending):
+            tried += _try_all(group)
+        if any(attempt is Attempt.LOST for _, attempt in tried):
+            tells_all = False
         pending = [config for config, attempt in tried if attempt is Attempt.PUT_OFF]
+        # Where other processes are at all that is left, there is nothing to do but wait for them.
         if len(pending) == len(tried):
             if pause == POLL_SECONDS:
                 say(f"waiting for other processes: {', '.join(c.run_id for c in pending)}")
@@ -96,6 +83,7 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
         else:
             pause = POLL_SECONDS
+        # Alone, a run has all the memory that there is.
         crowded = [config for config, attempt in tried if attempt is Attempt.CROWDED]
         pending += [replace(config, population=1) for config in crowded]
     return tells_all
@@ -105,10 +93,11 @@ def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
     """Do the runs of a group that are not done, at once or one after the other."""
     with repeatable_algorithms(configs[0].deterministic):
         if len(configs) > 1 and _takes_turns(configs[0]):
-            attempts = _try_at_once(configs)
-        else:
-            attempts = [_try(config) for config in configs]
-    return list(zip(configs, attempts, strict=True))
+            return list(zip(configs, _try_at_once(configs), strict=True))
+        tried = []
+        for config in configs:
+            tried.append((config, _try(config)))
+    return tried
 
 
 def _takes_turns(config: RunConfig) -> bool:
@@ -121,12 +110,13 @@ def _takes_turns(config: RunConfig) -> bool:
 
 
 def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
-    """Do the runs of a group so that they take turns, in one slot if GPUs are divided."""
+    """Do the runs of a group in turns, on one slot of a GPU where runs are spread over GPUs."""
     with undisturbed():
         from rps_bench.datasets.placed import PlacedData
         from rps_bench.devices import resolve_device
         from rps_bench.lanes import make_lane, size_finder
         from rps_bench.population import Population
+    # The group takes one slot and one set of threads, so its runs take none of their own.
     with _resources(configs[0]) as first:
         device, placed = resolve_device(first.device), PlacedData()
         here = [replace(config, device=first.device, gpus=()) for config in configs]
@@ -146,6 +136,7 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
     """
     if find_done(config) is not None:
         return Attempt.OVER
+    # A rounded run needs the model of the run that trains it, so that one comes first.
     if config.storage != EXACT:
         trained = config.with_exact_storage
         attempt = _try(trained, placed)
@@ -163,75 +154,27 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
             build_tracker(**here.tracking) as tracker,
             explained_failures(here),
         ):
-            record = _do(here, progress, tracker, placed)
+            with undisturbed():  # C++ that a signal would end is imported
+                from rps_bench.run import run
+            record = run(here, progress, tracker, placed)
         if record is not None:  # else another process has said so
             say(describe(record))
     except InUseError:
         return Attempt.PUT_OFF
     except Exception as error:
-        with undisturbed():  # which raises if it was a signal that made a library fail
+        # A library that a signal cut may have raised an error of its own. Then this raises the
+        # signal's: the run has not failed.
+        with undisturbed():
             pass
         is_crowded = is_out_of_memory(error) and ask_for_room()
         if not is_crowded:
-            _show_failure(config, error)
+            show_failure(config, error)
         if not isinstance(error, UserError):
             failure = describe_failure(error)
     # Out here nothing holds on to the run's memory any more.
     if is_crowded:
-        say(f"put off: {config.run_id}  out of memory beside other runs, tried again alone")
-        return _make_room()
-    return Attempt.OVER if failure is None else _record_failure(config, failure)
-
-
-def _show_failure(config: RunConfig, error: Exception) -> None:
-    """One line on what is known to go wrong, a traceback for what may be a fault of ours."""
-    if isinstance(error, UserError):  # for example missing images: the other runs go on
-        show_error(error)
-        return
-    if isinstance(error, OSError) and error.strerror is not None:  # such as a full disk
-        line = f"{config.run_id}: {explain(error)}; the same command goes on once that is mended"
-        show_error(UserError(line))
-        return
-    if not isinstance(error, ExplainedError):
-        traceback.print_exc()
-    say(f"failed: {config.run_id}  {describe_failure(error)}")
-
-
-def _make_room() -> Attempt:
-    """Give back what a run had that others left too little memory for."""
-    from rps_bench.devices import free_memory
-
-    free_memory()
-    return Attempt.CROWDED
-
-
-def _record_failure(config: RunConfig, reason: str) -> Attempt:
-    """Record why a run failed, unless the disk does not take it; a finished record stays."""
-    from rps_bench.devices import free_memory
-    from rps_bench.run import record_failure
-
-    free_memory()
-    if find_finished(*config.record_place) is not None:
-        return Attempt.LOST
-    try:
-        record_failure(config, reason)
-    except OSError:  # what went wrong first was shown
-        return Attempt.LOST
-    return Attempt.OVER
-
-
-def _do(
-    config: RunConfig,
-    progress: RunProgress,
-    tracker: Tracker,
-    placed: "PlacedData | None",
-) -> Record | None:
-    with undisturbed():  # C++ that a signal would end is imported
-        from rps_bench.rounding import round_run
-        from rps_bench.run import run
-    if config.storage != EXACT:
-        return round_run(config, tracker)
-    return run(config, progress, tracker, placed)
+        return make_room(config)
+    return Attempt.OVER if failure is None else note_failure(config, failure)
 
 
 @contextmanager

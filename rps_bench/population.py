@@ -18,14 +18,14 @@ Result = TypeVar("Result")
 
 
 class Population(Generic[Result]):
-    """Jobs that take turns, so many at once; a new one starts where one has ended.
+    """Jobs that take turns, a number of them at once; a new one starts where one has ended.
 
     The order is always the same: round after round, each in the order of the jobs.
 
     Args:
         jobs: What to do.
-        find_size: How many at once; asked when the first has had a turn and has more to do, until
-            when it is alone.
+        find_size: Tells how many at once. Called when the first job has had a turn and has more to
+            do; until then that one is alone.
         make_lane: Makes a lane. One that an ended job leaves goes to a new one.
     """
 
@@ -42,7 +42,7 @@ class Population(Generic[Result]):
         self._results: dict[int, Result] = {}
 
     def run(self) -> list[Result]:
-        """Do all jobs; returns what they returned, in their order.
+        """Do all jobs; return what they returned, in their order.
 
         An exception that leaves a job, or comes between two turns, is raised in the end. First
         each of the others gets a KeyboardInterrupt where it gave way (the same as the exception,
@@ -58,7 +58,7 @@ class Population(Generic[Result]):
         return [self._results[number] for number in sorted(self._results)]
 
     def _fill(self) -> bool:
-        """Take in new members while there is room; returns whether there are any at all."""
+        """Take in new members while there is room; return whether there are any at all."""
         while len(self._members) < (self._size or 1):
             number, job = next(self._jobs, (None, None))
             if number is None or job is None:

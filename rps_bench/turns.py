@@ -20,7 +20,7 @@ class Turn:
         give_way: Lets the others go on; returns when it is this run's turn again.
         num_alive: Runs that take turns now, this one included.
         most_at_once: The most runs that trained at the same time while this one did.
-        is_crowded: Set by a run that others left too little memory for: fewer are to go on.
+        is_crowded: Set by a run that lacked memory beside the others: fewer are to go on.
     """
 
     give_way: Callable[[], object]
@@ -33,7 +33,7 @@ OWN_TURN: ContextVar[Turn | None] = ContextVar("OWN_TURN", default=None)
 
 
 def let_others() -> None:
-    """Let the runs that train beside this one go on; returns at once for a run alone.
+    """Let the runs that train beside this one go on; a run alone goes on at once.
 
     Call it where the run is about to wait for its device. The others run in the same thread, so
     never inside ``undisturbed``, ``autocast``, ``inference_mode``, ``no_grad``, a stream or the
@@ -57,7 +57,11 @@ def most_at_once() -> int:
 
 
 def ask_for_room() -> bool:
-    """Have fewer runs at once once this one has ended; False for a run that is alone anyway."""
+    """Ask that fewer runs train at once when this one has ended.
+
+    Returns:
+        Whether that can help; False for a run that is alone.
+    """
     turn = OWN_TURN.get()
     if turn is None or turn.num_alive == 1:
         return False

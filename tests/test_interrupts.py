@@ -179,7 +179,7 @@ def test_no_job_is_handed_out_once_the_command_was_asked_to_stop() -> None:
 HIT_IN_EPOCH_3 = """
 import os, signal
 from rps_bench.__main__ import main
-from rps_bench.console import RunProgress
+from rps_bench.progress import RunProgress
 epochs, show_epoch, show_step = [], RunProgress.show_epoch, RunProgress.show_step
 def watch_epoch(self, result):
     epochs.append(result)

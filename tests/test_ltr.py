@@ -31,6 +31,7 @@ from rps_bench.methods import METHODS, load_compressed
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.records import Record, read_records, write_record
+from rps_bench.records.build import describe_training
 from rps_bench.sweep import plan_runs
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
@@ -351,16 +352,15 @@ def test_levels_are_deleted_once_nothing_planned_can_need_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that failed keeps them; the same command then trains nothing again."""
-    measure = rps_bench.run._measure
 
-    def crash(chain: Chain, *arguments: Any) -> Any:
+    def crash(config: RunConfig, chain: Chain, *arguments: Any) -> Any:
         if len(chain.levels) == 3:
             raise RuntimeError("mine")
-        return measure(chain, *arguments)
+        return describe_training(config, chain, *arguments)
 
     words = ("-m", *LTR, "compression=3.16,1", "keep_checkpoints=false")
     with monkeypatch.context() as patch:
-        patch.setattr(rps_bench.run, "_measure", crash)
+        patch.setattr("rps_bench.run.describe_training", crash)
         assert command(*words) == 1
     results = tmp_path / "results"
     assert "rewind.safetensors" in names_in(chain_folder(results))

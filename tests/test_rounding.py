@@ -1,5 +1,6 @@
 """Rounded runs: one training, a record for every storage, the model's file."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from rps_bench.datasets import load_dataset
 from rps_bench.methods import load_compressed
 from rps_bench.methods.files.read import read_facts
 from rps_bench.records import Record, read_records
+from rps_bench.records.build import Result
 from rps_bench.records.models import model_path
 from rps_bench.reports.describe import describe_runs
 from rps_bench.reports.study import read_study
+from rps_bench.run import Setting
 from rps_bench.sweep import plan_runs
 from rps_bench.training.evaluation import evaluate
 from tests.conftest import Command
@@ -39,13 +42,13 @@ def path_of(results: Path, record: Record) -> Path:
 
 def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
-    run = rps_bench.run.run
+    train = rps_bench.run._train
 
-    def counted(config: Any, *arguments: Any) -> Record | None:
-        trained.append(config.run_id)
-        return run(config, *arguments)
+    def counted(here: Setting, *arguments: Any) -> Result:
+        trained.append(here.config.run_id)
+        return train(here, *arguments)
 
-    monkeypatch.setattr(rps_bench.run, "run", counted)
+    monkeypatch.setattr(rps_bench.run, "_train", counted)
     return trained
 
 
@@ -137,6 +140,60 @@ def test_a_kept_model_tells_what_it_is(command: Command, results: Path) -> None:
         "recipe": "smoke",
         "test_accuracy": record["metrics"]["test_accuracy"],
     }
+
+
+def test_both_kinds_of_run_prepare_their_device(
+    command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU an evaluation would be in TF32 otherwise."""
+    prepared: list[torch.device] = []
+    monkeypatch.setattr(rps_bench.run, "prepare_device", prepared.append)
+    assert command(*TINY, "keep_model=true") == 0
+    assert prepared == [torch.device("cpu")]
+    assert command(*TINY, "storage=int8") == 0
+    assert prepared == [torch.device("cpu")] * 2
+    assert set(records_by_storage(results)) == {"exact", "int8"}
+
+
+def test_a_file_is_written_once_and_its_bytes_are_those_recorded(
+    command: Command, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(name: str, call: Any) -> Any:
+        def do(*arguments: Any, **options: Any) -> Any:
+            calls.append(name)
+            return call(*arguments, **options)
+
+        return do
+
+    for place, name in (
+        ("rps_bench.records.build.to_bytes", "bytes"),
+        ("rps_bench.methods.files.save_compressed", "saved"),
+        ("rps_bench.records.build.layer_densities", "densities"),
+        ("rps_bench.costs.macs.layer_densities", "densities"),
+    ):
+        room, _, own = place.rpartition(".")
+        call = getattr(importlib.import_module(room), own)
+        monkeypatch.setattr(place, counted(name, call))
+    for storage, expected in (("exact", ["saved", "densities"]), ("int8", ["saved"])):
+        calls.clear()
+        assert command(*TINY, "method=mag", "keep_model=true", f"storage={storage}") == 0
+        assert calls == expected
+        record = records_by_storage(results)[storage]
+        assert path_of(results, record).stat().st_size == record["size"]["stored_bytes"]
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_diverged_run_is_recorded_on_each_split(
+    split: str, command: Command, results: Path
+) -> None:
+    words = (*TINY, "method=mag", "recipe.lr=1e30", f"evaluation_split={split}", "keep_model=true")
+    assert command("-m", *words, "storage=exact,int8") == 0
+    for record in records_by_storage(results).values():
+        assert (record["status"], record["history"]) == ("diverged", [])
+        assert record["metrics"][f"{split}_accuracy"] is None
+        assert "learning rate" in record["reason"]
 
 
 def test_a_diverged_run_is_diverged_in_every_storage(command: Command, results: Path) -> None:

@@ -1,7 +1,7 @@
 """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -61,10 +61,19 @@ def _counter(name: str, uses: dict[str, int]) -> Callable[[nn.Module, Any, torch
     return count
 
 
-def measure_macs(compressed: CompressedModel, image_size: int) -> dict[str, int]:
-    """``macs`` of the dense network, and ``effective_macs``, which count only kept weights."""
+def measure_macs(
+    compressed: CompressedModel, image_size: int, densities: Mapping[str, float] | None = None
+) -> dict[str, int]:
+    """``macs`` of the network as it stands, and ``effective_macs`` that count kept weights only.
+
+    Args:
+        compressed: The compressed network.
+        image_size: Height and width of its input.
+        densities: Its ``layer_densities``, where they are at hand.
+    """
     uses = uses_per_weight(compressed.to_dense(), image_size)
-    densities = layer_densities(compressed)
+    if densities is None:
+        densities = layer_densities(compressed)
     macs = effective = 0
     # Each weight multiplies once per output position of its layer.
     for name, shape in compressed.layout:

@@ -1,6 +1,5 @@
 """Stored sizes, counted over the tensors of the live compressed model."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -11,14 +10,21 @@ from rps_bench.methods.layout import count_parameters, flatten_weights, layer_si
 
 
 def measure_sizes(
-    compressed: CompressedModel, dense: nn.Module, facts: Mapping[str, Any] | None = None
+    compressed: CompressedModel, dense: nn.Module, stored_bytes: int | None = None
 ) -> dict[str, Any]:
     """The ``size`` block of a record.
 
     ``dense_total`` and ``stored_total`` count all parameters, biases and BatchNorm included;
-    ``stored_bytes`` is the length of the compressed file with these facts in its header, and
-    ``file_format`` its format: sizes of different formats are not comparable.
+    ``stored_bytes`` is the length of the compressed file, and ``file_format`` its format: sizes of
+    different ones do not compare.
+
+    Args:
+        compressed: The compressed network.
+        dense: The network that it was made from.
+        stored_bytes: Length of its file; None: of one that tells no facts, written to be counted.
     """
+    if stored_bytes is None:
+        stored_bytes = len(to_bytes(compressed))
     dense_total = count_parameters(dense)
     stored_total = count_parameters(compressed)
     return {
@@ -27,7 +33,7 @@ def measure_sizes(
         "dense_total": dense_total,
         "stored_total": stored_total,
         "true_compression": dense_total / stored_total,
-        "stored_bytes": len(to_bytes(compressed, facts=facts)),
+        "stored_bytes": stored_bytes,
         "file_format": FORMAT,
     }
 

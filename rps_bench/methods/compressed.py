@@ -95,15 +95,15 @@ class CompressedModel(nn.Module):
 
     def save(
         self, path: str | Path, storage: str = EXACT, facts: Mapping[str, Any] | None = None
-    ) -> None:
-        """Write the real compressed file (see ``rps_bench.methods.files.write``).
+    ) -> int:
+        """Write the real compressed file (see ``rps_bench.methods.files.write``); return its bytes.
 
         Args:
             path: A file, replaced only when the new one is whole and can be read back.
             storage: exact, fp16, bf16 or int8, for theta.
             facts: What its header should tell a reader, JSON-ready.
         """
-        save_compressed(self, path, storage, facts)
+        return save_compressed(self, path, storage, facts)
 
     @torch.no_grad()
     def round_stored(self, storage: str) -> None:

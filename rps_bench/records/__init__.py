@@ -8,10 +8,12 @@ from rps_bench.records.schema import (
     FINISHED,
     SCHEMA_VERSION,
     STATUSES,
+    EvaluationSplit,
     Record,
     RecordError,
     check_record,
     headline_accuracy,
+    split_of,
 )
 from rps_bench.records.store import (
     Problem,
@@ -27,6 +29,7 @@ __all__ = [
     "FINISHED",
     "SCHEMA_VERSION",
     "STATUSES",
+    "EvaluationSplit",
     "Problem",
     "Record",
     "RecordError",
@@ -38,5 +41,6 @@ __all__ = [
     "read_record",
     "read_records",
     "record_path",
+    "split_of",
     "write_record",
 ]

@@ -7,6 +7,7 @@ keys are tolerated, so that older code can read what newer code adds.
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from rps_bench.errors import UserError
@@ -26,10 +27,54 @@ BLOCKS: dict[str, type] = {
     "provenance": dict,
 }
 
+
+@dataclass(frozen=True)
+class EvaluationSplit:
+    """The images that a run is evaluated on, and what a record calls the numbers measured on them.
+
+    Everywhere else these are ``accuracy`` (percent, top-1), ``best_accuracy`` and ``loss``.
+    """
+
+    name: str
+
+    @property
+    def accuracy(self) -> str:
+        """Key of the accuracy after an epoch, in ``metrics`` after the last one."""
+        return f"{self.name}_accuracy"
+
+    @property
+    def best_accuracy(self) -> str:
+        """Key of the best accuracy of all epochs."""
+        return f"best_{self.name}_accuracy"
+
+    @property
+    def loss(self) -> str:
+        """Key of the loss after an epoch."""
+        return f"{self.name}_loss"
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """All of them."""
+        return self.accuracy, self.best_accuracy, self.loss
+
+    def rename(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same values under a record's keys; what is of no split keeps its name."""
+        names = {"accuracy": self.accuracy, "best_accuracy": self.best_accuracy, "loss": self.loss}
+        return {names.get(key, key): value for key, value in values.items()}
+
+
+TEST, VALIDATION = EvaluationSplit("test"), EvaluationSplit("validation")
+
+
+def split_of(config: Mapping[str, Any]) -> EvaluationSplit:
+    """The split of a record by its ``config``; one that names none has the test images."""
+    return EvaluationSplit(config.get("evaluation_split") or TEST.name)
+
+
 # Keys that every record has. Values of `metrics`, `size` and `cost` are numbers or null.
 # Older records lack ``method_kind``, which `upgrade.py` fills in; null is a kind that is not known.
 CONFIG_NAMES = ("dataset", "arch", "method", "recipe")
-METRIC_KEYS = ("test_accuracy", "best_test_accuracy", "test_loss", "train_loss")
+METRIC_KEYS = (*TEST.keys, "train_loss")
 SIZE_KEYS = (
     "dense_weights",
     "stored_weights",
@@ -44,8 +89,8 @@ SIZE_KEYS = (
 COST_KEYS = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
 NUMBER_BLOCKS = {"metrics": METRIC_KEYS, "size": SIZE_KEYS, "cost": COST_KEYS}
 
-# A completed run has at least one of these, depending on the split it was evaluated on.
-HEADLINE_KEYS = ("test_accuracy", "validation_accuracy")
+# A completed run has at least one of these: which one depends on the split it was evaluated on.
+HEADLINE_KEYS = (TEST.accuracy, VALIDATION.accuracy)
 
 CONFIG_OPTION_BLOCKS = ("dataset_options", "arch_options", "method_options", "recipe_options")
 
@@ -89,8 +134,7 @@ def check_record(record: object) -> None:
 
 def headline_accuracy(record: Record) -> float | None:
     """The accuracy after the last epoch on the record's evaluation split, in percent."""
-    metrics = record["metrics"]
-    accuracy: float | None = metrics.get("validation_accuracy", metrics["test_accuracy"])
+    accuracy: float | None = record["metrics"].get(split_of(record["config"]).accuracy)
     return accuracy
 
 

@@ -8,6 +8,7 @@ hardware). Each seed counts once: of several records of one configuration only o
 
 import pandas as pd
 
+from rps_bench.records.schema import TEST, VALIDATION
 from rps_bench.reports.duplicates import find_counted
 from rps_bench.reports.options import (
     EXPERIMENT_PREFIXES,
@@ -67,14 +68,12 @@ def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
 
 def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
     """Accuracy, best accuracy and loss of each run's own split, null unless completed."""
-    on_validation = runs["evaluation_split"] == "validation"
+    on_validation = runs["evaluation_split"] == VALIDATION.name
     is_completed = runs["status"] == "completed"
-    names = {"accuracy": "{}_accuracy", "best_accuracy": "best_{}_accuracy", "loss": "{}_loss"}
+    columns = zip(("accuracy", "best_accuracy", "loss"), TEST.keys, VALIDATION.keys, strict=True)
     return {
-        column: runs[name.format("test")]
-        .mask(on_validation, runs[name.format("validation")])
-        .where(is_completed)
-        for column, name in names.items()
+        column: runs[test].mask(on_validation, runs[validation]).where(is_completed)
+        for column, test, validation in columns
     }
 
 

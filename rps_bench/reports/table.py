@@ -13,7 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, COST_KEYS, METRIC_KEYS, SIZE_KEYS
+from rps_bench.records.schema import (
+    CONFIG_OPTION_BLOCKS,
+    COST_KEYS,
+    METRIC_KEYS,
+    SIZE_KEYS,
+    VALIDATION,
+    split_of,
+)
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "method_kind",
@@ -25,9 +32,8 @@ _INTEGERS = (
     "stored_bytes", "peak_memory_bytes", "macs", "effective_macs", "num_levels", "num_trainings",
     "cpu_count", "num_threads", "population",
 )  # fmt: skip
-_VALIDATION = ("validation_accuracy", "best_validation_accuracy", "validation_loss")
 _FLOATS = (
-    "compression", "true_compression", *METRIC_KEYS, *_VALIDATION, "train_seconds",
+    "compression", "true_compression", *METRIC_KEYS, *VALIDATION.keys, "train_seconds",
     "images_per_second", "total_epochs", "total_train_seconds",
 )  # fmt: skip
 _BOOLEANS = ("git_dirty",)
@@ -36,7 +42,7 @@ _BOOLEANS = ("git_dirty",)
 COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "method_kind", "label",
     "compression", "seed", "recipe", "evaluation_split", "precision", "device", "epochs",
-    *METRIC_KEYS, *_VALIDATION, *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels",
+    *METRIC_KEYS, *VALIDATION.keys, *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels",
     "num_trainings", "total_epochs", "total_train_seconds", "population", "started_at",
     "git_commit", "git_dirty", "package_version", "python", "platform", "cpu_model", "cpu_count",
     "num_threads", "gpu_name",
@@ -67,7 +73,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     for block, values in options.items():
         row |= _leaves(values, prefix=block.removesuffix("options").replace("_", "."))
     row["label"] = row.get("label") or row["method"]
-    row["evaluation_split"] = row.get("evaluation_split") or "test"
+    row["evaluation_split"] = split_of(row).name
     return row
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rps_bench.records.schema import EvaluationSplit
 from rps_bench.tracking.report import PARETO_TABLE, RUNS_TABLE
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def curves_section(split: str) -> "Section":
     import wandb_workspaces.workspaces as ws
 
     titles = {
-        f"{split}_accuracy": "accuracy (%)",
+        EvaluationSplit(split).accuracy: "accuracy (%)",
         "train_loss": "training loss",
-        f"{split}_loss": f"{split} loss",
+        EvaluationSplit(split).loss: f"{split} loss",
         "lr": "learning rate",
     }
     panels: list[Any] = [

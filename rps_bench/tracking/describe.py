@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rps_bench.datasets.info import DATASETS
-from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, METRIC_KEYS, Record
+from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, METRIC_KEYS, TEST, Record, split_of
 from rps_bench.tracking.base import RunDescription
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 
 def group_name(config: Mapping[str, Any]) -> str:
-    """The name of a run's sweep, the same for every command that adds runs to it."""
-    split = config.get("evaluation_split") or "test"
+    """The sweep that a run belongs to: the same for every command that adds to it."""
+    split = split_of(config)
     parts = [config["dataset"], config["arch"], config["recipe"]]
-    return "-".join(parts + ([split] if split != "test" else []))[:LONGEST_NAME]
+    return "-".join(parts + ([] if split == TEST else [split.name]))[:LONGEST_NAME]
 
 
 def wandb_run_id(run_id: str, folder_id: str) -> str:
@@ -80,18 +80,18 @@ def epoch_values(level: int, result: "EpochResult", run: RunDescription) -> dict
     Its duration is called ``epoch_seconds``, as ``train_seconds`` in the summary is that of the
     whole run.
     """
-    split = run.config.get("evaluation_split") or "test"
     epochs_per_level = run.config["recipe_options"]["epochs"]
-    return {
+    values = {
         "epoch": epoch_number(level, result, epochs_per_level),
         "level": level,
         "level_epoch": result.epoch,
         "lr": result.learning_rate,
         "train_loss": result.train_loss,
-        f"{split}_loss": result.test_loss,
-        f"{split}_accuracy": result.test_accuracy,
+        "loss": result.loss,
+        "accuracy": result.accuracy,
         "epoch_seconds": result.train_seconds,
     }
+    return split_of(run.config).rename(values)
 
 
 def final_values(record: Record) -> dict[str, Any]:
@@ -101,16 +101,15 @@ def final_values(record: Record) -> dict[str, Any]:
     chance level for a diverged run, as in the figures, so that it is not lost from a plot.
     """
     config, metrics = record["config"], record["metrics"]
-    on_validation = config.get("evaluation_split") == "validation"
-    split = "validation" if on_validation else "test"
-    accuracy = metrics.get(f"{split}_accuracy")
+    split = split_of(config)
+    accuracy = metrics.get(split.accuracy)
     has_diverged = record["status"] == "diverged"
     return {
         **_status(record["status"], record.get("reason")),
         **dict.fromkeys(METRIC_KEYS),
         **metrics,
         "accuracy": accuracy,
-        "best_accuracy": metrics.get(f"best_{split}_accuracy"),
+        "best_accuracy": metrics.get(split.best_accuracy),
         "drawn_accuracy": _chance(config["dataset"]) if has_diverged else accuracy,
         **record["size"],
         **record["cost"],
@@ -118,9 +117,9 @@ def final_values(record: Record) -> dict[str, Any]:
 
 
 def unfinished_values(run: RunDescription, status: str, reason: str | None) -> dict[str, Any]:
-    """The numbers of a run that failed or was interrupted: status and reason, no accuracies."""
-    split = run.config.get("evaluation_split") or "test"
-    names = (*METRIC_KEYS, f"{split}_accuracy", f"{split}_loss")
+    """The same for a run that failed or was interrupted: no accuracy counts."""
+    split = split_of(run.config)
+    names = (*METRIC_KEYS, split.accuracy, split.loss)
     no_metrics = dict.fromkeys((*names, "accuracy", "best_accuracy", "drawn_accuracy"))
     return _status(status, reason) | no_metrics
 

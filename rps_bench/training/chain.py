@@ -40,6 +40,11 @@ class Chain:
             return reason
         return f"level {len(self.outcomes) - 1} of {self.levels[-1].number}: {reason}"
 
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy after the last epoch, in percent; None if the chain diverged."""
+        return None if self.divergence else self.outcome.epochs[-1].accuracy
+
     def measure_cost(self) -> dict[str, float | int]:
         """What this network's trainings cost together, whoever ran them.
 
@@ -56,8 +61,8 @@ class Chain:
             "population": max(o.num_at_once for o in self.outcomes),
         }
 
-    def describe_levels(self, split: str) -> list[dict[str, Any]]:
-        """One entry per training: its size, and the last epoch's numbers on ``split``."""
+    def describe_levels(self) -> list[dict[str, Any]]:
+        """One entry per training: its size, and the last epoch's numbers."""
         num_weights = self.levels[0].num_kept
         entries = []
         for level, outcome in zip(self.levels, self.outcomes, strict=False):
@@ -67,7 +72,7 @@ class Chain:
                     "level": level.number,
                     "num_kept": level.num_kept,
                     "density": level.num_kept / num_weights,
-                    f"{split}_accuracy": last and last.test_accuracy,
+                    "accuracy": last and last.accuracy,
                     "train_loss": last and last.train_loss,
                     "epochs": round(self._count_epochs(level.number), 4),
                     "train_seconds": round(outcome.train_seconds, 3),

@@ -60,6 +60,7 @@ class Checkpoints:
     def __init__(self, results_dir: str | Path, name: str, say: Say) -> None:
         self.root = Path(results_dir) / CHECKPOINTS_FOLDER
         self.folder, self.say = self.root / name, say
+        self._own_levels: list[Level] = []
 
     @contextmanager
     def in_use(self, run_id: str) -> Iterator[None]:
@@ -94,6 +95,7 @@ class Checkpoints:
             InUseError: Another process trains it.
         """
         if not level.is_shared:  # the run's own lock is enough
+            self._own_levels.append(level)
             yield
             return
         lock = make_lock(self._path(level, ".lock"))
@@ -153,12 +155,17 @@ class Checkpoints:
         """Delete the state of a level that is finished."""
         _remove(self._path(level, ".partial.safetensors"))
 
+    def discard_own_partials(self) -> None:
+        """Delete the states of the levels that are this run's alone, once it is recorded."""
+        for level in self._own_levels:
+            self.discard_partial(level)
+
     def count_bytes(self) -> int:
         """Bytes of the folder's files; one that another process deletes meanwhile counts as 0."""
         return sum(_count_bytes(path) for path in self.folder.glob("*"))
 
     def discard_all(self) -> bool:
-        """Delete the folder unless a process uses it; returns whether it is gone, else says why."""
+        """Delete the folder unless a process uses it; return whether it is gone, else say why."""
         if not self.root.is_dir():
             return True
         with hold(gate(self.root)):

@@ -28,7 +28,7 @@ from rps_bench.training.state import Outcome, TrainingState
 
 @dataclass
 class LevelTrainer:
-    """The walk along a chain of levels.
+    """Trains a chain of levels, each from what the one before it gave.
 
     Attributes:
         start: What the first level trains, on the device to train on; changed in place.
@@ -83,7 +83,7 @@ class LevelTrainer:
         return Chain(model, self.levels, tuple(outcomes), self.first_step, steps_per_epoch)
 
     def _finish(self, level: Level, wants_model: bool) -> Outcome:
-        """What a level gave, from its files or from training it now.
+        """Finish a level, from its files or by training it now; return what it gave.
 
         Its network is at hand afterwards if it was trained now or is wanted.
         """
@@ -177,7 +177,7 @@ class LevelTrainer:
         return pruned, state.rewound(kept.cpu(), encoded)
 
     def _prune_untrained(self) -> CompressedModel:
-        """A network of the last level's size, for the sizes of a chain that diverged before it."""
+        """An untrained network of the last level's size."""
         untrained = store_everything(self.dense)
         rows = highest_stored(untrained, self.score, self.levels[-1].num_kept)
         return prune_stored(self.dense, untrained, rows)

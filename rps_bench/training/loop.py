@@ -126,6 +126,8 @@ class Trainer:
         images = self.dataset.train.images
         plan = plan_epoch(len(images), self.dataset.flip, self.training.seed, epoch, images.device)
         started = time.perf_counter() - self.train_seconds
+        # The plan depends on the seed and the epoch alone, so that an epoch cut short goes on with
+        # the images that it has not seen.
         num_done = self.step - (epoch - 1) * self.steps_per_epoch
         try:
             for position in range(num_done, self.steps_per_epoch):
@@ -134,6 +136,7 @@ class Trainer:
                 self._keep_if_due(started)
                 first = position * self.recipe.batch_size
                 self.take_step(plan, slice(first, first + self.recipe.batch_size))
+                # Only here does the host wait for the device, so other runs may go on meanwhile.
                 if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
                     let_others()
                     self._check(epoch)
@@ -168,7 +171,7 @@ class Trainer:
         self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Forward, backward, SGD at the rate at hand; return the loss before the update.
+        """Go forward, backward and one SGD step; return the loss before the update.
 
         Args:
             images: (B, 3, H, W) normalised and augmented.
@@ -217,7 +220,7 @@ class Trainer:
         self.num_images, self.train_seconds = part.num_images, part.train_seconds
 
     def _evaluate(self, epoch: int) -> EpochResult:
-        """What an epoch whose steps are taken gave, and how good the model is then.
+        """Evaluate the model after an epoch's steps; return what the epoch gave.
 
         Raises:
             NonFiniteLossError: The loss of the evaluation is not finite.

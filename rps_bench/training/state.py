@@ -19,24 +19,35 @@ from rps_bench.methods.files.tensor_bytes import read_safetensors, to_safetensor
 from rps_bench.methods.map_state import KEY, name_difference
 
 FORMAT = "rps_bench-state-1"
+# Of an epoch's numbers, in files of versions that said test also where they meant validation.
+EARLIER_NAMES = {"test_loss": "loss", "test_accuracy": "accuracy"}
 MODEL, MOMENTUM = "model/", "momentum/"  # prefixes of the tensors' names in the file
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch gave; ``train_seconds`` leaves evaluation out."""
+    """What one epoch gave: in training, and on the images that the run is evaluated on."""
 
     epoch: int  # from 1
     learning_rate: float  # of the last step
     train_loss: float  # mean over the images seen, augmented, before each step's update
-    test_loss: float
-    test_accuracy: float  # percent
-    train_seconds: float
+    loss: float  # mean over the images of the evaluation
+    accuracy: float  # percent, top-1
+    train_seconds: float  # without the evaluation
 
     def __post_init__(self) -> None:
         checks.whole_number("epoch", self.epoch, 1)
         for key, value in asdict(self).items():
             checks.number(key, value)
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> Self:
+        """The result that ``asdict`` described, here or in an earlier version.
+
+        Raises:
+            ValueError, LookupError, TypeError: It described none.
+        """
+        return cls(**{EARLIER_NAMES.get(key, key): value for key, value in dict(values).items()})
 
 
 @dataclass
@@ -63,7 +74,7 @@ class Outcome:
         Raises:
             ValueError, LookupError, TypeError: It described none.
         """
-        epochs = [EpochResult(**epoch) for epoch in values["epochs"]]
+        epochs = [EpochResult.from_description(epoch) for epoch in values["epochs"]]
         outcome = cls(**(values | {"epochs": epochs}))
         checks.number("train_seconds", outcome.train_seconds)
         checks.whole_number("num_images", outcome.num_images, 0)

@@ -20,7 +20,6 @@ import PIL.Image  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import sklearn.datasets  # noqa: F401
 
-import rps_bench.rounding
 import rps_bench.run  # noqa: F401
 from scripts.soak.child import stack_path
 

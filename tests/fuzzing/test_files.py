@@ -97,7 +97,7 @@ def test_a_spoilt_state() -> None:
             assert state.tensors.keys() == tensors.keys()
             assert state.step in range(10)
             for epoch in state.outcome.epochs:
-                assert f"{epoch.epoch} {epoch.train_loss:.3f} {epoch.test_accuracy:.2f}"
+                assert f"{epoch.epoch} {epoch.train_loss:.3f} {epoch.accuracy:.2f}"
 
     GENTLY(given(spoilt(whole))(read))()
     GENTLY(given(changed_header(whole))(read))()

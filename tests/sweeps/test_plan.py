@@ -67,7 +67,7 @@ def test_states_follow_what_happens(
 
 
 def test_a_failed_run_is_to_do_again(planned: Callable[..., str], tmp_path: Path) -> None:
-    from rps_bench.run import record_failure
+    from rps_bench.records.build import record_failure
 
     for config in plan_runs(WORDS[1:], True).configs:
         record_failure(config, "it broke")

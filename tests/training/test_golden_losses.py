@@ -107,7 +107,7 @@ def test_losses_in_float64(
 ) -> None:
     losses, outcome = run(torch.float64, 0.02)
     assert losses == pytest.approx(DOUBLE, rel=1e-9)
-    assert [epoch.test_loss for epoch in outcome.epochs] == pytest.approx(DOUBLE_TEST, rel=1e-9)
+    assert [epoch.loss for epoch in outcome.epochs] == pytest.approx(DOUBLE_TEST, rel=1e-9)
     means = [sum(DOUBLE[first : first + 5]) / 5 for first in (0, 5, 10, 15)]
     assert [epoch.train_loss for epoch in outcome.epochs] == pytest.approx(means, rel=1e-9)
 
@@ -117,4 +117,4 @@ def test_losses_in_float32(
 ) -> None:
     losses, outcome = run(torch.float32, 0.002)
     assert losses == pytest.approx(SINGLE, rel=1e-3)
-    assert [epoch.test_loss for epoch in outcome.epochs] == pytest.approx(SINGLE_TEST, rel=1e-3)
+    assert [epoch.loss for epoch in outcome.epochs] == pytest.approx(SINGLE_TEST, rel=1e-3)

@@ -574,10 +574,10 @@ def test_divergence_ends_the_chain_for_every_compression_behind_it(
     assert first.chain.model.stored.numel() == 40
     cost = first.chain.measure_cost()
     assert (cost["num_levels"], cost["num_trainings"]) == (level, level + 1)
-    entries = first.chain.describe_levels("test")
+    entries = first.chain.describe_levels()
     assert len(entries) == level + 1
-    assert (entries[-1]["test_accuracy"], entries[-1]["train_loss"]) == (None, None)
-    assert all(entry["test_accuracy"] is not None for entry in entries[:-1])
+    assert (entries[-1]["accuracy"], entries[-1]["train_loss"]) == (None, None)
+    assert all(entry["accuracy"] is not None for entry in entries[:-1])
     again = walk(40, rewinding)
     assert again.numbers == ([3] if level == 3 else [])  # a last level's files are the record
     assert timeless(again.chain.outcomes) == timeless(first.chain.outcomes)
@@ -601,13 +601,13 @@ def test_what_a_chain_cost_and_gave(walk: Walker) -> None:
         "total_train_seconds": round(sum(seconds), 3),
         "population": 1,
     }
-    entries = chain.describe_levels("validation")
+    entries = chain.describe_levels()
     assert [entry["level"] for entry in entries] == [0, 1, 2, 3]
     assert [entry["num_kept"] for entry in entries] == [268, 134, 67, 40]
     assert [entry["density"] for entry in entries] == [1, 0.5, 0.25, 40 / 268]
     assert [entry["epochs"] for entry in entries] == [2, 1.4, 1.4, 1.4]
     for entry, outcome in zip(entries, chain.outcomes, strict=True):
-        assert entry["validation_accuracy"] == outcome.epochs[-1].test_accuracy
+        assert entry["accuracy"] == outcome.epochs[-1].accuracy
         assert entry["train_loss"] == outcome.epochs[-1].train_loss
         assert entry["train_seconds"] == round(outcome.train_seconds, 3)
     late = walk(134, Rewinding(7, restores_weights=True), "late").chain

@@ -237,8 +237,8 @@ def test_callbacks(
     assert events[-2:] == ["evaluate", second]
     assert events[events.index(first) - 1] == "evaluate"
     assert [event for event in events if isinstance(event, EpochResult)] == [first, second]
-    assert (first.test_accuracy, first.test_loss) == (10.0, 2.0)
-    assert (second.test_accuracy, second.test_loss) == (20.0, 1.0)
+    assert (first.accuracy, first.loss) == (10.0, 2.0)
+    assert (second.accuracy, second.loss) == (20.0, 1.0)
     progress = [event for event in events if isinstance(event, tuple)]
     assert {all_ for _, all_ in progress} == {2 * steps}
     done = [event[0] for event in progress]

@@ -362,6 +362,19 @@ def test_an_outcome_from_before_there_were_runs_at_once_was_alone() -> None:
         Outcome.from_description(described | {"num_at_once": 0})
 
 
+def test_an_outcome_from_before_accuracy_had_one_name_is_read() -> None:
+    described = example().outcome.describe()
+    for epoch in described["epochs"]:
+        epoch["test_loss"], epoch["test_accuracy"] = epoch.pop("loss"), epoch.pop("accuracy")
+    assert Outcome.from_description(described) == example().outcome
+
+
+@pytest.mark.parametrize("epoch", [[], 5, "ab", [[1, 2]], None])
+def test_an_epoch_that_is_no_table_describes_none(epoch: object) -> None:
+    with pytest.raises((ValueError, LookupError, TypeError)):
+        Outcome.from_description(example().outcome.describe() | {"epochs": [epoch]})
+
+
 def broken_files() -> dict[str, bytes]:
     whole = state_to_bytes(example())
     zero = {"model/stored": torch.zeros(1)}

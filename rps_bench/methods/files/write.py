@@ -127,8 +127,11 @@ def save_compressed(
     path: str | Path,
     storage: str = EXACT,
     facts: Mapping[str, Any] | None = None,
-) -> None:
+) -> int:
     """Write the compressed file, in place of an older one only when it is whole and reads back.
+
+    Returns:
+        Its size in bytes.
 
     Raises:
         UserError: The file would not give the model back; nothing is written.
@@ -136,6 +139,7 @@ def save_compressed(
     content = to_bytes(compressed, storage, facts)
     _require_same(compressed, storage, content)
     write_bytes(Path(path), content)
+    return len(content)
 
 
 def _require_same(compressed: Compressed, storage: str, content: bytes) -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from rps_bench.records import Record
+from rps_bench.records import EvaluationSplit, Record
 from rps_bench.reports.figures.accuracy import mark_diverged
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.figures.labels import (
@@ -101,7 +101,7 @@ def _read_history(run: Any, split: str) -> Iterator[dict[str, Any]]:
     curve |= {"run_id": run.record["run_id"], "has_diverged": run.has_diverged}
     history = {entry["epoch"]: entry for entry in run.record["history"]}
     for epoch, entry in sorted(history.items()):
-        accuracy, loss = entry.get(f"{split}_accuracy"), entry.get("train_loss")
+        accuracy, loss = entry.get(EvaluationSplit(split).accuracy), entry.get("train_loss")
         yield curve | {"epoch": epoch, "accuracy": accuracy, "train_loss": loss}
     if not history and run.has_diverged:
         yield curve | {"epoch": 0, "accuracy": None, "train_loss": None}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.records.schema import split_of
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks
@@ -113,8 +114,7 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _trim_history(record: Mapping[str, Any]) -> list[list[Any]]:
     """The epochs, accuracies (percent) and training losses of a run, as three lists."""
-    split = record["config"].get("evaluation_split") or "test"
-    keys = ("epoch", f"{split}_accuracy", "train_loss")
+    keys = ("epoch", split_of(record["config"]).accuracy, "train_loss")
     return [[_to_number(entry.get(key)) for entry in record["history"]] for key in keys]
 
 
