@@ -169,7 +169,7 @@ def test_a_file_is_written_once_and_its_bytes_are_those_recorded(
 
     for place, name in (
         ("rps_bench.records.build.to_bytes", "bytes"),
-        ("rps_bench.methods.files.save_compressed", "saved"),
+        ("rps_bench.methods.compressed.save_compressed", "saved"),
         ("rps_bench.records.build.layer_densities", "densities"),
         ("rps_bench.costs.macs.layer_densities", "densities"),
     ):
