@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.records import RecordError, check_record
+from rps_bench.records import RecordError, check_record, headline_accuracy, split_of
 
 
 def _change(record: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -80,3 +80,33 @@ def test_a_failed_record_may_know_nothing(record: dict[str, Any]) -> None:
 def test_a_list_is_no_record() -> None:
     with pytest.raises(RecordError, match="a record is a JSON object, not list"):
         check_record([])
+
+
+@pytest.mark.parametrize(
+    ("config", "keys"),
+    [
+        ({}, ("test_accuracy", "best_test_accuracy", "test_loss")),
+        ({"evaluation_split": None}, ("test_accuracy", "best_test_accuracy", "test_loss")),
+        ({"evaluation_split": "test"}, ("test_accuracy", "best_test_accuracy", "test_loss")),
+        (
+            {"evaluation_split": "validation"},
+            ("validation_accuracy", "best_validation_accuracy", "validation_loss"),
+        ),
+    ],
+)
+def test_the_split_of_a_record_names_its_numbers(
+    record: dict[str, Any], config: dict[str, Any], keys: tuple[str, str, str]
+) -> None:
+    split = split_of(config)
+    assert split.keys == keys
+    measured = {"epoch": 1, "accuracy": 12.5, "best_accuracy": 25.0, "loss": 2.0, "train_loss": 3.0}
+    renamed = split.rename(measured)
+    assert renamed == {
+        "epoch": 1,
+        **dict(zip(keys, (12.5, 25.0, 2.0), strict=True)),
+        "train_loss": 3.0,
+    }
+    settings = {key: value for key, value in record["config"].items() if key != "evaluation_split"}
+    whole = record | {"config": settings | config, "metrics": record["metrics"] | renamed}
+    check_record(whole)
+    assert headline_accuracy(whole) == 12.5
