@@ -122,7 +122,7 @@ CASES = [
     ("method=dense compression=1.0000001", "compression 1 only, got 1.0000001$"),
     ("exclude={method:ltr}", "exclude must be a list, got {method:ltr}$"),
     # A name that is nearly one.
-    ("compresion=10", r"exclude, experiment; did you mean compression\?$"),
+    ("compresion=10", r"exclude, plugins, experiment; did you mean compression\?$"),
     ("experimnt=demo", r"did you mean experiment\?$"),
     ("epochs=3", r"did you mean recipe.epochs\?$"),
     ("recipe.epoch=3", r"max_steps_per_epoch; did you mean recipe.epochs\?$"),

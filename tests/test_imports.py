@@ -127,5 +127,10 @@ def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
     assert not loaded & {"torch", "pandas", "matplotlib", "wandb", "sklearn"}
 
 
+def test_the_package_itself_is_light(tmp_path: Path) -> None:
+    loaded = modules_after("import rps_bench; rps_bench.load_plugins", tmp_path)
+    assert not loaded & {"torch", "hydra", "omegaconf", "numpy", "pandas"}
+
+
 def test_reports_import_no_torch(tmp_path: Path) -> None:
     assert "torch" not in modules_after("import rps_bench.reports.__main__", tmp_path)

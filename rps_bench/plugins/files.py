@@ -47,6 +47,8 @@ def load_reference(reference: str) -> None:
         module = _run_file(Path(reference)) if kind == "file" else import_module(reference)
     except (Exception, SystemExit) as error:
         raise UserError(f"{origin} cannot be imported ({describe_failure(error)})") from error
+    if sha256 is None:
+        raise UserError(f"{origin} has no Python files, so no run could tell what it was")
     accept(_list_offers(module, origin), module, origin)
     _LOADED[reference] = _Loaded(origin, files, signature)
 

@@ -36,7 +36,7 @@ def _locate(reference: str) -> str:
     if not is_file(reference):
         if _MODULE.fullmatch(reference):
             return reference
-        wanted = f"a file such as my_methods{ENDING} or a module such as my_package.methods"
+        wanted = f"a file such as my_methods{ENDING} nor a module such as my_package.methods"
         raise UserError(f"{KEY}: {show(reference)} is neither {wanted}")
     path = Path(reference).resolve()
     if not path.is_file():
