@@ -48,7 +48,6 @@ class DatasetInfo:
     """The fixed properties of a dataset; ``num_train`` and ``num_test`` are of the official set."""
 
     name: str
-    title: str  # in figures and tables
     num_classes: int
     image_size: int  # images are (3, image_size, image_size)
     mean: tuple[float, float, float]  # per channel, of pixels scaled to [0, 1]
@@ -56,6 +55,7 @@ class DatasetInfo:
     num_train: int
     num_test: int
     flip: bool  # augmentation may flip an image left to right without changing its class
+    title: str = ""  # in figures and tables; empty: the name
     hub: HubCopy | None = None  # None: the images are part of an installed package
     archive: Archive | None = None
     load: Load | None = None  # of a plugin's dataset: its own function, called once a process

@@ -56,17 +56,33 @@ def _check_method(name: str, offered: Any) -> None:
         raise BrokenError(
             f"needs kind: ClassVar[str], one of {', '.join(kinds)}, got {show(given)}"
         )
+    _check_map_of(offered)
     try:
         check_defaults(offered)
     except UserError as error:
         raise BrokenError(str(error)) from error
 
 
+def _check_map_of(method: type) -> None:
+    """Raise a BrokenError if this is a sharing method without a map that files can name."""
+    from rps_bench.methods.sharing.base import SharingMethod
+    from rps_bench.methods.sharing.sharing_map import SharingMap
+
+    if not issubclass(method, SharingMethod):
+        return
+    map_type = getattr(method, "map_type", None)
+    if not inspect.isclass(map_type) or not issubclass(map_type, SharingMap):
+        raise BrokenError(f"needs map_type, a subclass of SharingMap, got {_shown(map_type)}")
+    if "kind" not in vars(map_type):
+        raise BrokenError(f"needs a kind of its own in its map {map_type.__name__}: kind = 'NAME'")
+
+
 def _check_architecture(name: str, offered: Any) -> None:
     import torch
-    from torch import nn
 
-    _require_class(offered, nn.Module, "torch.nn.Module")
+    from rps_bench.models.base import Network
+
+    _require_class(offered, Network, "rps_bench.models.base.Network")
     width = getattr(offered, "default_width", None)
     if type(width) is not int or width < 1:
         raise BrokenError(f"needs default_width, a whole number from 1 up, got {show(width)}")

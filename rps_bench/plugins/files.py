@@ -45,6 +45,8 @@ def load_reference(reference: str) -> None:
     origin = Origin(name, kind, sha256=sha256)
     try:
         module = _run_file(Path(reference)) if kind == "file" else import_module(reference)
+    except UserError as error:  # such as a sharing map whose kind is another's
+        raise UserError(f"{origin}: {error}") from error
     except (Exception, SystemExit) as error:
         raise UserError(f"{origin} cannot be imported ({describe_failure(error)})") from error
     if sha256 is None:

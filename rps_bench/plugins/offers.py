@@ -28,6 +28,8 @@ def provide(group: str, name: str) -> Origin | None:
     origin = find_origin(found)
     try:
         offered = found.load()
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from error
     except (Exception, SystemExit) as error:
         what = f"{GROUPS[group].noun} {name} cannot be imported"
         raise UserError(f"{origin}: {what} ({describe_failure(error)})") from error

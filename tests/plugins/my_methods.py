@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,10 +11,11 @@ from torch import nn
 
 from rps_bench.datasets import DatasetInfo
 from rps_bench.methods.base import Probe
-from rps_bench.methods.layout import Layout, flatten_weights
+from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import PruningMethod
-from rps_bench.methods.sharing.methods import SharingMethod
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
+from rps_bench.models.base import Network
 from rps_bench.models.initialisation import initialise_kaiming
 
 
@@ -43,12 +44,10 @@ class ModuloMap(SharingMap):
 @dataclass(frozen=True)
 class Modulo(SharingMethod):
     name: ClassVar[str] = "modulo"
-
-    def build_map(self, layout: Layout, scales: tuple[float, ...]) -> SharingMap:
-        return ModuloMap(layout, scales, self.num_stored(layout), self.seed)
+    map_type: ClassVar[type[SharingMap]] = ModuloMap
 
 
-class Shallow(nn.Module):
+class Shallow(Network):
     """One convolution, pooling, one linear layer."""
 
     default_width = 6
@@ -56,14 +55,10 @@ class Shallow(nn.Module):
     def __init__(
         self, num_classes: int, width: int = default_width, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__()
-        self.num_classes, self.width = num_classes, width
+        super().__init__(num_classes, width, generator)
         self.conv = nn.Conv2d(3, width, 3, padding=1)
         self.classifier = nn.Linear(width, num_classes)
         initialise_kaiming(self, generator)
-
-    def narrowed(self, width: int, generator: torch.Generator | None = None) -> Self:
-        return type(self)(self.num_classes, width, generator)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.classifier(self.conv(images).relu().mean(dim=(2, 3)))

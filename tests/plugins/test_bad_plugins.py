@@ -13,12 +13,13 @@ from tests.plugins.conftest import TINY
 HEAD = """
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from torch import nn
 from rps_bench.datasets import DatasetInfo
 from rps_bench.methods.base import Method
 from rps_bench.methods.pruning.base import PruningMethod
 from rps_bench.methods.pruning.magnitude import Magnitude
+from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.hashed import HashedMap
+from rps_bench.models.base import Network
 """
 FACTS = (
     "name='mine', num_classes=2, image_size=8, mean=(.5, .5, .5), std=(.5, .5, .5), "
@@ -34,13 +35,16 @@ def method(body: str, base: str = "Magnitude", decorator: str = "@dataclass(froz
     )
 
 
-def network(body: str, base: str = "nn.Module") -> str:
+def network(body: str, base: str = "Network") -> str:
     """A file with one network called mine."""
     lines = [f"class Mine({base}):", *(f"    {line}" for line in body.split("\n"))]
     return "\n".join([*lines, "ARCHITECTURES = {'mine': Mine}"])
 
 
-INIT = "def __init__(self, num_classes, width=4, generator=None):\n    super().__init__()"
+INIT = (
+    "def __init__(self, num_classes, width=4, generator=None):\n"
+    "    super().__init__(num_classes, width, generator)"
+)
 
 # The content of my.py after HEAD, and what the line says.
 FILES = {
@@ -101,14 +105,14 @@ FILES = {
     ),
     "no module": (
         "ARCHITECTURES = {'mine': dict}",
-        "network mine must be a subclass of torch.nn.Module",
+        "network mine must be a subclass of .*Network",
     ),
     "no width": (
         network(INIT),
         "network mine needs default_width, a whole number from 1 up, got null",
     ),
     "no signature": (
-        network("default_width = 4\ndef __init__(self): super().__init__()"),
+        network("default_width = 4\ndef __init__(self): super().__init__(10, 4)"),
         r"must be built as Mine\(num_classes, width, generator\)",
     ),
     "unbuildable": (
@@ -116,7 +120,7 @@ FILES = {
         "network mine cannot be built .ZeroDivisionError",
     ),
     "no attribute": (
-        network(f"default_width = 4\n{INIT}"),
+        network(f"default_width = 4\n{INIT}\n    self.num_classes = 3"),
         "network mine must keep num_classes as an attribute: self.num_classes",
     ),
     "no facts": ("DATASETS = {'mine': 3}", "dataset mine must be a .*DatasetInfo, got int"),
@@ -140,11 +144,19 @@ FILES = {
     ),
     "map without kind": (
         "class MyMap(HashedMap):\n    kind = ''\n" + method(""),
-        "the sharing map MyMap needs kind = 'NAME'",
+        "plugin my.py: the kind of MyMap must be a non-empty text",
     ),
-    "own map": (
-        "class MyMap(HashedMap): pass\n" + method(""),
-        "the sharing map hashed is one of rps_bench itself",
+    "taken map": (
+        "class MyMap(HashedMap):\n    kind = 'hashed'\n" + method(""),
+        "plugin my.py: the kind 'hashed' of .*MyMap is that of .*HashedMap already",
+    ),
+    "no map": (
+        method("", "SharingMethod"),
+        "method mine needs map_type, a subclass of SharingMap, got NoneType",
+    ),
+    "map that files cannot name": (
+        "class MyMap(HashedMap): pass\n" + method("map_type = MyMap", "SharingMethod"),
+        "method mine needs a kind of its own in its map MyMap: kind = 'NAME'",
     ),
 }
 MINE = HEAD + method("")

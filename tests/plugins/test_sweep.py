@@ -69,7 +69,7 @@ def test_the_id_follows_the_content_and_neither_name_nor_place(
     assert run_id(my_methods) == first
     (tmp_path / "elsewhere").mkdir()
     moved = my_methods.rename(tmp_path / "elsewhere" / "renamed.py")
-    with pytest.raises(UserError, match=r"method power is one of plugin my_methods.py, too"):
+    with pytest.raises(UserError, match=r"the kind 'modulo' of .* is that of .* already"):
         run_id(moved)
     moved.rename(my_methods)
     my_methods.write_text(my_methods.read_text().replace("** self.exponent", "* self.exponent"))

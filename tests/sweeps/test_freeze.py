@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rps_bench import freeze
-from rps_bench.sources import config_folder
+from rps_bench.conf_folder import config_folder
 from rps_bench.sweep import plan_runs
 
 
