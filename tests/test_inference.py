@@ -107,7 +107,7 @@ def test_every_way_gives_the_outputs_of_the_recovered_network(
     way: str, method: str, arch: str
 ) -> None:
     compression = 1 if method == "dense" else 3
-    compressed = build_compressed(build_dense(arch, 4), method, compression)
+    compressed = build_compressed(build_dense(arch, 8), method, compression)
     images = torch.randn(9, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     check_outputs(WAYS[way].prepare(compressed), compressed.to_dense(), images)
 

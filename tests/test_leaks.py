@@ -17,12 +17,9 @@ from rps_bench.training.loop import Trainer
 from tests.alike import TINY
 from tests.conftest import Command
 
-SHORTER = {
-    "synflow": "method.rounds=3",
-    **{name: "compression=2" for name, method in METHODS.items() if method.shares_trainings},
-}
+OPTIONS = {"dense": "compression=1", "synflow": "compression=2 method.rounds=3"}
 KINDS = [
-    *(f"method={name} {SHORTER.get(name, '')}" for name in METHODS),
+    *(f"method={name} {OPTIONS.get(name, 'compression=2')}" for name in METHODS),
     "method=mag storage=int8",
     "method=mag evaluation_split=validation",
     "method=mag dataset.imbalance=3",
@@ -75,7 +72,7 @@ def test_no_network_and_no_data_outlive_their_run(
         born.clear()
     out = capsys.readouterr().out
     counts = {status: out.count(f"{status}: ") for status in ("completed", "diverged", "failed")}
-    assert counts == {"completed": 17, "diverged": 2, "failed": 1}
+    assert counts == {"completed": len(METHODS) + 5, "diverged": 2, "failed": 1}
     assert count_tensors() == num_tensors
 
 

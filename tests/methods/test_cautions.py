@@ -155,6 +155,6 @@ def test_nothing_is_said_of_our_own_networks(
     name: str, arch: str, make_probe: Callable[..., Probe], heard: list[warnings.WarningMessage]
 ) -> None:
     model = build_model(arch, 10, 4, torch.Generator().manual_seed(1))
-    options = {"rounds": 2} if name == "synflow" else {}
+    options = {"synflow": {"rounds": 2}, "roast": {"tile": 4}}.get(name, {})
     build_method(name, 2, **options).compress(model, make_probe(20, 32))
     assert lines(heard) == []
