@@ -57,8 +57,8 @@ class SlurmLauncher(BaseSubmititLauncher):  # type: ignore[misc]
         Raises:
             UserError: Slurm is not there, or takes no job.
         """
-        from rps_bench.console import say
-        from rps_bench.permissions import make_folder
+        from rps_bench.core.console import say
+        from rps_bench.core.permissions import make_folder
 
         assert self.config is not None
         folder = Path(str(self.config.hydra.sweep.dir)).absolute()
@@ -89,7 +89,7 @@ def _submit(
     """Hand the runs to Slurm: one job array, or one job for a single run."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    from rps_bench.errors import UserError
+    from rps_bench.core.errors import UserError
 
     executor = _build_executor(launcher.params)
     state = Singleton.get_state()
@@ -109,7 +109,7 @@ def _build_executor(parameters: Mapping[str, Any]) -> "AutoExecutor":
     from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
     from submitit import AutoExecutor, SlurmExecutor
 
-    from rps_bench.errors import UserError
+    from rps_bench.core.errors import UserError
 
     if SlurmExecutor.affinity() < 0:
         raise UserError("hydra/launcher=slurm needs Slurm's commands (sbatch, srun) here")

@@ -15,13 +15,13 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, display
 
+from rps_bench.reports.analysis.pareto import pareto_frontier
+from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.claims import judge_claims
-from rps_bench.reports.describe import EXPERIMENT_KEYS
 from rps_bench.reports.figures import figure_style, plan_figures, split_panels
-from rps_bench.reports.honesty import find_faults
-from rps_bench.reports.pareto import pareto_frontier
-from rps_bench.reports.study import read_study
-from rps_bench.reports.summary import summary_table
+from rps_bench.reports.tables.summary import summary_table
 
 pd.set_option("display.width", 160, "display.max_columns", 30, "display.max_colwidth", None)
 pd.set_option("display.max_rows", 200)

@@ -3,7 +3,7 @@
 import sys
 
 from rps_bench.plugins import load_plugins
-from rps_bench.waiting import is_own_command, let_threads_sleep
+from rps_bench.runtime.waiting import is_own_command, let_threads_sleep
 
 __all__ = ["load_plugins"]
 

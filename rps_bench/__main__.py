@@ -12,20 +12,20 @@ import sys
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
-from rps_bench.command_line import asks_for_information, parse_words
-from rps_bench.compose import CONFIG_NAME
-from rps_bench.console import say
-from rps_bench.done import find_done
-from rps_bench.expansion import parse
-from rps_bench.interrupts import StopError, StopSignals, undisturbed
-from rps_bench.launch import launch
-from rps_bench.outcomes import exit_status, find_outcomes, show_outcomes
-from rps_bench.output import command
-from rps_bench.places import require_places, require_writable
-from rps_bench.refusals import explained
-from rps_bench.sources import find_sources, opened_hydra
-from rps_bench.sweep import Plan, add_plugins, plan_runs
-from rps_bench.tracking.environment import require_one_run
+from rps_bench.core.console import say
+from rps_bench.core.output import command
+from rps_bench.launch.dispatch import launch
+from rps_bench.records.done import find_done
+from rps_bench.runtime.signals import StopError, StopSignals, undisturbed
+from rps_bench.sweep.command_line import asks_for_information, parse_words
+from rps_bench.sweep.compose import CONFIG_NAME
+from rps_bench.sweep.expansion import parse
+from rps_bench.sweep.hydra_errors import explained
+from rps_bench.sweep.outcomes import exit_status, find_outcomes, show_outcomes
+from rps_bench.sweep.places import require_places, require_writable
+from rps_bench.sweep.planning import Plan, add_plugins, plan_runs
+from rps_bench.sweep.sources import find_sources, opened_hydra
+from rps_bench.tracking.weights_and_biases.environment import require_one_run
 
 
 def main() -> None:
@@ -75,14 +75,14 @@ def _run_all(plan: Plan, signals: StopSignals) -> int:
             say(f"already recorded, skipped: {config.run_id}")
     if pending:
         with undisturbed():  # C++ that a signal would end is imported
-            from rps_bench.preflight import check_buildable
+            from rps_bench.sweep.preflight import check_buildable
         check_buildable([run.config for run in pending])
         for folder in sorted({run.config.results_dir for run in pending}):
             require_writable(folder)
         require_places(run.config for run in pending)
         tells_all = launch(plan, pending, signals)
     if passing := [config for config in plan.configs if not config.keep_checkpoints]:
-        from rps_bench.cleanup import discard_checkpoints
+        from rps_bench.launch.cleanup import discard_checkpoints
 
         discard_checkpoints(passing)
     if not pending:

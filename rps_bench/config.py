@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from rps_bench.origins import Origin
-from rps_bench.storages import EXACT
+from rps_bench.core.origins import Origin
+from rps_bench.core.storages import EXACT
 from rps_bench.training.recipe import Recipe
 
 

@@ -16,22 +16,22 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
-from rps_bench import checks
-from rps_bench.arguments import Parser
-from rps_bench.atomic import write_bytes
-from rps_bench.console import say
+from rps_bench.core import checks
+from rps_bench.core.arguments import Parser
+from rps_bench.core.atomic import write_bytes
+from rps_bench.core.console import say
+from rps_bench.core.errors import UserError
+from rps_bench.core.nearest import no_pair, unknown_name
+from rps_bench.core.output import command
+from rps_bench.core.storages import STORAGES
 from rps_bench.datasets.info import DATASETS, DatasetInfo
-from rps_bench.errors import UserError
 from rps_bench.methods import load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.read import read_facts
 from rps_bench.methods.files.write import to_bytes
-from rps_bench.nearest import no_pair, unknown_name
-from rps_bench.output import command
 from rps_bench.plugins import load_plugins, provide
 from rps_bench.records.models import MODELS_FOLDER, model_path
 from rps_bench.records.store import RECORDS_FOLDER, find_record, record_path
-from rps_bench.storages import STORAGES
 
 COMPRESSED, DENSE, ONNX = "compressed", "dense", "onnx"
 ENDINGS = {COMPRESSED: ".safetensors", DENSE: "-dense.safetensors", ONNX: ".onnx"}  # of file names

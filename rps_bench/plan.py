@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from rps_bench.command_line import asks_for_information, parse_words
 from rps_bench.config import RunConfig
-from rps_bench.console import say, show_table
-from rps_bench.estimate import estimate_seconds, format_seconds, read_timed_records
-from rps_bench.locks import find_begun_runs
-from rps_bench.output import command
+from rps_bench.core.console import say, show_table
+from rps_bench.core.output import command
 from rps_bench.records.schema import Record
-from rps_bench.status import TO_DO, find_state
-from rps_bench.sweep import plan_runs
+from rps_bench.runtime.locks import find_begun_runs
+from rps_bench.sweep.command_line import asks_for_information, parse_words
+from rps_bench.sweep.estimate import estimate_seconds, format_seconds, read_timed_records
+from rps_bench.sweep.planning import plan_runs
+from rps_bench.sweep.status import TO_DO, find_state
 
 
 @command
@@ -71,7 +71,7 @@ def count_epochs(
     """
     if not any(state in TO_DO for state in states):
         return [None] * len(configs)
-    from rps_bench.workload import Workload  # imports torch
+    from rps_bench.sweep.workload import Workload  # imports torch
 
     workload = Workload(records)
     for config, state in zip(configs, states, strict=True):

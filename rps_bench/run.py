@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from rps_bench.config import RunConfig
-from rps_bench.console import say, say_cautions
+from rps_bench.core.console import say, say_cautions
+from rps_bench.core.seeds import named_generator
+from rps_bench.core.storages import EXACT
 from rps_bench.costs.memory import reset_peak_memory
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
@@ -13,8 +15,6 @@ from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.placed import PlacedData
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
-from rps_bench.devices import prepare_device, resolve_device
-from rps_bench.done import find_done
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Method
 from rps_bench.methods.cautions import warn_of_collapse
@@ -29,17 +29,17 @@ from rps_bench.records.build import (
     describe_training,
     keep_model,
 )
+from rps_bench.records.done import find_done
 from rps_bench.records.models import model_path
-from rps_bench.seeds import named_generator
-from rps_bench.storages import EXACT
+from rps_bench.runtime.devices import prepare_device, resolve_device
+from rps_bench.runtime.turns import count_alive
 from rps_bench.tracking import RunDescription, TrackedProgress, Tracker
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.evaluation import evaluate
-from rps_bench.training.levels import LevelTrainer
+from rps_bench.training.level_trainer import LevelTrainer
 from rps_bench.training.loop import Training
 from rps_bench.training.precision import resolve_precision
 from rps_bench.training.progress import Progress
-from rps_bench.turns import count_alive
 
 
 def run(

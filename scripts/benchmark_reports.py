@@ -14,15 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rps_bench.arguments import Parser, to_path
+from rps_bench.core.arguments import Parser, to_path
 from rps_bench.records import Record, read_records, record_path
-from rps_bench.reports.describe import describe_runs
-from rps_bench.reports.honesty import find_faults
-from rps_bench.reports.results import save_table
-from rps_bench.reports.statistics import summarise_runs
-from rps_bench.reports.study import Study
-from rps_bench.reports.summary import save_summary
-from rps_bench.reports.table import build_table
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import describe_runs
+from rps_bench.reports.analysis.statistics import summarise_runs
+from rps_bench.reports.analysis.table import build_table
+from rps_bench.reports.analysis.warnings import find_faults
+from rps_bench.reports.tables.results import save_table
+from rps_bench.reports.tables.summary import save_summary
 
 Result = TypeVar("Result")
 

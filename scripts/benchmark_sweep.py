@@ -21,7 +21,7 @@ NUM_METHODS = 4  # of the sweep below
 def benchmark(num_runs: int) -> None:
     """Run the sweep and print how its time was spent."""
     from rps_bench.records.store import read_records
-    from rps_bench.training.levels import LevelTrainer
+    from rps_bench.training.level_trainer import LevelTrainer
 
     seconds_in_loop = 0.0
     run = LevelTrainer.run

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rps_bench import checks
-from rps_bench.arguments import Parser, to_path
-from rps_bench.atomic import write_text
-from rps_bench.console import say
-from rps_bench.errors import UserError, describe_failure
-from rps_bench.output import command
+from rps_bench.core import checks
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.atomic import write_text
+from rps_bench.core.console import say
+from rps_bench.core.errors import UserError, describe_failure
+from rps_bench.core.output import command
 from rps_bench.records import collect_provenance
 from scripts.bench.children import call_apart
 from scripts.bench.measure import name_hardware

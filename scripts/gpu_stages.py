@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rps_bench.core.errors import ExplainedError
 from rps_bench.datasets.folders import DATA_VARIABLE
-from rps_bench.errors import ExplainedError
 from rps_bench.records import read_records
 from scripts.bench.subject import IMAGE_SIZE, build_network
 from scripts.bench.traffic import count_traffic_bytes

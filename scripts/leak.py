@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from rps_bench.jobs import work_through
+from rps_bench.launch.jobs import work_through
 from rps_bench.methods import METHODS
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 
 WARM_UP = 50  # runs: libraries fill their caches, one entry per shape
 SPACE_BYTES = 4 << 30  # of address space beyond that in use: far more than a tiny run takes

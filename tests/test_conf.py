@@ -7,15 +7,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from rps_bench.conf_folder import config_folder
 from rps_bench.config import RunConfig
+from rps_bench.core.conf_folder import config_folder
 from rps_bench.datasets.info import DATASETS
-from rps_bench.freeze import freeze_composed
 from rps_bench.methods import METHODS, default_options
 from rps_bench.models import ARCHITECTURES
-from rps_bench.preflight import check_buildable
-from rps_bench.sources import hydra_version_base
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.freeze import freeze_composed
+from rps_bench.sweep.planning import plan_runs
+from rps_bench.sweep.preflight import check_buildable
+from rps_bench.sweep.sources import hydra_version_base
 
 CONF = config_folder()
 RECIPES = ("paper", "quick", "smoke")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rps_bench.checks import round_float
-from rps_bench.conf_folder import config_folder
-from rps_bench.sweep import plan_runs
+from rps_bench.core.checks import round_float
+from rps_bench.core.conf_folder import config_folder
+from rps_bench.sweep.planning import plan_runs
 
 # Pinned: a change here orphans every record that exists.
 GOLDEN_IDS = {

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from rps_bench.determinism import CUBLAS, repeatable_algorithms
 from rps_bench.methods import METHODS
 from rps_bench.methods.pruning.magnitude import Magnitude
 from rps_bench.records import read_records
 from rps_bench.reports.__main__ import main as report
+from rps_bench.reports.analysis.results import read_study
 from rps_bench.reports.figures.files import plan_figures
 from rps_bench.reports.figures.rendering import figure_style, save_figure
-from rps_bench.reports.study import read_study
+from rps_bench.runtime.determinism import CUBLAS, repeatable_algorithms
 from tests.alike import TINY, results_of, without_times
 from tests.conftest import Command
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from rps_bench.atomic import TEMPORARY_SUFFIX
-from rps_bench.jobs import work_through
+from rps_bench.core.atomic import TEMPORARY_SUFFIX
+from rps_bench.launch.jobs import work_through
 from rps_bench.records import read_records
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.checkpoints import Checkpoints
 from tests.conftest import Command, Disk
 

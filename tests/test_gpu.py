@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from rps_bench.determinism import repeatable_algorithms
 from rps_bench.methods import METHODS, build_method, methods_of
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.sharing import kernels
@@ -13,6 +12,7 @@ from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.records import read_records
+from rps_bench.runtime.determinism import repeatable_algorithms
 from rps_bench.training.loop import Trainer
 from tests.alike import results_of, without_times
 from tests.conftest import Command

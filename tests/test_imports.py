@@ -1,104 +1,146 @@
-"""Imports point one way, and the command line starts without torch."""
+"""Imports point one way, without a circle, and the command line starts without torch."""
 
 import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rps_bench"
 
-# A room may import itself, what is below it, and the plain modules at the package's top.
-BELOW: dict[str, set[str]] = {
-    "datasets": set(),
-    "models": set(),
-    "methods": {"models"},
-    "costs": {"models", "methods"},
-    "training": {"datasets", "models", "methods", "costs"},
-    "records": {"datasets", "models", "methods", "costs", "training", "config", "reasons"},
-    "tracking": {"datasets", "records", "training", "reports"},
-    # Reads records only; dataset facts for chance levels, the recipe's fields for its options.
-    "reports": {"datasets", "records", "training", "tracking"},
-    # With a door of its own, which finds conf/ as the main one does.
-    "studies": {"datasets", "models", "methods", "training", "records", "reports"}
-    | {"refusals", "sweep"},
-    # What others add to the registries, and how a command line names it.
-    "plugins": {"datasets", "models", "methods"} | {"sources", "expansion"},
-    # With a door of its own, too.
-    "inference": {"models", "methods", "costs", "records", "reports", "devices"},
+# The floors of the house, the ground first: a room may import itself and the rooms of its line,
+# all of which stand above it in this table. The modules at the package's top are rooms of one
+# file. Imports inside functions and those for types only count as well.
+FLOORS: dict[str, str] = {
+    "core": "",
+    "runtime": "core",
+    "datasets": "core runtime",
+    "models": "core",
+    "methods": "core models",
+    "costs": "core runtime models methods",
+    "training": "core runtime datasets methods",
+    "plugins": "core datasets models methods",
+    "__init__": "runtime plugins",
+    # One run, frozen: the fields of a recipe are those of training.
+    "config": "core training",
+    "records": "core runtime datasets methods costs training config",
+    # Records never depend on it.
+    "tracking": "core runtime datasets training records",
+    # What a run is, before any is done.
+    "sweep": "core runtime datasets models methods training plugins config records tracking",
+    # The spine sees all that a run needs, and nothing of how runs are launched.
+    "run": "core runtime datasets models methods costs training config records tracking",
+    "launch": "core runtime datasets training config records tracking sweep run",
+    # Reads records only; dataset facts for chance levels, a recipe's fields for options.
+    "reports": "core datasets training records tracking",
+    # Rooms with a door of their own.
+    "inference": "core runtime models methods costs records reports",
+    "studies": "core datasets models methods training records sweep reports",
+    "plan": "core runtime config records sweep",
+    "export": "core datasets methods plugins records",
+    "__main__": "core runtime records tracking sweep launch",
 }
-TOP_FOR_ALL = {
-    *("errors", "seeds", "atomic", "checks", "locks", "storages", "interrupts", "heap", "turns"),
-    "permissions",
-    "waiting",
-    *("origins", "conf_folder", "kinds"),
-    *("arguments", "nearest", "output", "shown"),  # of every command
-}
+BELOW = {room: set(rooms.split()) for room, rooms in FLOORS.items()}
+# Modules that one other alone may import.
+SHUT = {"rps_bench.launch.concurrent": "rps_bench.launch.jobs"}
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """First names below ``rps_bench`` that a file imports, anywhere in it."""
-    rooms = set()
+@cache
+def modules() -> dict[str, Path]:
+    """Dotted name -> file of everything in the package; a package has its ``__init__``'s."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of the package that a file names in its imports, anywhere in it.
+
+    That a module's packages are run before it counts as no import of theirs.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-            if node.module == "rps_bench":
-                names = [f"rps_bench.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in modules() else node.module
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("rps_bench.")}
-    return rooms
+            yield from (alias.name for alias in node.names)
 
 
-def test_every_room_is_known() -> None:
-    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
-    assert rooms == set(BELOW)
-
-
-def test_imports_point_one_way() -> None:
-    wrong = []
-    for room, below in BELOW.items():
-        for path in sorted((PACKAGE / room).rglob("*.py")):
-            for other in imported_rooms(path) - below - {room, "__version__"} - TOP_FOR_ALL:
-                wrong.append(f"{path.relative_to(PACKAGE)} imports {other}")
-    assert wrong == []
-
-
-def test_plain_modules_import_no_room() -> None:
-    for name in TOP_FOR_ALL:
-        assert imported_rooms(PACKAGE / f"{name}.py") <= TOP_FOR_ALL, name
-
-
-def test_only_the_run_and_the_door_see_all_rooms() -> None:
-    for path in PACKAGE.glob("*.py"):
-        if path.stem not in {"run", "__main__", "preflight", "export", "workload"}:
-            assert not imported_rooms(path) & {"methods", "costs", "reports"}, path.name
-
-
-def find_circle(arrows: dict[str, set[str]]) -> list[str]:
-    """Names that lead to each other; none where imports are a tree of floors."""
-    left = dict(arrows)
-    while ground := [name for name, below in left.items() if not below & left.keys()]:
-        left = {name: below for name, below in left.items() if name not in ground}
-    return sorted(left)
-
-
-def test_no_module_of_the_methods_imports_one_that_needs_it() -> None:
-    """Not in a function either, nor for types alone."""
-    paths = {
-        f"rps_bench.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}": path
-        for path in (PACKAGE / "methods").rglob("*.py")
+def graph() -> dict[str, set[str]]:
+    """Module -> the modules that it imports."""
+    return {
+        name: {other for other in imported(path) if other in modules()}
+        for name, path in modules().items()
     }
-    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
-    arrows: dict[str, set[str]] = {}
-    for name, path in paths.items():
-        arrows[name] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                inside = {f"{node.module}.{alias.name}" for alias in node.names} & paths.keys()
-                arrows[name] |= inside or {node.module}
-    assert find_circle(arrows) == []
+
+
+def room_of(module: str) -> str:
+    """The first name below the package's."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def arrows() -> dict[str, set[str]]:
+    """Room -> the other rooms that its modules import; ``__version__`` is everybody's."""
+    found: dict[str, set[str]] = {room: set() for room in map(room_of, modules())}
+    for module, others in graph().items():
+        found[room_of(module)] |= {room_of(other) for other in others if "." in other}
+    return {room: others - {room} for room, others in found.items()}
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str]:
+    """Names that import each other in turn, empty where there are none."""
+    rest = dict(graph)
+    while free := [name for name, others in rest.items() if not others & rest.keys()]:
+        for name in free:
+            del rest[name]
+    way: list[str] = []
+    name = min(rest, default="")
+    while name and name not in way:
+        way.append(name)
+        name = min(rest[name] & rest.keys())
+    return way[way.index(name) :] if name else []
+
+
+def test_every_room_has_its_floor() -> None:
+    assert arrows().keys() == BELOW.keys()
+
+
+def test_the_table_leads_down_only() -> None:
+    floors = list(BELOW)
+    for room, below in BELOW.items():
+        assert below <= set(floors[: floors.index(room)]), room
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_what_its_line_names(room: str) -> None:
+    assert arrows()[room] == BELOW[room]
+
+
+def test_no_modules_import_each_other() -> None:
+    assert find_circle(graph()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert find_circle({"a": {"b"}, "b": set(), "c": {"d", "b"}, "d": {"e"}, "e": {"c"}}) == [
+        "c", "d", "e",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", SHUT)
+def test_one_door_leads_to_what_is_shut(inner: str) -> None:
+    assert [name for name, others in graph().items() if inner in others] == [SHUT[inner]]
+
+
+def test_the_loose_modules_are_few() -> None:
+    loose = {path.stem for path in PACKAGE.glob("*.py")}
+    assert loose == {"__init__", "__main__", "config", "export", "plan", "run"}
 
 
 def modules_after(code: str, tmp_path: Path) -> set[str]:
@@ -119,18 +161,14 @@ def modules_after(code: str, tmp_path: Path) -> set[str]:
 def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
     loaded = modules_after(
         "import rps_bench.__main__\n"
-        "from rps_bench.sweep import plan_runs\n"
+        "from rps_bench.sweep.planning import plan_runs\n"
         "plan_runs(['method=dense,mag', 'compression=1,10'], True)",
         tmp_path,
     )
-    assert "rps_bench.sweep" in loaded
+    assert "rps_bench.sweep.planning" in loaded
     assert not loaded & {"torch", "pandas", "matplotlib", "wandb", "sklearn"}
 
 
-def test_the_package_itself_is_light(tmp_path: Path) -> None:
-    loaded = modules_after("import rps_bench; rps_bench.load_plugins", tmp_path)
-    assert not loaded & {"torch", "hydra", "omegaconf", "numpy", "pandas"}
-
-
-def test_reports_import_no_torch(tmp_path: Path) -> None:
-    assert "torch" not in modules_after("import rps_bench.reports.__main__", tmp_path)
+@pytest.mark.parametrize("module", ["rps_bench.records", "rps_bench.reports.__main__"])
+def test_records_and_reports_import_no_torch(module: str, tmp_path: Path) -> None:
+    assert "torch" not in modules_after(f"import {module}", tmp_path)

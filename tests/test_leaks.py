@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from rps_bench.datasets.base import Dataset
-from rps_bench.jobs import work_through
+from rps_bench.launch.jobs import work_through
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.loop import Trainer
 from tests.alike import TINY
 from tests.conftest import Command

@@ -25,14 +25,14 @@ import torch
 import rps_bench.run
 from rps_bench.config import RunConfig
 from rps_bench.datasets import load_dataset
-from rps_bench.done import find_done
-from rps_bench.jobs import work_through
+from rps_bench.launch.jobs import work_through
 from rps_bench.methods import METHODS, load_compressed
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.records import Record, read_records, write_record
 from rps_bench.records.build import describe_training
-from rps_bench.sweep import plan_runs
+from rps_bench.records.done import find_done
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.chain import Chain
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.loop import Trainer
@@ -270,7 +270,8 @@ def test_a_run_recorded_just_before_it_is_taken_is_not_done_nor_said_to_be(
 
     looks: list[Record | None] = [None] * len(before[0])  # the first look at each run
     monkeypatch.setattr(
-        "rps_bench.jobs.find_done", lambda config: looks.pop() if looks else find_done(config)
+        "rps_bench.launch.jobs.find_done",
+        lambda config: looks.pop() if looks else find_done(config),
     )
     train_all(tmp_path, *words)
     assert looks == []

@@ -14,10 +14,10 @@ from rps_bench.methods.files.read import read_facts
 from rps_bench.records import Record, read_records
 from rps_bench.records.build import Result
 from rps_bench.records.models import model_path
-from rps_bench.reports.describe import describe_runs
-from rps_bench.reports.study import read_study
+from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.run import Setting
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.evaluation import evaluate
 from tests.conftest import Command
 

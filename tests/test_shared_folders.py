@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.atomic import write_text
-from rps_bench.locks import hold, make_lock
-from rps_bench.permissions import explain_denial, make_folder
-from rps_bench.sweep import plan_runs
+from rps_bench.core.atomic import write_text
+from rps_bench.core.permissions import explain_denial, make_folder
+from rps_bench.runtime.locks import hold, make_lock
+from rps_bench.sweep.planning import plan_runs
 from tests.conftest import Command
 from tests.users import GROUP, as_b, give_to_a, need_players
 
@@ -89,7 +89,7 @@ def test_a_group_that_one_is_no_member_of_gives_nothing_to_ones_own(shared: Path
     need_players()
     os.chown(shared, -1, GROUP + 1)
     shared.chmod(0o777)
-    code = "import sys; from pathlib import Path; from rps_bench.atomic import write_text\n"
+    code = "import sys; from pathlib import Path; from rps_bench.core.atomic import write_text\n"
     code += "write_text(Path(sys.argv[1]), '')"
     shared.chmod(0o773)  # others may write, so that B can
     assert as_b("-c", code, shared / "file", umask=0o077).returncode == 0
@@ -121,10 +121,10 @@ def test_one_goes_on_where_the_other_was(shared: Path, command: Command) -> None
 
 ASK = """
 import sys
-from rps_bench.output import show_error
-from rps_bench.errors import UserError
-from rps_bench.places import require_places
-from rps_bench.sweep import plan_runs
+from rps_bench.core.output import show_error
+from rps_bench.core.errors import UserError
+from rps_bench.sweep.places import require_places
+from rps_bench.sweep.planning import plan_runs
 try:
     require_places(plan_runs(sys.argv[1:], is_sweep=False).configs)
 except UserError as error:
@@ -171,8 +171,8 @@ def test_a_plan_may_look_at_what_it_may_not_write(shared: Path) -> None:
 TAKE = """
 import sys
 from pathlib import Path
-from rps_bench.errors import explain
-from rps_bench.locks import make_lock, try_take
+from rps_bench.core.errors import explain
+from rps_bench.runtime.locks import make_lock, try_take
 try:
     print(try_take(make_lock(Path(sys.argv[1]))))
 except OSError as error:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from rps_bench.core.errors import UserError
 from rps_bench.costs.sizes import layer_densities
-from rps_bench.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layout_of, places_of
 from rps_bench.models.initialisation import COMPRESSIBLE_TYPES

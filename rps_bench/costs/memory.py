@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from rps_bench.heap import return_freed_memory
+from rps_bench.runtime.allocator import return_freed_memory
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -8,8 +8,8 @@ may look at before training.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rps_bench.core.nearest import unknown_name
 from rps_bench.datasets.info import DATASETS, DatasetInfo
-from rps_bench.nearest import unknown_name
 
 if TYPE_CHECKING:
     from rps_bench.datasets.base import Dataset

@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.base import Source
 from rps_bench.datasets.cifar_pickles import open_cifar10, open_cifar100
 from rps_bench.datasets.info import Archive, DatasetInfo
 from rps_bench.datasets.tiny_folder import TinyImageNetFolder
-from rps_bench.errors import UserError
 
 LAYOUTS: dict[str, Callable[[DatasetInfo, Path], Source]] = {
     "cifar10_pickles": open_cifar10,

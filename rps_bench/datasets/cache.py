@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from rps_bench.atomic import write_text
+from rps_bench.core.atomic import write_text
+from rps_bench.core.errors import UserError, explain
+from rps_bench.core.permissions import follow_folder_below, make_folder
 from rps_bench.datasets.base import SPLITS, Dataset, Source, Split
 from rps_bench.datasets.digests import (
     content_digest,
@@ -29,9 +31,7 @@ from rps_bench.datasets.digests import (
 )
 from rps_bench.datasets.folders import clear_away
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError, explain
-from rps_bench.locks import hold, make_lock
-from rps_bench.permissions import follow_folder_below, make_folder
+from rps_bench.runtime.locks import hold, make_lock
 
 _FORMAT = 1  # to be raised if the same source decodes to different arrays
 _MANIFEST = "manifest.json"

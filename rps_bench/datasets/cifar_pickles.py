@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.images import check_labels
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.datasets.unpickle import read_pickled_arrays
-from rps_bench.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from rps_bench.atomic import write_text
+from rps_bench.core.atomic import write_text
 
 # Files changed more recently may change again within the clock's resolution: not remembered yet.
 _SETTLE_SECONDS = 2.0

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from rps_bench.permissions import follow_folder
+from rps_bench.core.permissions import follow_folder
 
 _CHUNK_BYTES = 1 << 18
 _LASTING_STATUSES = (400, 401, 403, 404, 410)  # retrying cannot help

@@ -6,7 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from rps_bench import checks
+from rps_bench.core import checks
 
 DATA_VARIABLE = "RPS_BENCH_DATA"
 

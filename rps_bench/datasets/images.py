@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
 
 # Only these of Pillow's readers: one of the others passes its input to an external program.
 _FORMATS = ("PNG", "JPEG", "WEBP")

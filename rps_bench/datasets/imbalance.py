@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import torch
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets.base import Dataset, Split
-from rps_bench.errors import UserError
-from rps_bench.seeds import named_generator
 
 
 def class_counts(largest: int, num_classes: int, ratio: float) -> list[int]:

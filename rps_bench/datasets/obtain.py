@@ -7,13 +7,13 @@ so that a process that dies leaves nothing that looks like a dataset.
 import shutil
 from pathlib import Path
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.permissions import follow_folder_below, make_folder
 from rps_bench.datasets.archives import move_into_place, unpack
 from rps_bench.datasets.download import DownloadError, DownloadPolicy, Expected, fetch
 from rps_bench.datasets.folders import DATA_VARIABLE, clear_away
 from rps_bench.datasets.hub import download_shards
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
-from rps_bench.permissions import follow_folder_below, make_folder
 
 
 def obtain(info: DatasetInfo, root: Path, policy: DownloadPolicy) -> None:

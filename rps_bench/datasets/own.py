@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.base import SPLITS, Dataset, Split
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
 
 
 @lru_cache(4)  # a sweep asks for them at every run

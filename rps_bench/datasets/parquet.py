@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.images import decode_image, read_encoded
 from rps_bench.datasets.info import DatasetInfo
 from rps_bench.datasets.parquet_columns import (
@@ -19,7 +20,6 @@ from rps_bench.datasets.parquet_columns import (
     read_rows,
 )
 from rps_bench.datasets.shards import check_files, choose_set
-from rps_bench.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.images import LARGEST_IMAGE_BYTES
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
 
 # Copies differ in the names of their columns, and in the order of rows.
 _IMAGE_COLUMNS = ("img", "image")

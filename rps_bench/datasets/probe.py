@@ -4,9 +4,9 @@ from functools import cache
 
 import torch
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets.base import Dataset
-from rps_bench.errors import UserError
-from rps_bench.seeds import named_generator
 
 
 def normalise(

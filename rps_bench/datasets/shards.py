@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 _NAME = re.compile(
     r"[a-z]+-(?P<index>\d+)(?:-of-(?P<count>\d+))?(?:-(?P<hash>[0-9A-Za-z]+))?\.parquet"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from rps_bench.core.errors import UserError, explain
+from rps_bench.core.permissions import make_folder
 from rps_bench.datasets.archives import find_archive
 from rps_bench.datasets.base import Dataset, Source
 from rps_bench.datasets.cache import load_through_cache
@@ -12,9 +14,7 @@ from rps_bench.datasets.info import DatasetInfo
 from rps_bench.datasets.obtain import how_to_get, obtain
 from rps_bench.datasets.own import load_own
 from rps_bench.datasets.parquet import find_parquet
-from rps_bench.errors import UserError, explain
-from rps_bench.locks import hold, make_lock
-from rps_bench.permissions import make_folder
+from rps_bench.runtime.locks import hold, make_lock
 
 
 def load(info: DatasetInfo, root: str | Path | None, policy: DownloadPolicy) -> Dataset:

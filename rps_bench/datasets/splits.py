@@ -2,9 +2,9 @@
 
 import torch
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets.base import Dataset, Split
-from rps_bench.errors import UserError
-from rps_bench.seeds import named_generator
 
 
 def hold_out(dataset: Dataset, num_images: int, seed: int) -> Dataset:

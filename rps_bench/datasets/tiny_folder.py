@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.images import decode_image, read_encoded
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
 
 
 @dataclass(frozen=True)

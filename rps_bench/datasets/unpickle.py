@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 LARGEST_FILE_BYTES = 1 << 29  # the largest official file has 155 MB
 

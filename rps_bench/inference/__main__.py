@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rps_bench.arguments import Parser
+from rps_bench.core.arguments import Parser
+from rps_bench.core.output import command
 from rps_bench.inference.options import read_options
-from rps_bench.output import command
 
 
 @command

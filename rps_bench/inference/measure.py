@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from rps_bench.core.errors import UserError
 from rps_bench.costs.macs import measure_macs
 from rps_bench.costs.sizes import measure_sizes
-from rps_bench.devices import available_devices
-from rps_bench.errors import UserError
 from rps_bench.inference.child import Job, measure_apart
 from rps_bench.inference.options import Options
 from rps_bench.inference.ways import DENSE, IMAGE_SIZE, WAYS, build_compressed, build_dense
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.runtime.devices import available_devices
 
 PRECISION = "fp32"
 COLUMNS = (

@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.nearest import no_pair, unknown_name
 from rps_bench.models import ARCHITECTURES
-from rps_bench.nearest import no_pair, unknown_name
 
 
 @dataclass(frozen=True)

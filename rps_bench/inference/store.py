@@ -4,15 +4,15 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rps_bench.atomic import write_text
+from rps_bench.core.atomic import write_text
 from rps_bench.costs.latency import limit_threads
 from rps_bench.inference.figure import draw_inference
 from rps_bench.inference.measure import measure_inference
 from rps_bench.inference.options import Options
 from rps_bench.records import collect_provenance
+from rps_bench.reports.analysis.latency import INFERENCE_NAME, describe_hardware, read_latency
 from rps_bench.reports.figures import figure_style, save_figure
 from rps_bench.reports.figures.files import PLOTS_FOLDER
-from rps_bench.reports.latency import INFERENCE_NAME, describe_hardware, read_latency
 
 
 def run_inference(options: Options) -> list[Path]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.inference.csr import to_csr
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
@@ -16,7 +17,6 @@ from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.layerwise import recover_by_layer
 from rps_bench.methods.selection import store_everything
 from rps_bench.models import build_model
-from rps_bench.seeds import named_generator
 
 DENSE, SMALL = "dense", "small"
 EQUAL_TO = "stable_rps"  # the method whose file's size limits that of `small`

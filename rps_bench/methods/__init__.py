@@ -3,7 +3,8 @@
 import inspect
 from typing import Any
 
-from rps_bench.kinds import Kind
+from rps_bench.core.kinds import Kind
+from rps_bench.core.nearest import unknown_name
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
@@ -17,7 +18,6 @@ from rps_bench.methods.sharing.balanced import RPG
 from rps_bench.methods.sharing.hashed import HashedNet
 from rps_bench.methods.sharing.randomfold import StableRPS
 from rps_bench.methods.sharing.tiles import Roast
-from rps_bench.nearest import unknown_name
 
 __all__ = [
     "METHODS",

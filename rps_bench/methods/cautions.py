@@ -11,7 +11,7 @@ from itertools import accumulate
 import torch
 from torch import nn
 
-from rps_bench.errors import CompressionWarning
+from rps_bench.core.errors import CompressionWarning
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, layer_sizes
 from rps_bench.methods.weight_map import SelectionMap

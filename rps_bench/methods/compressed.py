@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.storages import EXACT
 from rps_bench.methods.files.storage import round_values
 from rps_bench.methods.files.write import save_compressed
 from rps_bench.methods.layout import (
@@ -29,7 +30,6 @@ from rps_bench.methods.lending import (
 from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference
 from rps_bench.methods.scaling import gradient_scale, scale_gradient
 from rps_bench.methods.weight_map import WeightMap
-from rps_bench.storages import EXACT
 
 
 class CompressedModel(nn.Module):

@@ -6,13 +6,13 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
-from rps_bench.kinds import Kind
+from rps_bench.core.errors import UserError
+from rps_bench.core.kinds import Kind
+from rps_bench.core.seeds import named_generator
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, flatten_weights
 from rps_bench.methods.selection import store_everything
-from rps_bench.seeds import named_generator
 
 
 @dataclass(frozen=True)

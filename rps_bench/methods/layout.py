@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.models.initialisation import COMPRESSIBLE_TYPES, theoretical_init_std
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]

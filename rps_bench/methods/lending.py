@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.layout import Places
 
 LENT = "lent_weights"  # attribute of a layer: {name of its parameter: index in the layout}

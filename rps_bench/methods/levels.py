@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 REWIND_STEPS = 1000  # the published choice, for trainings of tens of thousands of steps
 LATEST_DEFAULT_SHARE = 10  # where nothing is said, rewind to at most a tenth of a training

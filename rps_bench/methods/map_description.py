@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.sharing.sharing_map import MAP_TYPES, SharingMap
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
-from rps_bench.shown import show
 
 
 class UnknownMapError(UserError):

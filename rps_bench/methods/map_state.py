@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.layout import Layout, layout_table, num_weights
 from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
 from rps_bench.methods.weight_map import SelectionMap, WeightMap

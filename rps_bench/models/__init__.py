@@ -2,11 +2,11 @@
 
 import torch
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.nearest import unknown_name
 from rps_bench.models.base import Network
 from rps_bench.models.resnet import ResNet20
 from rps_bench.models.vgg import VGG11
-from rps_bench.nearest import unknown_name
 
 ARCHITECTURES: dict[str, type[Network]] = {
     "resnet20": ResNet20,

@@ -1,8 +1,8 @@
 """Methods, networks and datasets of others: from a file, a module or an installed package.
 
 ``load_plugins`` is the door for Python, ``plugins=[FILE.py]`` that of the command line. What is
-loaded stands in the package's own registries, beside its own; ``rps_bench.origins`` knows whose
-it is. Importing this package imports no torch; loading a method or a network does.
+loaded stands in the package's own registries, beside its own; ``rps_bench.core.origins`` knows
+whose it is. Importing this package imports no torch; loading a method or a network does.
 """
 
 from collections.abc import Sequence

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 from rps_bench.datasets.info import DatasetInfo
-from rps_bench.errors import UserError
 from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.options import check_defaults
-from rps_bench.shown import show
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _TAKEN = ("true", "false", "null", "none", "nan", "inf", "infinity")  # other values for Hydra

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from rps_bench.errors import UserError
-from rps_bench.origins import ORIGINS, Origin
+from rps_bench.core.errors import UserError
+from rps_bench.core.origins import ORIGINS, Origin
 from rps_bench.plugins.digests import digest_files, files_of, files_of_module
 from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.offers import Offers, accept, describe_failure

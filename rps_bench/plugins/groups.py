@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from rps_bench.origins import MAP, ORIGINS
+from rps_bench.core.origins import MAP, ORIGINS
 
 
 class Group(NamedTuple):

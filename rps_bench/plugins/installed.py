@@ -5,9 +5,9 @@ import sys
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 
-from rps_bench.conf_folder import config_folder
-from rps_bench.errors import UserError
-from rps_bench.origins import Origin
+from rps_bench.core.conf_folder import config_folder
+from rps_bench.core.errors import UserError
+from rps_bench.core.origins import Origin
 from rps_bench.plugins.digests import digest_files, files_of_module
 from rps_bench.plugins.groups import GROUPS
 

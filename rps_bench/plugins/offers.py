@@ -4,8 +4,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from rps_bench.errors import UserError, one_line
-from rps_bench.origins import MAP, ORIGINS, Origin
+from rps_bench.core.errors import UserError, one_line
+from rps_bench.core.origins import MAP, ORIGINS, Origin
 from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.installed import find_origin, list_installed
 

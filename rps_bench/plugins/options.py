@@ -4,9 +4,9 @@ import dataclasses
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from rps_bench import checks
-from rps_bench.errors import UserError
-from rps_bench.shown import show
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 
 OF_EVERY_METHOD = ("compression", "seed")
 RESERVED = ("name", "fixed_compression")  # words of a method's yaml that are no options

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from rps_bench import checks
-from rps_bench.errors import UserError
-from rps_bench.shown import show
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 
 KEY = "plugins"
 ENDING = ".py"

@@ -18,9 +18,9 @@ from rps_bench.methods import METHODS
 from rps_bench.methods.cautions import collapsed_layers
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.write import to_bytes
-from rps_bench.reasons import explain_divergence
 from rps_bench.records.models import model_path
 from rps_bench.records.provenance import collect_provenance
+from rps_bench.records.reasons import explain_divergence
 from rps_bench.records.schema import (
     COST_KEYS,
     METRIC_KEYS,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rps_bench import __version__
-from rps_bench.waiting import stated_waiting
+from rps_bench.runtime.waiting import stated_waiting
 
 LIBRARIES = ("torch", "torchvision", "hydra-core", "numpy")
 GIT_TIMEOUT_SECONDS = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 Record = dict[str, Any]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from rps_bench.atomic import write_text
+from rps_bench.core.atomic import write_text
 from rps_bench.records.schema import FINISHED, Record, RecordError, check_record
 from rps_bench.records.upgrade import upgrade_record
 

@@ -6,7 +6,7 @@ The files stay as they are: only what is read from them is complete.
 from collections.abc import Mapping
 from typing import Any
 
-from rps_bench.kinds import Kind
+from rps_bench.core.kinds import Kind
 
 # The methods that there were before records carried `config.method_kind`. Complete for good: later
 # methods write their kind themselves.

@@ -4,9 +4,9 @@
 claims, html) are imported from their own rooms, so that a table needs no matplotlib.
 """
 
-from rps_bench.reports.pareto import pareto_frontier
-from rps_bench.reports.statistics import summarise
-from rps_bench.reports.study import Study, read_study
-from rps_bench.reports.table import build_table
+from rps_bench.reports.analysis.pareto import pareto_frontier
+from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.statistics import summarise
+from rps_bench.reports.analysis.table import build_table
 
 __all__ = ["Study", "build_table", "pareto_frontier", "read_study", "summarise"]

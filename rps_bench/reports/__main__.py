@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rps_bench.arguments import Parser, to_path
-from rps_bench.errors import UserError, one_line, status_of
-from rps_bench.output import command, show_error
-from rps_bench.reports.honesty import find_faults
-from rps_bench.reports.results import save_table
-from rps_bench.reports.study import Study, read_study
-from rps_bench.reports.summary import save_summary
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.errors import UserError, one_line, status_of
+from rps_bench.core.output import command, show_error
+from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.warnings import find_faults
+from rps_bench.reports.tables.results import save_table
+from rps_bench.reports.tables.summary import save_summary
 from rps_bench.reports.words import count_of
 
 

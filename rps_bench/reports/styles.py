@@ -61,7 +61,7 @@ class KindLine(NamedTuple):
     words: str
 
 
-# By the kinds of `rps_bench.kinds`, in the order of the small print.
+# By the kinds of `rps_bench.core.kinds`, in the order of the small print.
 KIND_LINES = {
     "dense": KindLine(SOLID, "solid: dense"),
     "sharing": KindLine(SOLID, "solid: parameter sharing"),

@@ -6,8 +6,8 @@
 from dataclasses import fields
 from typing import Any
 
-from rps_bench.errors import UserError
-from rps_bench.nearest import unknown_name
+from rps_bench.core.errors import UserError
+from rps_bench.core.nearest import unknown_name
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.cache_lines import CacheLines
 from rps_bench.studies.continuity import Continuity

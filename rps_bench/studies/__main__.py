@@ -9,16 +9,16 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rps_bench.arguments import Parser, to_path
-from rps_bench.conf_folder import config_folder
-from rps_bench.errors import UserError, status_of
-from rps_bench.nearest import no_pair
-from rps_bench.output import command, show_error
-from rps_bench.refusals import explained
-from rps_bench.shown import show
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.conf_folder import config_folder
+from rps_bench.core.errors import UserError, status_of
+from rps_bench.core.nearest import no_pair
+from rps_bench.core.output import command, show_error
+from rps_bench.core.shown import show
 from rps_bench.studies import STUDIES, build_study
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.store import draw_study, run_study
+from rps_bench.sweep.hydra_errors import explained
 
 ALL = "all"
 

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.layout import Layout, layout_of, num_weights
 from rps_bench.methods.sharing.base import SharingMethod

@@ -21,11 +21,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
-from rps_bench import checks
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import probe_batch
-from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import CompressedModel
@@ -33,10 +34,9 @@ from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.labels import CurveLabel, LabelColumn, LabelStyle, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import DOTTED
-from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.looks import registered_style
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.evaluation import evaluate
 from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
 from rps_bench.training.recipe import Recipe

@@ -13,9 +13,9 @@ from scipy.fft import dct, idct
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from rps_bench.core.seeds import derive_key
 from rps_bench.methods.scaling import gradient_scale
 from rps_bench.methods.weight_map import WeightMap
-from rps_bench.seeds import derive_key
 
 Vector = NDArray[np.float64]
 

@@ -16,15 +16,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from rps_bench import checks
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Split
-from rps_bench.errors import UserError
 from rps_bench.methods import METHODS, build_method, default_options
 from rps_bench.models.initialisation import initialise_kaiming
 from rps_bench.reports.figures.labels import SMALL_STYLE, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Page
-from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.linear_models import build_regression, draw_means, fit, flatten_images
 from rps_bench.studies.rows import describe_rows, expect_zero_rows

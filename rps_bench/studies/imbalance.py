@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rps_bench import checks
+from rps_bench.core import checks
 from rps_bench.reports.figures.layout import QUIET, Margins, Page
 from rps_bench.reports.styles import DATASET_TITLES, MethodLook, method_look
 from rps_bench.reports.words import format_ratio

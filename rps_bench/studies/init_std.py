@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench import checks
+from rps_bench.core import checks
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import method_rank

@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import derive_key, named_generator
+from rps_bench.core.shown import show
 from rps_bench.methods.pruning.topk import keep_highest
 from rps_bench.methods.sharing.hashed import HashedMap
 from rps_bench.methods.sharing.randomfold import RandomFoldMap
@@ -27,8 +29,6 @@ from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import DOTTED, MethodStyle
-from rps_bench.seeds import derive_key, named_generator
-from rps_bench.shown import show
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.looks import registered_style
 from rps_bench.studies.sketches import compress_rows

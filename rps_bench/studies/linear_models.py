@@ -15,17 +15,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from rps_bench import checks
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.base import Split
-from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.reports.figures.axes import COMPRESSION, set_x_axis
 from rps_bench.reports.figures.labels import SMALL_STYLE, CurveLabel, LabelColumn, draw_labels
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import DATASET_TITLES
-from rps_bench.seeds import named_generator
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.looks import registered_style
 from rps_bench.studies.sketches import compress_rows

@@ -14,8 +14,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method, methods_of
 from rps_bench.methods.layout import init_stds_of, layout_of
 from rps_bench.methods.sharing.base import SharingMethod

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.atomic import write_text
-from rps_bench.errors import UserError
+from rps_bench.core.atomic import write_text
+from rps_bench.core.errors import UserError
 from rps_bench.records import collect_provenance
 from rps_bench.reports.figures import figure_style, save_figure
 from rps_bench.studies.base import TheoryStudy

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from rps_bench.errors import UserError
-from rps_bench.reports.describe import describe_runs
-from rps_bench.reports.study import read_study
-from rps_bench.sweep import plan_runs
+from rps_bench.core.errors import UserError
+from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.runs import describe_runs
+from rps_bench.sweep.planning import plan_runs
 
 
 def train(experiment: str, results_dir: Path, overrides: Sequence[str] = ()) -> pd.DataFrame:

@@ -6,12 +6,12 @@ Imports neither torch nor wandb.
 import inspect
 from typing import Any
 
-from rps_bench import checks
-from rps_bench.nearest import unknown_name
+from rps_bench.core import checks
+from rps_bench.core.nearest import unknown_name
 from rps_bench.tracking.base import RunDescription, Tracker
 from rps_bench.tracking.none import NoTracker
 from rps_bench.tracking.progress import TrackedProgress
-from rps_bench.tracking.weights_and_biases import WandbTracker
+from rps_bench.tracking.weights_and_biases.tracker import WandbTracker
 
 __all__ = [
     "TRACKERS",

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rps_bench.arguments import Parser, to_path
-from rps_bench.errors import UserError
-from rps_bench.output import command
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.errors import UserError
+from rps_bench.core.output import command
 
 # Commands that once were here.
 MOVED = {
@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if words and words[0] in MOVED:
         raise UserError(f"{words[0]} is now: {MOVED[words[0]]}")
     options = _parse(words)
-    from rps_bench.tracking.sync import sync_runs  # imports wandb
+    from rps_bench.tracking.weights_and_biases.sync import sync_runs  # imports wandb
 
     return sync_runs(options.results_dir)
 

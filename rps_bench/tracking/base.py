@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rps_bench.errors import describe_failure
+from rps_bench.core.errors import describe_failure
 from rps_bench.records.schema import Record
 
 if TYPE_CHECKING:

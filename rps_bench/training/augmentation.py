@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rps_bench.seeds import named_generator
+from rps_bench.core.seeds import named_generator
 
 PADDING = 4  # pixels of black on every side
 

@@ -23,9 +23,13 @@ from typing import TypeVar
 
 from torch import nn
 
-from rps_bench.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
-from rps_bench.errors import explain, one_line
-from rps_bench.locks import (
+from rps_bench.core.atomic import TEMPORARY_SUFFIX, write_bytes, write_text
+from rps_bench.core.errors import explain, one_line
+from rps_bench.core.permissions import make_folder
+from rps_bench.methods import load_compressed
+from rps_bench.methods.compressed import CompressedModel
+from rps_bench.methods.levels import Level
+from rps_bench.runtime.locks import (
     CHECKPOINTS_FOLDER,
     find_runs_in_use,
     gate,
@@ -35,10 +39,6 @@ from rps_bench.locks import (
     run_lock,
     take,
 )
-from rps_bench.methods import load_compressed
-from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.levels import Level
-from rps_bench.permissions import make_folder
 from rps_bench.training.state import Outcome, TrainingState, read_state, state_to_bytes
 
 LARGEST_OUTCOME_BYTES = 1 << 25  # as of a record: a hundred thousand epochs take about 20 MB

@@ -8,8 +8,8 @@ from torch import nn
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
+from rps_bench.runtime.turns import let_others
 from rps_bench.training.precision import autocast
-from rps_bench.turns import let_others
 
 EVALUATION_BATCH = 500
 

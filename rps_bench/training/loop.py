@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
-from rps_bench.interrupts import undisturbed
 from rps_bench.methods.compressed import CompressedModel
+from rps_bench.runtime.signals import undisturbed
+from rps_bench.runtime.turns import let_others, most_at_once
 from rps_bench.training.augmentation import EpochPlan, crop_and_flip, plan_epoch
 from rps_bench.training.captured import CapturedSteps
 from rps_bench.training.evaluation import evaluate
@@ -20,7 +21,6 @@ from rps_bench.training.progress import NoProgress, Progress
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
 from rps_bench.training.state import EpochPart, EpochResult, Outcome, StateKeeper, TrainingState
-from rps_bench.turns import let_others, most_at_once
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from rps_bench import checks
+from rps_bench.core import checks
 from rps_bench.training.recipe import PRECISIONS
 
 

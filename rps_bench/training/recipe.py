@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from rps_bench import checks
-from rps_bench.errors import UserError
-from rps_bench.shown import show
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 
 LARGEST_EPOCHS = 100_000  # a record holds every one of them
 SCHEDULES = ("step", "one_cycle")

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import torch
 from safetensors import SafetensorError
 
-from rps_bench import checks
+from rps_bench.core import checks
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.tensor_bytes import read_safetensors, to_safetensors
 from rps_bench.methods.map_state import KEY, name_difference

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rps_bench.atomic import write_text
-from rps_bench.console import say
-from rps_bench.errors import ExplainedError
-from rps_bench.output import command
+from rps_bench.core.atomic import write_text
+from rps_bench.core.console import say
+from rps_bench.core.errors import ExplainedError
+from rps_bench.core.output import command
 from scripts.bench.measure import measure_training
 from scripts.bench.options import read_options
 from scripts.bench.tables import show_measured

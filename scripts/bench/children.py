@@ -14,9 +14,9 @@ from typing import Any, Self, TypeVar
 
 import torch
 
+from rps_bench.core.errors import ExplainedError, describe_failure
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
-from rps_bench.errors import ExplainedError, describe_failure
-from rps_bench.waiting import VARIABLES, choose_waiting, stated_waiting
+from rps_bench.runtime.waiting import VARIABLES, choose_waiting, stated_waiting
 from scripts.bench.sides import SIDES, Side
 from scripts.bench.subject import Job
 from scripts.bench.timing import wait_for

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from rps_bench.devices import resolve_device
 from rps_bench.records import collect_provenance
+from rps_bench.runtime.devices import resolve_device
+from rps_bench.runtime.waiting import stated_waiting
 from rps_bench.training.precision import resolve_precision
-from rps_bench.waiting import stated_waiting
 from scripts.bench.cells import BASELINE, count_needs, describe_cell, say, start_sides, take_turns
 from scripts.bench.children import call_apart, waiting_of_a_run
 from scripts.bench.options import Options

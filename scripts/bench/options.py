@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rps_bench import checks
-from rps_bench.arguments import Parser, to_path
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 from rps_bench.models import ARCHITECTURES
-from rps_bench.shown import show
 
 IMAGES = ("auto", "cifar10", "random")
 MOST_STEPS = 390  # whole batches of an epoch of CIFAR-10

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from rps_bench.devices import prepare_device
+from rps_bench.runtime.devices import prepare_device
 from scripts.bench.timing import time_calls
 
 NUM_TIMES = 10

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rps_bench.devices import prepare_device
 from rps_bench.methods import build_method, methods_of
+from rps_bench.runtime.devices import prepare_device
 from rps_bench.training.loop import Trainer, Training
 from scripts.bench.subject import (
     BATCH_SIZE,

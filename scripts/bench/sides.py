@@ -5,8 +5,8 @@ from typing import Protocol
 
 import torch
 
-from rps_bench.cores import set_threads
-from rps_bench.devices import prepare_device
+from rps_bench.runtime.cores import set_threads
+from rps_bench.runtime.devices import prepare_device
 from rps_bench.training.loop import Trainer, Training
 from scripts.bench.conventional import build_loop, make_loader
 from scripts.bench.subject import SEED, Job, prepare_subject

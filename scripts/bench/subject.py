@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.folders import resolve_root
@@ -15,7 +16,6 @@ from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import build_model
-from rps_bench.seeds import named_generator
 from rps_bench.training.recipe import Recipe
 
 METHOD = "stable_rps"

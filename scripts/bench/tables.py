@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from rps_bench.console import say, show_table
+from rps_bench.core.console import say, show_table
 
 
 class Rows(NamedTuple):

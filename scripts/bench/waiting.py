@@ -1,4 +1,4 @@
-"""The gain and the cost of letting waiting threads sleep soon (rps_bench.waiting).
+"""The gain and the cost of letting waiting threads sleep soon (rps_bench.runtime.waiting).
 
 The engine trains in fp32 in two ways that take turns: threads wait as the OpenMP library lets them,
 or as in a run. This is done once on the machine as it is, which should be idle, and once while
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rps_bench.waiting import choose_waiting
+from rps_bench.runtime.waiting import choose_waiting
 from scripts.bench.busy import busy_processes
 from scripts.bench.cells import compare_speeds, say, start_sides, summarise, take_turns
 from scripts.bench.subject import BATCH_SIZE, METHOD, Job

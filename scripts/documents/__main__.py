@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from rps_bench.atomic import write_text
-from rps_bench.console import say
-from rps_bench.output import command
+from rps_bench.core.atomic import write_text
+from rps_bench.core.console import say
+from rps_bench.core.output import command
 from scripts.documents.blocks import fill_blocks
 from scripts.documents.tables import TABLES
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from scripts.soak.folder import Folder
 
 

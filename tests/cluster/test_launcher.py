@@ -15,9 +15,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from rps_bench.conf_folder import config_folder
-from rps_bench.errors import UserError
-from rps_bench.sources import hydra_version_base
+from rps_bench.core.conf_folder import config_folder
+from rps_bench.core.errors import UserError
+from rps_bench.sweep.sources import hydra_version_base
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra slurm")
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rps_bench.core.errors import UserError
 from rps_bench.costs.macs import measure_macs, uses_per_weight
-from rps_bench.errors import UserError
 from rps_bench.methods import METHODS, methods_of
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.selection import store_everything

@@ -13,7 +13,7 @@ BLOCK = 200_000_000  # bytes
 
 SCRIPT = f"""
 import json, torch
-from rps_bench.heap import keep_freed_memory
+from rps_bench.runtime.allocator import keep_freed_memory
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 cpu = torch.device("cpu")
 peaks = {{}}

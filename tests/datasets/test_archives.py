@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.archives import unpack
 from rps_bench.datasets.unpickle import read_pickled_arrays
-from rps_bench.errors import UserError
 
 CIFAR = DATASETS["cifar10"].archive
 assert CIFAR is not None

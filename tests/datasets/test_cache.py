@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, digests, load_dataset
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.parquet import ParquetSource
-from rps_bench.errors import UserError
 from tests.conftest import Disk
 
 

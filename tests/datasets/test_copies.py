@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import load_dataset
-from rps_bench.errors import UserError
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 CLASSES = [f"class {number}" for number in range(10)]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, download, load_dataset
 from rps_bench.datasets.download import DownloadError, DownloadPolicy, Expected, fetch
 from rps_bench.datasets.obtain import obtain
-from rps_bench.errors import UserError
 from tests.patience import PATIENCE_SECONDS, wait_until
 
 CONTENT = bytes(range(256)) * 40

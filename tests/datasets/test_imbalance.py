@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.imbalance import class_counts, make_imbalanced
 from rps_bench.datasets.probe import probe_batch
-from rps_bench.errors import UserError
 from rps_bench.records import check_record, read_records
 from tests.conftest import Command
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.archives import LAYOUTS
-from rps_bench.errors import UserError
 
 
 def test_table_is_consistent() -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import load_dataset
-from rps_bench.errors import UserError
 from tests.users import as_b, give_to_a, need_players
 
 LOAD = """
 import sys
 from rps_bench.datasets import cache, load_dataset
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 build = cache.build_cache
 cache.build_cache = lambda *arguments: (print("decoded"), build(*arguments))
 try:

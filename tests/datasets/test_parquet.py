@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import load_dataset
-from rps_bench.errors import UserError
 
 
 def write_one_image_splits(

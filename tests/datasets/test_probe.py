@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.probe import normalise, probe_batch
-from rps_bench.errors import UserError
 
 
 @pytest.fixture(scope="module")

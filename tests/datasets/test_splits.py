@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import DATASETS
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.splits import hold_out
-from rps_bench.errors import UserError
-from rps_bench.seeds import named_generator
 
 
 def make_numbered(num_train: int = 40, num_test: int = 7) -> Dataset:

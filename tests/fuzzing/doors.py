@@ -26,8 +26,8 @@ import rps_bench.inference.store
 import rps_bench.plan
 import rps_bench.reports.__main__
 import rps_bench.studies.__main__
-from rps_bench.interrupts import StopSignals
-from rps_bench.sweep import Plan, PlannedRun
+from rps_bench.runtime.signals import StopSignals
+from rps_bench.sweep.planning import Plan, PlannedRun
 
 LONGEST_SECONDS = 60  # of one command line; it takes a tenth of one, so more is a hang
 

@@ -12,8 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from rps_bench.errors import UserError
-from rps_bench.estimate import estimate_seconds, read_timed_records
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.read import read_facts
@@ -22,12 +21,13 @@ from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.records import check_record
 from rps_bench.reports.__main__ import main as report
+from rps_bench.reports.analysis.results import read_study
 from rps_bench.reports.figures.files import plan_figures
 from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
 from rps_bench.reports.html.summary import render_summary
-from rps_bench.reports.study import read_study
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.estimate import estimate_seconds, read_timed_records
+from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.state import (
     EpochResult,
     Outcome,

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.images import decode_image
 from rps_bench.datasets.unpickle import read_pickled_arrays
-from rps_bench.errors import UserError
 from rps_bench.methods import load_compressed
 from rps_bench.records import read_records
 from rps_bench.records.store import LARGEST_RECORD_BYTES

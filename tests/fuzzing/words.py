@@ -4,11 +4,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from rps_bench.datasets import DATASETS
-from rps_bench.freeze import TOP_KEYS
 from rps_bench.inference.options import Options as InferenceOptions
 from rps_bench.methods import METHODS
 from rps_bench.models import ARCHITECTURES
 from rps_bench.studies import STUDIES
+from rps_bench.sweep.freeze import TOP_KEYS
 from rps_bench.training.recipe import RECIPE_KEYS
 
 GOOD = {

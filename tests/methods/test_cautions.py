@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.errors import CompressionWarning
+from rps_bench.core.errors import CompressionWarning
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.cautions import (

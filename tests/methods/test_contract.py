@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rps_bench.errors import UserError
-from rps_bench.kinds import KINDS
+from rps_bench.core.errors import UserError
+from rps_bench.core.kinds import KINDS
 from rps_bench.methods import (
     METHODS,
     build_method,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights

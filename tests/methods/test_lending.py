@@ -17,7 +17,7 @@ from torch.func import functional_call, grad, vmap
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.checkpoint import checkpoint
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel

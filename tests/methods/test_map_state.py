@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import METHODS, build_method, methods_of, restore
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel

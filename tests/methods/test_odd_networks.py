@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel

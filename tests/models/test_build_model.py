@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.models.base import Network
 

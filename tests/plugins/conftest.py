@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.origins import ORIGINS
+from rps_bench.core.origins import ORIGINS
 from rps_bench.plugins import files
 from rps_bench.plugins.groups import registry_of
 

@@ -64,7 +64,7 @@ def site(tmp_path: Path) -> Site:
 def test_a_plan_imports_only_what_is_chosen(site: Site) -> None:
     site.install("their-package", "1.2", ENTRY_POINTS)
     code = (
-        "import sys; from rps_bench.sweep import plan_runs\n"
+        "import sys; from rps_bench.sweep.planning import plan_runs\n"
         "def loaded(*words):\n"
         "    (config,) = plan_runs(words, False).configs\n"
         "    print(config.run_id, sorted({'torch', 'their_methods'} & set(sys.modules)))\n"
@@ -94,7 +94,7 @@ def test_the_version_of_a_package_that_is_edited_in_place_says_too_little(site: 
     info = site.install("their-package", "1.2", ENTRY_POINTS)
     (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
     code = (
-        "from rps_bench.sweep import plan_runs\n"
+        "from rps_bench.sweep.planning import plan_runs\n"
         "print(plan_runs(['method=power'], False).configs[0].run_id)\n"
     )
     first = site.run("-c", code)

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from rps_bench import load_plugins
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.export import main as export
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.models import build_model
 from rps_bench.plan import main as plan
 from rps_bench.records import read_records
 from rps_bench.reports.__main__ import main as report
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from tests.conftest import Command
 from tests.plugins.conftest import TINY, forget_plugins
 

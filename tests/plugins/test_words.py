@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from tests.conftest import Command
 from tests.plugins.conftest import TINY
 from tests.plugins.test_sweep import configs_of

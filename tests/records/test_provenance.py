@@ -10,7 +10,7 @@ import pytest
 
 from rps_bench.records import collect_provenance
 from rps_bench.records.provenance import describe_checkout
-from rps_bench.waiting import VARIABLES
+from rps_bench.runtime.waiting import VARIABLES
 
 
 def _git(folder: Path, *arguments: str) -> str:

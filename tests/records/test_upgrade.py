@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.kinds import KINDS
+from rps_bench.core.kinds import KINDS
 from rps_bench.methods import METHODS
 from rps_bench.records import check_record, read_record, write_record
 from rps_bench.records.upgrade import KINDS_BEFORE, upgrade_record

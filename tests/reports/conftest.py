@@ -14,7 +14,7 @@ import pytest
 
 from rps_bench.records.store import RECORDS_FOLDER
 from rps_bench.records.upgrade import KINDS_BEFORE
-from rps_bench.reports.study import Study, read_study
+from rps_bench.reports.analysis.results import Study, read_study
 
 MakeRecord = Callable[..., dict[str, Any]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.reports import Study
 from rps_bench.reports import __main__ as command
 from rps_bench.reports.__main__ import main

@@ -14,11 +14,11 @@ from typing import Any, Self
 import pytest
 import torch
 
-from rps_bench.errors import ExplainedError
+from rps_bench.core.errors import ExplainedError
 from rps_bench.methods import build_method, methods_of
 from rps_bench.models import ARCHITECTURES
+from rps_bench.runtime.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
 from rps_bench.training.loop import Trainer, Training
-from rps_bench.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
 from scripts.bench import cells, children, measure, rates, subject, waiting
 from scripts.bench.__main__ import main
 from scripts.bench.busy import busy_processes

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.layout import Layout
 from rps_bench.studies import build_study
 from rps_bench.studies.cache_lines import CacheLines, find_slots

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.reports.figures import figure_style
 from rps_bench.studies import build_study
 from rps_bench.studies.continuity import CONTROL

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import load_dataset
-from rps_bench.errors import UserError
 from rps_bench.studies import build_study
 from rps_bench.studies.embeddings import BARE, Embeddings, count_tokens
 from rps_bench.studies.rows import describe_rows, expect_zero_rows

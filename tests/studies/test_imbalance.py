@@ -4,11 +4,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.reports.figures import figure_style
 from rps_bench.studies import build_study
 from rps_bench.studies.imbalance import Imbalance
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 from tests.studies.conftest import rows_of
 
 TINY = ("recipe.epochs=1", "recipe.max_steps_per_epoch=1", "arch.width=2", "device=cpu")

@@ -3,10 +3,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.reports.figures import figure_style
 from rps_bench.studies import build_study
-from rps_bench.sweep import plan_runs
+from rps_bench.sweep.planning import plan_runs
 
 OPTIONS = {"dataset": "digits", "recipe": "smoke", "epochs": 1, "overrides": ["arch.width=2"]}
 TWO = ["arch.width=2", "method=stable_rps", "method.scaling=gram", "method.init_std=0.04,1"]

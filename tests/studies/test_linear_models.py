@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from rps_bench.core.errors import UserError
 from rps_bench.datasets import load_dataset
-from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.weight_map import WeightMap
 from rps_bench.studies import build_study

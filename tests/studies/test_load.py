@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.studies import build_study
 from rps_bench.studies.load import Load
 from tests.studies.conftest import draw, rows_of

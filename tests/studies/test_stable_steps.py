@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.scaling import SCALINGS, gradient_scale
 from rps_bench.methods.sharing.balanced import BalancedMap
 from rps_bench.methods.sharing.hashed import HashedMap

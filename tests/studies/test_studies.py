@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rps_bench.conf_folder import config_folder
+from rps_bench.core.conf_folder import config_folder
 from rps_bench.studies import STUDIES
 from rps_bench.studies.__main__ import main, read_options
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.studies.sweeps import train
 
 SMALL = ("dataset=digits", "recipe=smoke", "arch.width=2", "recipe.epochs=1")

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from rps_bench.tracking import RunDescription, worker_process
+from rps_bench.tracking import RunDescription
+from rps_bench.tracking.weights_and_biases import worker_process
 from rps_bench.training.state import EpochResult
 from tests.patience import PATIENCE_SECONDS
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.tracking import TRACKERS, TrackedProgress, build_tracker, default_options
 from tests.tracking.conftest import describe, epoch, make_record
 
@@ -100,7 +100,7 @@ def test_epochs_reach_the_tracker_with_their_level() -> None:
 def test_the_door_imports_neither_torch_nor_wandb() -> None:
     program = (
         "import sys; from rps_bench.tracking import build_tracker; build_tracker('wandb');"
-        "import rps_bench.tracking.__main__, rps_bench.tracking.worker;"
+        "import rps_bench.tracking.__main__, rps_bench.tracking.weights_and_biases.worker;"
         "print(sorted({'torch', 'wandb', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[2]

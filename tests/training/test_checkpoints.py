@@ -11,10 +11,10 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from rps_bench.locks import InUseError, find_begun_runs, gate
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
 from rps_bench.methods.selection import store_everything
+from rps_bench.runtime.locks import InUseError, find_begun_runs, gate
 from rps_bench.training import checkpoints
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.state import EpochResult, Outcome, TrainingState
@@ -113,7 +113,7 @@ def test_looking_at_a_run_that_ends_meanwhile_begins_it_not_again(
         assert files.discard_all()
         return gate(root)
 
-    monkeypatch.setattr("rps_bench.locks.gate", late_gate)
+    monkeypatch.setattr("rps_bench.runtime.locks.gate", late_gate)
     assert find_begun_runs(tmp_path) == {}
     assert not files.folder.exists()
 
@@ -263,7 +263,7 @@ def test_an_unfinished_write_is_never_seen(
     def fail(*arguments: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("rps_bench.atomic.os.replace", fail)
+    monkeypatch.setattr("rps_bench.core.atomic.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         files.keep_partial(LEVEL, TrainingState(9, STATE.tensors, {}))
     partial = files.partial(LEVEL)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rps_bench.errors import UserError
-from rps_bench.shown import show
+from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 from rps_bench.training.recipe import RECIPE_KEYS, SCHEDULES, Recipe
 
 NAN, INF = float("nan"), float("inf")

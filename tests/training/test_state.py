@@ -14,12 +14,12 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from rps_bench.datasets.base import Dataset
-from rps_bench.interrupts import StopError, StopSignals
 from rps_bench.methods import build_method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
+from rps_bench.runtime.signals import StopError, StopSignals
 from rps_bench.training import loop
 from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
 from rps_bench.training.recipe import Recipe

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.origins import MAP, ORIGINS
 from rps_bench.methods.sharing.sharing_map import MAP_TYPES
 from rps_bench.models import ARCHITECTURES
-from rps_bench.origins import MAP, ORIGINS
 
 KEY = "plugins"  # of a header
 _KINDS = {"arch": "network", MAP: "sharing map"}

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.content import READ_ERRORS, decode_content, decode_skeleton
 from rps_bench.methods.files.needed_plugins import MissingPluginError

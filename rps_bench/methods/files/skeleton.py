@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 PREFIX = "rest."  # of the vectors' names, before their dtype
 COUNTERS = torch.int64  # the dtype of numbers that are not floating, unless noted

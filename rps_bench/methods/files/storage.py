@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import torch
 
-from rps_bench import checks
-from rps_bench.errors import UserError
-from rps_bench.storages import BF16, EXACT, FP16, STORAGES
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.storages import BF16, EXACT, FP16, STORAGES
 
 HALVES = {FP16: torch.float16, BF16: torch.bfloat16}
 BLOCK = 64  # values of int8 that share a scale

@@ -13,8 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from rps_bench.atomic import write_bytes
-from rps_bench.errors import UserError
+from rps_bench.core.atomic import write_bytes
+from rps_bench.core.errors import UserError
+from rps_bench.core.storages import EXACT
 from rps_bench.methods.files.architecture import describe_architecture, own_table
 from rps_bench.methods.files.content import (
     DTYPES,
@@ -35,7 +36,6 @@ from rps_bench.methods.lending import take_weights
 from rps_bench.methods.map_description import describe_map
 from rps_bench.methods.map_state import encode_map
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
-from rps_bench.storages import EXACT
 
 FORMAT = "rps_bench-compressed-2"
 

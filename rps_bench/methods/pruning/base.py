@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from rps_bench import checks
-from rps_bench.errors import UserError
-from rps_bench.kinds import Kind
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.kinds import Kind
 from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of

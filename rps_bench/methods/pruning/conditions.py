@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from rps_bench.core.seeds import derive_key
 from rps_bench.methods.pruning.wide_floats import WideFloats
-from rps_bench.seeds import derive_key
 
 
 @contextmanager

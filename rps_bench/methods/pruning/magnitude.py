@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from rps_bench.core.seeds import named_generator
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import PruningMethod
-from rps_bench.seeds import named_generator
 
 
 @dataclass(frozen=True)

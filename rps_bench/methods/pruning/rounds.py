@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from rps_bench.errors import ExplainedError
+from rps_bench.core.errors import ExplainedError
 from rps_bench.methods.cautions import warn
 from rps_bench.methods.layout import (
     compressible_layers,

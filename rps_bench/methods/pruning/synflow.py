@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import PruningMethod

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from rps_bench.core.seeds import named_generator
 from rps_bench.methods.sharing.sharing_map import SharingMap
-from rps_bench.seeds import named_generator
 
 
 def draw_normal(

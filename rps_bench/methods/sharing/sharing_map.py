@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import torch
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
+from rps_bench.core.seeds import derive_key
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
 from rps_bench.methods.sharing.kernels.layout import Kernel, KernelLayout
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
-from rps_bench.seeds import derive_key
 
 BLOCK = 1 << 18  # weights: what is computed for so many stays in the caches of CPU cores
 

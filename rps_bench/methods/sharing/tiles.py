@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.sharing.base import SharingMethod
 from rps_bench.methods.sharing.hashing import hash_below

@@ -37,15 +37,15 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.atomic import write_text
-from rps_bench.errors import UserError
+from rps_bench.core.atomic import write_text
+from rps_bench.core.errors import UserError
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.claims.declared import CLAIMS, DEFAULT_MARGIN, Claim, Comparison, Stability
 from rps_bench.reports.claims.markdown import write_claims
 from rps_bench.reports.claims.outcomes import GROUP_KEYS, read_outcomes
 from rps_bench.reports.claims.stability import judge_stability
 from rps_bench.reports.claims.summary import summarise_claims
 from rps_bench.reports.claims.verdicts import UNDECIDED, judge_comparisons
-from rps_bench.reports.study import Study
 
 __all__ = ["CLAIMS", "COLUMNS", "judge_claims", "save_claims", "summarise_claims"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from rps_bench.reports.statistics import CONFIDENCE
+from rps_bench.reports.analysis.statistics import CONFIDENCE
 
 Floats = NDArray[np.float64]
 

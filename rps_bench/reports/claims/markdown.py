@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.analysis.statistics import CONFIDENCE
 from rps_bench.reports.claims.evidence import LEVEL, errors_needed
 from rps_bench.reports.claims.outcomes import GROUP_KEYS
 from rps_bench.reports.claims.summary import COUNTS, summarise_claims
 from rps_bench.reports.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
-from rps_bench.reports.markdown import escape
-from rps_bench.reports.statistics import CONFIDENCE
 from rps_bench.reports.styles import TIMES
+from rps_bench.reports.tables.markdown import escape
 from rps_bench.reports.words import name_setting
 
 PAPER = "[arXiv 2310.11611](https://arxiv.org/abs/2310.11611)"

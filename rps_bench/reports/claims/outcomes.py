@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.describe import EXPERIMENT_KEYS
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 
 GROUP_KEYS = [*EXPERIMENT_KEYS, "precision"]
 SPOT_KEYS = [*GROUP_KEYS, "compression"]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rps_bench.arguments import Parser, to_path
-from rps_bench.output import command
-from rps_bench.tracking.environment import read_wishes
-from rps_bench.tracking.weights_and_biases import DEFAULT_PROJECT, MODES, check_project
+from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.output import command
+from rps_bench.tracking.weights_and_biases.environment import read_wishes
+from rps_bench.tracking.weights_and_biases.tracker import DEFAULT_PROJECT, MODES, check_project
 
 
 @command
@@ -25,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
 # What is heavy to import (wandb and its packages) is reached when it is asked for.
 def _report(options: argparse.Namespace) -> int:
     check_project(options.project)
-    from rps_bench.tracking.report import send_report
+    from rps_bench.reports.dashboard.tables import send_report
 
     named = {key: getattr(options, key) for key in ("project", "entity", "mode", "group", "dir")}
     given = {key: value for key, value in named.items() if value is not None}
@@ -35,8 +35,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _views(options: argparse.Namespace) -> int:
     check_project(options.project)
-    from rps_bench.tracking.dashboard import Target, build_views, publish_views
-    from rps_bench.tracking.report import find_figures
+    from rps_bench.reports.dashboard.tables import find_figures
+    from rps_bench.reports.dashboard.views import Target, build_views, publish_views
 
     target = Target(
         project=options.project,

@@ -31,7 +31,7 @@ def draw_curves(
 
     Completed runs are drawn as means with a bar of one sample standard deviation, diverged ones as
     a cross at chance level. Also sets scales, limits and titles of the axes. `published` comes from
-    `rps_bench.reports.reference` and has nominal compressions on x.
+    `rps_bench.reports.analysis.published` and has nominal compressions on x.
     """
     points = pd.concat([curve.points for curve in curves])
     others = pd.DataFrame() if published is None else published

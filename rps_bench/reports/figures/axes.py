@@ -62,7 +62,7 @@ ABSCISSAS = (
         format_number, True, True, True,
     ),
 )  # fmt: skip
-# Drawn only if times were measured (`rps_bench.reports.latency`).
+# Drawn only if times were measured (`rps_bench.reports.analysis.latency`).
 LATENCY = Abscissa(
     "latency_ms", None, "-latency",
     "Milliseconds for one image (fewer is better, to the right)", format_number, True, True,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from rps_bench.reports.analysis.pareto import pareto_frontier
 from rps_bench.reports.figures.axes import Abscissa, find_x
-from rps_bench.reports.pareto import pareto_frontier
 from rps_bench.reports.styles import (
     KIND_LINES,
     UNKNOWN_KIND,

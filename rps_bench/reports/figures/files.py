@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from rps_bench.reports.analysis.latency import Measured, add_latency, describe_latency, read_latency
+from rps_bench.reports.analysis.published import published_for, read_published
+from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.warnings import BYTES_DO_NOT_COMPARE, name_file_formats
 from rps_bench.reports.figures.axes import (
     ABSCISSAS,
     BYTES,
@@ -24,10 +28,6 @@ from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
-from rps_bench.reports.honesty import BYTES_DO_NOT_COMPARE, name_file_formats
-from rps_bench.reports.latency import Measured, add_latency, describe_latency, read_latency
-from rps_bench.reports.reference import published_for, read_published
-from rps_bench.reports.study import Study, read_study
 
 PLOTS_FOLDER = "plots"
 # Only unchanged runs of this recipe, with all epochs and data, get published curves by default.

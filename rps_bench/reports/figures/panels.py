@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.describe import EXPERIMENT_KEYS
-from rps_bench.reports.options import IMBALANCE
-from rps_bench.reports.study import Study
+from rps_bench.reports.analysis.options import IMBALANCE
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.words import name_setting
 
 

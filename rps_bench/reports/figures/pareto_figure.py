@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rps_bench.reports.analysis.published import PUBLISHED_NOTE
 from rps_bench.reports.figures.accuracy import draw_curves, name_published
 from rps_bench.reports.figures.axes import COMPRESSION, Abscissa
 from rps_bench.reports.figures.curves import describe_curves, find_curves
@@ -12,7 +13,6 @@ from rps_bench.reports.figures.labels import WIDE_STYLE, LabelColumn, draw_label
 from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.reference import PUBLISHED_NOTE
 
 WIDTH, HEIGHT = 6.5, 3.8  # inches, without the small print
 MARGINS = Margins()
@@ -26,8 +26,8 @@ def draw_pareto_figure(
 ) -> Figure:
     """The figure of one panel against one quantity; needs `figure_style` in force.
 
-    `published` curves (`rps_bench.reports.reference`) need nominal compression on x; `remarks` are
-    further lines of small print.
+    `published` curves (`rps_bench.reports.analysis.published`) need nominal compression on x;
+    `remarks` are further lines of small print.
     """
     assert published is None or abscissa is COMPRESSION
     curves = find_curves(panel.points, abscissa)

@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from rps_bench.atomic import write_bytes
+from rps_bench.core.atomic import write_bytes
 
 STYLE_FILE = Path(__file__).parents[1] / "rps_bench.mplstyle"
 

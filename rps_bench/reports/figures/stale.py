@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rps_bench.datasets import DATASETS
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.figures.panels import slug
-from rps_bench.reports.study import Study
 from rps_bench.reports.styles import ARCH_TITLES
 
 RECIPES = ("paper", "quick", "smoke")

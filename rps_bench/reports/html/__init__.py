@@ -6,9 +6,9 @@ is embedded in the file.
 
 from pathlib import Path
 
-from rps_bench.atomic import write_text
+from rps_bench.core.atomic import write_text
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.html.page import build_page
-from rps_bench.reports.study import Study
 
 __all__ = ["REPORT_NAME", "build_page", "write_report"]
 

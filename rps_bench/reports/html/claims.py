@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.claims import judge_claims, summarise_claims
 from rps_bench.reports.claims.verdicts import VERDICTS
-from rps_bench.reports.describe import EXPERIMENT_KEYS
 from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import name_experiment
 from rps_bench.reports.html.tables import (
@@ -20,7 +21,6 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
-from rps_bench.reports.study import Study
 from rps_bench.reports.words import count_of
 
 _INTRODUCTION = """<p>Each claim of the paper (arXiv 2310.11611) is judged on these records alone,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.describe import EXPERIMENT_KEYS, POINT_KEYS
-from rps_bench.reports.study import Study
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS, POINT_KEYS
 from rps_bench.reports.words import name_setting
 
 

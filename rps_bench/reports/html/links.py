@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from rps_bench.records import RecordError, record_path
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.html.encoding import escape
-from rps_bench.reports.study import Study
 
 RecordLinks = Mapping[str, str]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rps_bench.reports.statistics import interval_margin
+from rps_bench.reports.analysis.statistics import interval_margin
 
 # Column of `study.runs` -> name in the page.
 METRICS = {"accuracy": "accuracy", "best_accuracy": "best", "loss": "loss"}

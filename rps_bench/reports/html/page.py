@@ -2,7 +2,8 @@
 
 from string import Template
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.html.claims import render_claims
 from rps_bench.reports.html.encoding import hash_script, to_script_json
 from rps_bench.reports.html.experiments import split_experiments
@@ -17,7 +18,6 @@ from rps_bench.reports.html.sections import (
 )
 from rps_bench.reports.html.summary import render_summary
 from rps_bench.reports.html.troubles import render_troubles
-from rps_bench.reports.study import Study
 
 # The files of the page's script, in the order in which they are joined.
 SCRIPTS = (

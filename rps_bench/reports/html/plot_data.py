@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.records.schema import split_of
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks
 from rps_bench.reports.html.metrics import METRICS, measure_points
-from rps_bench.reports.study import Study
 from rps_bench.reports.styles import (
     DASH_DOTTED,
     DASHED,

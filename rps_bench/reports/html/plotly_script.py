@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 
 
 def read_plotly_script() -> str:

@@ -2,7 +2,8 @@
 
 from importlib import resources
 
-from rps_bench.reports.honesty import find_faults
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks, render_link
@@ -12,7 +13,6 @@ from rps_bench.reports.html.provenance import (
     count_statuses,
     describe_provenance,
 )
-from rps_bench.reports.study import Study
 from rps_bench.reports.words import count_of
 
 MOST_RUNS_LISTED = 50  # per finding

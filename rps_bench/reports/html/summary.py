@@ -17,7 +17,7 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
-from rps_bench.reports.summary import summary_table
+from rps_bench.reports.tables.summary import summary_table
 from rps_bench.reports.words import count_of
 
 _COLUMNS = (

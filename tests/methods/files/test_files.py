@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method, load_compressed, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel

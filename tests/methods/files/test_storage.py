@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.core.storages import STORAGES
 from rps_bench.methods.files.storage import decode_values, encode_values, round_values
-from rps_bench.storages import STORAGES
 
 
 def values(count: int, scale: float = 1.0) -> torch.Tensor:

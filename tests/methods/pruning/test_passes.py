@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method
 from tests.methods.pruning.odd_networks import (
     IMAGES,

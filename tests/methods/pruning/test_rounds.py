@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from rps_bench.errors import CompressionWarning, UserError
+from rps_bench.core.errors import CompressionWarning, UserError
 from rps_bench.methods import build_method, default_options, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights

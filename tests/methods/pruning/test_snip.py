@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
 from rps_bench.methods.pruning.snip import Snip

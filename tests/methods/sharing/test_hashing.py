@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rps_bench.core.seeds import derive_key
 from rps_bench.methods.sharing.hashing import hash_below, hash_bits, hash_signs
-from rps_bench.seeds import derive_key
 
 ALL_64 = (1 << 64) - 1
 int64s = st.integers(-(1 << 63), (1 << 63) - 1)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rps_bench.core.seeds import derive_key
 from rps_bench.methods.layout import Layout, layout_of, num_weights
 from rps_bench.methods.sharing import randomfold, sharing_map
 from rps_bench.methods.sharing.balanced import BalancedMap
@@ -18,7 +19,6 @@ from rps_bench.methods.sharing.randomfold import RandomFoldMap
 from rps_bench.methods.sharing.sharing_map import SharingMap
 from rps_bench.methods.sharing.tiles import TiledMap
 from rps_bench.models import build_model
-from rps_bench.seeds import derive_key
 
 GOLDEN_LAYOUT: Layout = (("a.weight", (3, 5)), ("b.weight", (2, 3, 2, 1)))  # n = 15 + 12
 GOLDEN_SCALES = (0.5, 2.0)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench import checks
-from rps_bench.errors import UserError
+from rps_bench.core import checks
+from rps_bench.core.errors import UserError
 from rps_bench.methods import METHODS, build_method, load_compressed, restore
 from rps_bench.methods.base import Probe
 from rps_bench.methods.compressed import CompressedModel

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import describe_runs
+from rps_bench.reports.analysis.statistics import summarise_runs
+from rps_bench.reports.analysis.table import build_table
 from rps_bench.reports.claims import judge_claims
 from rps_bench.reports.claims.evidence import Floats, standard_error
-from rps_bench.reports.describe import describe_runs
-from rps_bench.reports.statistics import summarise_runs
-from rps_bench.reports.study import Study
-from rps_bench.reports.table import build_table
 
 Records = list[dict[str, Any]]
 MakeArm = Callable[..., Records]

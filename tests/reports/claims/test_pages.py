@@ -3,9 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rps_bench.reports.analysis.results import read_study
 from rps_bench.reports.claims import judge_claims, save_claims, summarise_claims
 from rps_bench.reports.claims.markdown import MINUS, write_claims
-from rps_bench.reports.study import read_study
 from rps_bench.reports.styles import TIMES
 from tests.reports.claims.conftest import MakeArm, MakeStudy, Records
 

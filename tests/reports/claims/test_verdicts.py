@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
 from rps_bench.reports.claims import CLAIMS, COLUMNS, judge_claims
 from rps_bench.reports.claims.declared import Comparison, true_interval
 from rps_bench.reports.claims.verdicts import decide, weigh

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rps_bench.reports.describe import describe_runs
+from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.runs import describe_runs
+from rps_bench.reports.analysis.statistics import summarise_runs
+from rps_bench.reports.analysis.table import build_table
 from rps_bench.reports.figures import Panel, figure_style, split_panels
 from rps_bench.reports.figures.accuracy import DIVERGED_MARKER
-from rps_bench.reports.statistics import summarise_runs
-from rps_bench.reports.study import Study
-from rps_bench.reports.table import build_table
 
 Record = dict[str, Any]
 MakeRecord = Callable[..., Record]

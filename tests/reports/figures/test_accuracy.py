@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.kinds import KINDS
+from rps_bench.core.kinds import KINDS
 from rps_bench.methods import METHODS
 from rps_bench.models import ARCHITECTURES
 from rps_bench.reports.figures import draw_pareto_figure

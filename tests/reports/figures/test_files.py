@@ -8,6 +8,8 @@ import matplotlib as mpl
 import pytest
 
 from rps_bench.records import write_record
+from rps_bench.reports.analysis.published import REFERENCE_FILE
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.figures import (
     draw_pareto,
     figure_style,
@@ -15,8 +17,6 @@ from rps_bench.reports.figures import (
     rendering,
     save_figures,
 )
-from rps_bench.reports.reference import REFERENCE_FILE
-from rps_bench.reports.study import Study
 from tests.reports.figures.conftest import make_study
 
 MakeRecord = Callable[..., dict[str, Any]]

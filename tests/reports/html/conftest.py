@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.reports.study import Study, read_study
+from rps_bench.reports.analysis.results import Study, read_study
 
 MakeRecord = Callable[..., dict[str, Any]]
 WriteStudy = Callable[[Iterable[dict[str, Any]]], Study]

@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from rps_bench.reports.analysis.results import Study, read_study
 from rps_bench.reports.html import write_report
 from rps_bench.reports.html.tables import NOTHING
-from rps_bench.reports.study import Study, read_study
 from rps_bench.reports.styles import TIMES
 from tests import patience
 from tests.reports.conftest import make_record

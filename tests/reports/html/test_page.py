@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from rps_bench.errors import UserError
+from rps_bench.core.errors import UserError
+from rps_bench.reports.analysis.results import Study, read_study
 from rps_bench.reports.html import build_page, write_report
 from rps_bench.reports.html.encoding import hash_script
 from rps_bench.reports.html.page import SCRIPTS
-from rps_bench.reports.study import Study, read_study
 from tests.reports.html.conftest import HOSTILE, MakeRecord, WriteStudy
 
 

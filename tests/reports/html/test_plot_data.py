@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from rps_bench.reports.analysis.results import Study
 from rps_bench.reports.html import plot_data
 from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
 from rps_bench.reports.html.plot_data import DASHES, SYMBOLS, collect_plot_data
-from rps_bench.reports.study import Study
 from rps_bench.reports.styles import (
     KIND_LINES,
     METHOD_LOOKS,

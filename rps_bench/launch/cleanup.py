@@ -1,0 +1,28 @@
+"""Deleting what a command's runs leave behind and nobody needs any more."""
+
+from collections.abc import Sequence
+
+from rps_bench.config import RunConfig
+from rps_bench.core.console import say
+from rps_bench.records.store import find_finished
+from rps_bench.training.checkpoints import Checkpoints
+
+
+def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
+    """Delete the levels that runs share, once all of ``configs`` that share them are recorded."""
+    names: dict[tuple[str, str], set[str]] = {}
+    needed: set[tuple[str, str]] = set()
+    for config in configs:
+        chain = config.results_dir, config.run_id_without_compression
+        record = find_finished(*config.record_place)
+        if record is None:
+            needed.add(chain)
+            continue
+        # The folder's name holds what the run has resolved, which its record alone tells.
+        described = record["config"]
+        num_train = described.get("dataset_options", {}).get("num_train")
+        name = config.checkpoint_name(True, described.get("precision"), num_train)
+        names.setdefault(chain, set()).add(name)
+    for results_dir, identity in names.keys() - needed:
+        for name in names[results_dir, identity]:
+            Checkpoints(results_dir, name, say).discard_all()

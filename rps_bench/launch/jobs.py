@@ -1,0 +1,188 @@
+"""Doing runs: in this process, one after the other or several at once, beside other processes.
+
+A run that another process is at is put off and looked at again when the rest is done:
+any number of processes share out one sweep over one results folder, and what a dead one leaves is
+taken up.
+"""
+
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from rps_bench.config import RunConfig
+from rps_bench.core.console import say
+from rps_bench.core.errors import InapplicableError, UserError, describe_failure
+from rps_bench.core.output import outliving_readers
+from rps_bench.core.storages import EXACT
+from rps_bench.launch.attempt import Attempt, make_room, note_failure, show_failure
+from rps_bench.launch.groups import find_groups
+from rps_bench.launch.progress import RunProgress
+from rps_bench.launch.workers import job_of_a_worker
+from rps_bench.records.done import find_done
+from rps_bench.records.reasons import explained_failures, is_out_of_memory
+from rps_bench.records.store import find_record
+from rps_bench.runtime.cores import set_threads
+from rps_bench.runtime.determinism import repeatable_algorithms
+from rps_bench.runtime.gpu_slots import gpu_slot
+from rps_bench.runtime.locks import InUseError
+from rps_bench.runtime.signals import StopSignals, undisturbed
+from rps_bench.runtime.turns import ask_for_room
+from rps_bench.runtime.waiting import let_threads_sleep
+from rps_bench.sweep.freeze import freeze_composed
+from rps_bench.sweep.outcomes import describe
+from rps_bench.tracking import build_tracker
+
+if TYPE_CHECKING:
+    from rps_bench.datasets.placed import PlacedData
+
+POLL_SECONDS = 1.0
+LONGEST_POLL_SECONDS = 30.0
+
+
+def run_composed(composed: DictConfig) -> bool:
+    """Do a job of a launcher plugin, in a process of its own; return what ``work_through`` does."""
+    let_threads_sleep()  # Slurm may start it without the command's environment
+    try:
+        config = freeze_composed(composed)
+    except InapplicableError:
+        return True  # the plan said so
+    tells_all = True
+    is_worker = multiprocessing.parent_process() is not None
+    with outliving_readers(), job_of_a_worker() if is_worker else StopSignals() as signals:
+        if signals is not None:
+            tells_all = work_through([config])
+    return tells_all
+
+
+def work_through(configs: Sequence[RunConfig]) -> bool:
+    """Do all runs that are not recorded yet, until each is recorded or was tried.
+
+    Returns:
+        Whether every failure has a record that tells it. On a full disk it may have none.
+    """
+    pending, pause = list(configs), POLL_SECONDS
+    tells_all = True
+    while pending:
+        tried: list[tuple[RunConfig, Attempt]] = []
+        for group in find_groups(pending):
+            tried += _try_all(group)
+        if any(attempt is Attempt.LOST for _, attempt in tried):
+            tells_all = False
+        pending = [config for config, attempt in tried if attempt is Attempt.PUT_OFF]
+        # Where other processes are at all that is left, there is nothing to do but wait for them.
+        if len(pending) == len(tried):
+            if pause == POLL_SECONDS:
+                say(f"waiting for other processes: {', '.join(c.run_id for c in pending)}")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+        else:
+            pause = POLL_SECONDS
+        # Alone, a run has all the memory that there is.
+        crowded = [config for config, attempt in tried if attempt is Attempt.CROWDED]
+        pending += [replace(config, population=1) for config in crowded]
+    return tells_all
+
+
+def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
+    """Do the runs of a group that are not done, at once or one after the other."""
+    with repeatable_algorithms(configs[0].deterministic):
+        if len(configs) > 1 and _takes_turns(configs[0]):
+            return list(zip(configs, _try_at_once(configs), strict=True))
+        tried = []
+        for config in configs:
+            tried.append((config, _try(config)))
+    return tried
+
+
+def _takes_turns(config: RunConfig) -> bool:
+    """Whether runs like this one are done at once: on a CPU only if more than 1 is asked for."""
+    if config.population is not None:
+        return config.population > 1
+    with undisturbed():  # C++ that a signal would end is imported
+        from rps_bench.runtime.devices import resolve_device
+    return bool(config.gpus) or resolve_device(config.device).type == "cuda"
+
+
+def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
+    """Do the runs of a group in turns, on one slot of a GPU where runs are spread over GPUs."""
+    with undisturbed():
+        from rps_bench.datasets.placed import PlacedData
+        from rps_bench.launch.concurrent import Population
+        from rps_bench.launch.streams import make_lane, size_finder
+        from rps_bench.runtime.devices import resolve_device
+    # The group takes one slot and one set of threads, so its runs take none of their own.
+    with _resources(configs[0]) as first:
+        device, placed = resolve_device(first.device), PlacedData()
+        here = [replace(config, device=first.device, gpus=()) for config in configs]
+        return Population(
+            [partial(_try, config, placed) for config in here],
+            size_finder(first.population, len(configs), device, placed.count_bytes),
+            partial(make_lane, device),
+        ).run()
+
+
+def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
+    """Do one run unless it is done.
+
+    Args:
+        config: The run.
+        placed: Images of the runs that take turns with it; None for a run alone.
+    """
+    if find_done(config) is not None:
+        return Attempt.OVER
+    # A rounded run needs the model of the run that trains it, so that one comes first.
+    if config.storage != EXACT:
+        trained = config.with_exact_storage
+        attempt = _try(trained, placed)
+        if attempt is not Attempt.OVER:
+            return attempt
+        if find_done(trained) is None:  # its reason was shown
+            has_failed = find_record(*trained.record_place) is not None
+            return Attempt.LOST if has_failed else Attempt.OVER
+    failure: str | None = None
+    is_crowded = False
+    try:
+        with (
+            _resources(config) as here,
+            RunProgress(here.run_id, here.recipe.epochs, has_bar=placed is None) as progress,
+            build_tracker(**here.tracking) as tracker,
+            explained_failures(here),
+        ):
+            with undisturbed():  # C++ that a signal would end is imported
+                from rps_bench.run import run
+            record = run(here, progress, tracker, placed)
+        if record is not None:  # else another process has said so
+            say(describe(record))
+    except InUseError:
+        return Attempt.PUT_OFF
+    except Exception as error:
+        # A library that a signal cut may have raised an error of its own. Then this raises the
+        # signal's: the run has not failed.
+        with undisturbed():
+            pass
+        is_crowded = is_out_of_memory(error) and ask_for_room()
+        if not is_crowded:
+            show_failure(config, error)
+        if not isinstance(error, UserError):
+            failure = describe_failure(error)
+    # Out here nothing holds on to the run's memory any more.
+    if is_crowded:
+        return make_room(config)
+    return Attempt.OVER if failure is None else note_failure(config, failure)
+
+
+@contextmanager
+def _resources(config: RunConfig) -> Iterator[RunConfig]:
+    """The run with the device of its slot, in a process with its number of threads."""
+    set_threads(config.threads)
+    if not config.gpus:
+        yield config
+        return
+    with gpu_slot(config.gpus, config.runs_per_gpu) as device:
+        yield replace(config, device=device)

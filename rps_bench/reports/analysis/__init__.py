@@ -1,0 +1,1 @@
+"""What records say: one table of all runs, statistics, frontiers, warnings."""

@@ -1,0 +1,138 @@
+"""Which runs may share a mean: the experiment and the curve that each run belongs to.
+
+An *experiment* is what one figure shows: a dataset, architecture, recipe and evaluation split with
+all their options. A *curve* is a method with its non-default options, at one precision. Runs are
+averaged only if they agree in experiment, curve and compression; they may differ in seed (and
+hardware). Each seed counts once: of several records of one configuration only one is kept.
+"""
+
+import pandas as pd
+
+from rps_bench.records.schema import TEST, VALIDATION
+from rps_bench.reports.analysis.duplicates import find_counted
+from rps_bench.reports.analysis.options import (
+    EXPERIMENT_PREFIXES,
+    IMBALANCE,
+    METHOD_PREFIXES,
+    describe_differences,
+    fill_options,
+    option_columns,
+    write_value,
+)
+
+EXPERIMENT_KEYS = ["dataset", "arch", "recipe", "evaluation_split", "experiment_options"]
+CURVE_KEYS = ["method", "label", "precision"]
+POINT_KEYS = [*EXPERIMENT_KEYS, *CURVE_KEYS, "compression"]
+RUN_KEYS = [*POINT_KEYS, "seed"]
+
+
+def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs that count, with the columns that tell experiments and curves apart.
+
+    Adds `experiment_options` (class imbalance, then the options in which runs of one dataset,
+    architecture, recipe, split and imbalance differ; empty for balanced runs that share all
+    options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated on; null
+    unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method has its default
+    options, at any precision). `label` is made unique for every curve of an experiment. Costs that
+    older records lack are filled in as those of one ordinary training.
+
+    Of several records of one configuration and seed, only one is returned (`find_counted`). The
+    index is the table's.
+    """
+    runs = describe_all_runs(table)
+    return runs[find_counted(runs, RUN_KEYS) == runs.index]
+
+
+def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs as from `describe_runs`, but with every record of a configuration."""
+    has_failed = table["status"] == "failed"
+    runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
+    runs = runs.assign(**_headline(runs), **_costs(runs))
+    # Options are filled in before they are compared; labels need the final precision.
+    if IMBALANCE not in runs:
+        runs[IMBALANCE] = float("nan")
+    within = [*EXPERIMENT_KEYS[:-1], IMBALANCE]
+    runs = fill_options(runs, within)
+    runs["experiment_options"] = _name_experiments(runs, within)
+    runs["precision"] = _resolve_precision(runs)
+    return _label_curves(runs)
+
+
+def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
+    """The options that tell experiments apart, for each run; its imbalance always among them."""
+    columns = option_columns(runs, EXPERIMENT_PREFIXES)
+    differences = describe_differences(runs, within, columns, null_differs=True)
+    ratios = ["" if pd.isna(x) else f"imbalance={write_value(x)}" for x in runs[IMBALANCE]]
+    return [", ".join(filter(None, pair)) for pair in zip(ratios, differences, strict=True)]
+
+
+def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
+    """Accuracy, best accuracy and loss of each run's own split, null unless completed."""
+    on_validation = runs["evaluation_split"] == VALIDATION.name
+    is_completed = runs["status"] == "completed"
+    columns = zip(("accuracy", "best_accuracy", "loss"), TEST.keys, VALIDATION.keys, strict=True)
+    return {
+        column: runs[test].mask(on_validation, runs[validation]).where(is_completed)
+        for column, test, validation in columns
+    }
+
+
+def _costs(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
+    """The cost columns, filled in where records are older than methods that train repeatedly."""
+    ordinary = {
+        "num_levels": 0,
+        "num_trainings": 1,
+        "population": 1,
+        "total_epochs": runs["epochs"].astype("float64"),
+        "total_train_seconds": runs["train_seconds"],
+    }
+    ran = ~runs["has_failed"]
+    return {
+        column: runs[column].mask(runs[column].isna() & ran, value)
+        for column, value in ordinary.items()
+    }
+
+
+def _resolve_precision(runs: pd.DataFrame) -> "pd.Series[str]":
+    """The precision of each run; one that failed too early takes its experiment's, if unique."""
+    precision = runs["precision"].fillna("fp32")
+    outcomes = precision.mask(runs["has_failed"]).groupby([runs[key] for key in EXPERIMENT_KEYS])
+    is_open = runs["has_failed"] & (precision == "auto") & (outcomes.transform("nunique") == 1)
+    return precision.mask(is_open, outcomes.transform("first"))
+
+
+def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
+    """Make labels unique per curve: the label in the record, plus what else tells curves apart.
+
+    A record's label is the method and its non-default options. Options that still differ under one
+    label (defaults that changed, hand-made records) are added to it, and so is the precision if
+    completed or diverged runs of one experiment have several. An option that a record does not
+    state is no difference here: under the same label it had the default value.
+    """
+    # Options may tell runs of the same label apart that the label itself does not name.
+    options = describe_differences(
+        runs,
+        within=[*EXPERIMENT_KEYS, "method", "label"],
+        columns=option_columns(runs, METHOD_PREFIXES),
+        null_differs=False,
+    )
+    labels = [_add_note(*pair) for pair in zip(runs["label"], options, strict=True)]
+    runs = runs.assign(is_plain=[a == b for a, b in zip(labels, runs["method"], strict=True)])
+    notes = _precision_notes(runs)
+    return runs.assign(label=[_add_note(*pair) for pair in zip(labels, notes, strict=True)])
+
+
+def _precision_notes(runs: pd.DataFrame) -> "pd.Series[str]":
+    """The precision of each run, empty if all outcomes of its experiment have the same."""
+    outcomes = runs["precision"].mask(runs["has_failed"])
+    groups = outcomes.groupby([runs[key] for key in EXPERIMENT_KEYS])
+    usual = groups.transform("first").where(groups.transform("nunique") == 1)
+    is_lone = groups.transform("nunique") == 0
+    return runs["precision"].mask((runs["precision"] == usual) | is_lone, "")
+
+
+def _add_note(label: str, note: str) -> str:
+    """Put a note into the label's brackets: `mag` -> `mag (note)`, `mag (a)` -> `mag (a, note)`."""
+    if not note:
+        return label
+    return f"{label[:-1]}, {note})" if label.endswith(")") else f"{label} ({note})"

@@ -1,0 +1,66 @@
+"""Means, standard deviations and intervals over seeds, one row per point of a curve.
+
+`runs.py` decides which runs may share a mean.
+"""
+
+import pandas as pd
+from scipy import special
+
+from rps_bench.reports.analysis.runs import POINT_KEYS, describe_runs
+
+CONFIDENCE = 0.95
+
+_SIZES = ("true_compression", "stored_total", "stored_bytes", "macs", "effective_macs")
+_SPENT = ("total_epochs", "total_train_seconds", "num_trainings")
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per point (`POINT_KEYS`) of a table from `build_table`.
+
+    Further columns: `mean` and sample `std` (null for one run) of the headline accuracy in percent
+    over the `n` completed runs, each with its own seed; `low` and `high`, the 95% Student t
+    interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean` and
+    `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
+    `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
+    `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
+    `is_plain` as in `describe_runs`, `method_kind` as in the table.
+    """
+    return summarise_runs(describe_runs(table))
+
+
+def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The table of `summarise`, from runs that `describe_runs` has already described."""
+    groups = _leave_out_cut_short(runs).groupby(POINT_KEYS, dropna=False, sort=True)
+    # Accuracies are null unless a run completed, so `count` and `mean` see completed runs only.
+    points = groups.agg(
+        mean=("accuracy", "mean"),
+        std=("accuracy", "std"),
+        n=("accuracy", "count"),
+        num_diverged=("has_diverged", "sum"),
+        num_failed=("has_failed", "sum"),
+        best_mean=("best_accuracy", "mean"),
+        loss_mean=("loss", "mean"),
+        is_plain=("is_plain", "first"),
+        method_kind=("method_kind", "first"),
+        **{column: (column, "mean") for column in (*_SIZES, *_SPENT)},
+    ).reset_index()
+    points = points.astype(dict.fromkeys((*_SIZES, *_SPENT), "float64"))
+    margin = interval_margin(points["std"], points["n"])
+    return points.assign(low=points["mean"] - margin, high=points["mean"] + margin)
+
+
+def interval_margin(std: "pd.Series[float]", n: "pd.Series[int]") -> "pd.Series[float]":
+    """Half the width of the 95% t interval of a mean: t(0.975, n - 1) std / sqrt(n).
+
+    `std` is the sample standard deviation of n values. Null where n < 2.
+    """
+    quantile = special.stdtrit(n.clip(lower=2) - 1, (1 + CONFIDENCE) / 2)
+    margin: pd.Series[float] = (quantile * std / n.clip(lower=1) ** 0.5).where(n >= 2)
+    return margin
+
+
+def _leave_out_cut_short(runs: pd.DataFrame) -> pd.DataFrame:
+    """Hide the costs of diverged runs at points with completed ones: they stopped early."""
+    has_completed = runs.groupby(POINT_KEYS, dropna=False)["accuracy"].transform("count") > 0
+    is_cut_short = has_completed & runs["has_diverged"]
+    return runs.assign(**{column: runs[column].mask(is_cut_short) for column in _SPENT})

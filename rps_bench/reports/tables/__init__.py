@@ -1,0 +1,1 @@
+"""The tables as files: CSV and Parquet, Markdown and LaTeX."""

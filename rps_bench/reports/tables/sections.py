@@ -1,0 +1,104 @@
+"""The summary as texts: a section per experiment, a row of cells per point."""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+
+HEADINGS = (
+    "method", "compression", "true compression", "n", "accuracy (%)", "95% interval", "diverged",
+    "failed", "stored (kB)", "MACs (M)", "epochs",
+)  # fmt: skip
+ACCURACY = HEADINGS.index("accuracy (%)")
+
+READING_NOTES = (
+    "accuracy: top-1 after the last epoch, mean ± sample standard deviation over n seeds; bold: the"
+    " best mean of its compression",
+    "95% interval: of the mean, by Student's t with n - 1 degrees of freedom; none for one seed",
+    "diverged and failed runs are counted, and take no part in a mean",
+    "compression is of the compressible weights, true compression of all parameters, biases and"
+    " BatchNorm included",
+    "MACs are of one image and count kept weights only; 1 kB is 1000 bytes; epochs are all that"
+    " were spent to get one model",
+)
+
+_NOTHING = "-"
+
+
+class Row(NamedTuple):
+    """One point: a text per heading, and whether its mean is the best at its compression."""
+
+    cells: tuple[str, ...]
+    is_best: bool
+
+
+class Section(NamedTuple):
+    """One experiment."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+def group_experiments(points: pd.DataFrame) -> list[Section]:
+    """A section per experiment; rows by rising compression, the best mean first."""
+    return [
+        Section(_title(group), _rows(group))
+        for _, group in points.groupby(EXPERIMENT_KEYS, dropna=False)
+    ]
+
+
+def _title(points: pd.DataFrame) -> str:
+    """The name of an experiment in the words of the command line."""
+    first = points.iloc[0]
+    options = f" ({first['experiment_options']})" if first["experiment_options"] else ""
+    precisions = " and ".join(sorted(set(points["precision"])))
+    return (
+        f"{first['dataset']}, {first['arch']}, recipe {first['recipe']}{options},"
+        f" {first['evaluation_split']} split, {precisions}"
+    )
+
+
+def _rows(points: pd.DataFrame) -> tuple[Row, ...]:
+    ordered = points.sort_values(["compression", "mean"], ascending=[True, False], kind="stable")
+    # Means are compared as printed, so that equal texts are all marked as best.
+    shown = ordered["mean"].round(2)
+    rivals = shown.groupby(ordered["compression"])
+    is_best = (shown == rivals.transform("max")) & (rivals.transform("count") > 1)
+    points_in_order = ordered.to_dict("records")
+    return tuple(
+        Row(_cells(point), best) for point, best in zip(points_in_order, is_best, strict=True)
+    )
+
+
+def _cells(point: dict[Any, Any]) -> tuple[str, ...]:
+    kept = point["effective_macs"]
+    macs = point["macs"] if pd.isna(kept) else kept
+    return (
+        str(point["label"]),
+        f"{point['compression']:g}",
+        _write(point["true_compression"], 1),
+        str(point["n"]),
+        _accuracy(point),
+        _interval(point),
+        str(point["num_diverged"]),
+        str(point["num_failed"]),
+        _write(point["stored_bytes"], 1, 1e3),
+        _write(macs, 2, 1e6),
+        _NOTHING if pd.isna(point["total_epochs"]) else f"{point['total_epochs']:g}",
+    )
+
+
+def _accuracy(point: dict[Any, Any]) -> str:
+    if point["n"] == 0:
+        return _NOTHING
+    spread = "" if pd.isna(point["std"]) else f" ± {point['std']:.2f}"
+    return f"{point['mean']:.2f}{spread}"
+
+
+def _interval(point: dict[Any, Any]) -> str:
+    return _NOTHING if pd.isna(point["low"]) else f"{point['low']:.2f} to {point['high']:.2f}"
+
+
+def _write(value: float, decimals: int, unit: float = 1.0) -> str:
+    return _NOTHING if pd.isna(value) else f"{value / unit:.{decimals}f}"

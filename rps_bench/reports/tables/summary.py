@@ -1,0 +1,63 @@
+"""The summary: one row per point of a curve, with mean, spread and costs.
+
+`summary.csv` is for programs, `summary.md` for reading, `summary.tex` for a paper.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from rps_bench.core.atomic import write_text
+from rps_bench.reports.tables.latex import write_latex
+from rps_bench.reports.tables.markdown import write_markdown
+from rps_bench.reports.tables.sections import group_experiments
+
+if TYPE_CHECKING:
+    from rps_bench.reports.analysis.results import Study
+
+# Column of the summary -> column of the points.
+COLUMNS = {
+    "dataset": "dataset",
+    "arch": "arch",
+    "recipe": "recipe",
+    "options": "experiment_options",
+    "split": "evaluation_split",
+    "precision": "precision",
+    "method": "label",
+    "compression": "compression",
+    "true_compression": "true_compression",
+    "n": "n",
+    "mean": "mean",
+    "std": "std",
+    "low": "low",
+    "high": "high",
+    "diverged": "num_diverged",
+    "failed": "num_failed",
+    "stored_bytes": "stored_bytes",
+    "macs": "macs",
+    "effective_macs": "effective_macs",
+    "epochs": "total_epochs",
+}
+
+
+def summary_table(points: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `points` that readers want, one row per point, index unchanged.
+
+    `mean`, sample `std` and the 95% t interval from `low` to `high` are of top-1 accuracy in
+    percent over `n` seeds; `method` names non-default options; `epochs` counts all epochs spent to
+    get one model, earlier trainings included. Unknown values are null.
+    """
+    return pd.DataFrame({name: points[column] for name, column in COLUMNS.items()})
+
+
+def save_summary(study: "Study") -> list[Path]:
+    """Write `summary.csv`, `.md` and `.tex` into the results folder; return the files."""
+    summary = summary_table(study.points)
+    experiments = group_experiments(study.points)
+    texts = {
+        "summary.csv": summary.to_csv(index=False, lineterminator="\n"),
+        "summary.md": write_markdown(experiments),
+        "summary.tex": write_latex(experiments),
+    }
+    return [write_text(study.results_dir / name, text) for name, text in texts.items()]

@@ -1,0 +1,59 @@
+"""The words of a command line: Hydra's flags and ``key=value`` overrides, in any order."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from hydra._internal.utils import get_args_parser
+
+from rps_bench.core.arguments import refuse_words
+from rps_bench.core.errors import UserError
+
+INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
+
+# Of Hydra's flags those that would read another config, or repeat an earlier run.
+_INSTEAD = {
+    "config_path": "--config-dir FOLDER adds yaml files of your own",
+    "config_name": "--config-dir FOLDER adds yaml files of your own, experiment=NAME takes one",
+    "experimental_rerun": "give the same command again: it does what is not recorded yet",
+}
+
+
+def parse_words(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags and the overrides.
+
+    Raises:
+        UserError: An unknown flag, one that is not taken here, or one without its other.
+    """
+    parser = get_args_parser()
+    parser.error = partial(refuse_words, parser)  # type: ignore[method-assign]
+    arguments = parser.parse_intermixed_args(quote_homes(words))
+    for flag, instead in _INSTEAD.items():
+        if getattr(arguments, flag, None) is not None:
+            raise UserError(f"--{flag.replace('_', '-')} is not taken; {instead}")
+    _check_together(arguments)
+    return arguments
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse flags that exclude each other, or do nothing without another."""
+    if arguments.help or arguments.hydra_help:
+        return
+    flags = ("run", "multirun", "cfg", "info", "shell_completion")
+    given = [f"--{flag.replace('_', '-')}" for flag in flags if getattr(arguments, flag)]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} exclude each other")
+    for flag in ("package", "resolve"):
+        if getattr(arguments, flag) and arguments.cfg is None:
+            raise UserError(f"--{flag} goes with --cfg: add --cfg job, hydra or all")
+
+
+def asks_for_information(arguments: argparse.Namespace) -> bool:
+    """Whether a flag such as --help is among the words."""
+    return any(getattr(arguments, flag, None) for flag in INFORMATION_FLAGS)
+
+
+def quote_homes(words: Sequence[str]) -> list[str]:
+    """The words with quotes in ``key=~/folder``, which Hydra cannot read and a shell may leave."""
+    return [re.sub(r"^([\w./]+)=(~[\w./-]*)$", r"\1='\2'", word) for word in words]

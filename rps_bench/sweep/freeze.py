@@ -1,0 +1,261 @@
+"""From composed yaml tables to a checked RunConfig: the door that no bad value passes.
+
+Imports no torch, so that a bad value ends the command at once.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rps_bench.config import RunConfig
+from rps_bench.core import checks
+from rps_bench.core.conf_folder import config_folder
+from rps_bench.core.errors import InapplicableError, UserError
+from rps_bench.core.nearest import unknown_name
+from rps_bench.core.origins import Origin
+from rps_bench.core.shown import show
+from rps_bench.core.storages import STORAGES
+from rps_bench.datasets.info import DATASETS
+from rps_bench.plugins import load_plugins, provide
+from rps_bench.plugins.groups import GROUPS, registry_of
+from rps_bench.plugins.options import check_option, list_options
+from rps_bench.plugins.references import read_references
+from rps_bench.sweep.exclusions import refuse_excluded
+from rps_bench.tracking import build_tracker
+from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
+
+EVALUATION_SPLITS = ("test", "validation")
+DEFAULT_COMPRESSION = 10.0
+FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
+LARGEST_SEED = 2**63 - 1
+LARGEST_WIDTH = 65_536
+LARGEST_THREADS = 1024  # of a process
+LARGEST_RUNS_PER_GPU = 1024
+LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
+
+TOP_KEYS = (
+    "dataset",
+    "arch",
+    "method",
+    "recipe",
+    "tracking",
+    "compression",
+    "seed",
+    "evaluation_split",
+    "data_root",
+    "results_dir",
+    "device",
+    "precision",
+    "storage",
+    "keep_model",
+    "keep_checkpoints",
+    "deterministic",
+    "checkpoint_seconds",
+    "threads",
+    "gpus",
+    "runs_per_gpu",
+    "population",
+    "exclude",
+    "plugins",
+)
+
+
+def freeze_composed(composed: DictConfig) -> RunConfig:
+    """Freeze what Hydra composed."""
+    table: Any = OmegaConf.to_container(composed, resolve=True)
+    return freeze(table, config_folder())
+
+
+def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
+    """Check one run's composed config and freeze it.
+
+    Args:
+        composed: Plain containers, interpolations resolved.
+        config_folder: Where ``method/<name>.yaml`` holds the methods' default options.
+
+    Raises:
+        InapplicableError: A compression that the method does not have.
+        UserError: Any other bad value; one line that names what is allowed.
+    """
+    _check_keys("", composed, TOP_KEYS)
+    dataset = _table(composed, "dataset", ("name", "validation_images", "imbalance"))
+    arch = _table(composed, "arch", ("name", "width"))
+    recipe = _table(composed, "recipe", RECIPE_KEYS)
+    method = dict(_table(composed, "method"))
+    method_name, fixed = checks.text("method", method.pop("name")), method.pop(FIXED, None)
+    plugins = _plugins(composed)
+    if "method" in plugins:
+        defaults, options = _plugin_options(method_name, method)
+    else:
+        defaults = _method_defaults(config_folder, method_name)
+        options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
+    changed = {k: v for k, v in sorted(options.items()) if k not in defaults or defaults[k] != v}
+    width, data_root = arch["width"], composed["data_root"] or None  # empty: a variable unset
+    if width is not None:
+        checks.whole_number("arch.width", width, 1, LARGEST_WIDTH, "null or ")
+    if data_root is not None:
+        data_root = checks.path("data_root", data_root)
+    config = RunConfig(
+        dataset=checks.choice("dataset", dataset["name"], DATASETS),
+        arch=checks.text("arch", arch["name"]),
+        method=method_name,
+        recipe=Recipe.from_values(recipe),
+        compression=_compression(composed["compression"], fixed, method_name),
+        seed=checks.whole_number("seed", composed["seed"], 0, LARGEST_SEED),
+        width=width,
+        method_options=MappingProxyType(options),
+        changed_options=MappingProxyType(changed),
+        validation_images=checks.whole_number(
+            "dataset.validation_images", dataset["validation_images"], 1
+        ),
+        evaluation_split=checks.choice(
+            "evaluation_split", composed["evaluation_split"], EVALUATION_SPLITS
+        ),
+        imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
+        precision=checks.choice("precision", composed["precision"], PRECISIONS),
+        device=checks.text("device", composed["device"]),
+        data_root=data_root,
+        results_dir=checks.path("results_dir", composed["results_dir"]),
+        tracking=_tracking(composed),
+        storage=checks.choice("storage", composed["storage"], STORAGES),
+        keep_model=checks.truth_value("keep_model", composed["keep_model"]),
+        keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
+        deterministic=checks.truth_value("deterministic", composed["deterministic"]),
+        checkpoint_seconds=_checkpoint_seconds(composed["checkpoint_seconds"]),
+        threads=_threads(composed["threads"]),
+        gpus=_gpus(composed["gpus"]),
+        runs_per_gpu=checks.whole_number(
+            "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
+        ),
+        population=_population(composed["population"]),
+        plugins=MappingProxyType(plugins),
+    )
+    refuse_excluded(config, composed["exclude"])
+    return config
+
+
+def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in allowed:
+            raise unknown_name("key", f"{prefix}{key}", [f"{prefix}{name}" for name in allowed])
+    for key in allowed:
+        if key not in table:
+            raise UserError(f"the key {prefix}{key} is missing")
+
+
+def _table(
+    composed: Mapping[str, Any], group: str, keys: tuple[str, ...] | None = None
+) -> Mapping[str, Any]:
+    """A group's table, with just these keys where they are known."""
+    table = composed[group]
+    if not isinstance(table, Mapping) or "name" not in table:
+        raise UserError(f"{group} must be chosen by name, got {show(table)}")
+    for key in table:
+        if not isinstance(key, str):
+            raise UserError(f"unknown key {group}.{key}: a key is a text")
+    if keys is not None:
+        _check_keys(f"{group}.", table, keys)
+    return table
+
+
+def _tracking(composed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tracker's name and options, checked by building one."""
+    table = dict(_table(composed, "tracking"))
+    build_tracker(**table)
+    return MappingProxyType(table)
+
+
+def _plugins(composed: Mapping[str, Any]) -> dict[str, Origin]:
+    """Load the plugins of the run; those that its method, network or dataset comes from."""
+    load_plugins(read_references(composed["plugins"]))
+    found = ((group, provide(group, str(composed[group]["name"]))) for group in GROUPS)
+    return {group: origin for group, origin in found if origin is not None}
+
+
+def _plugin_options(
+    name: str, given: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The default options of a plugin's method, and those of the run, by its class."""
+    method = registry_of("method")[name]
+    defaults = list_options(method)
+    options = {key: _option(key, value, defaults.get(key)) for key, value in given.items()}
+    return defaults, {key: check_option(method, key, value) for key, value in options.items()}
+
+
+def _method_defaults(config_folder: Path, name: str) -> Mapping[str, Any]:
+    """The options in the method's yaml; none where the method's yaml lies elsewhere."""
+    path = config_folder / "method" / f"{name}.yaml"
+    if "/" in name or not path.is_file():
+        return {}
+    found = path.stat()
+    return _read_defaults(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(256)  # a sweep has thousands of runs and a handful of methods
+def _read_defaults(path: Path, modified_ns: int, num_bytes: int) -> Mapping[str, Any]:
+    """The options in a yaml file; it is read again when it has changed."""
+    defaults = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(defaults, dict)
+    return {str(key): value for key, value in defaults.items()}
+
+
+def _compression(value: object, fixed: float | None, method: str) -> float:
+    if value is None:
+        value = DEFAULT_COMPRESSION if fixed is None else fixed
+    compression = checks.compression_ratio(value)
+    if fixed is not None and compression != fixed:
+        raise InapplicableError(f"{method} has compression {fixed:g} only, got {show(value)}")
+    return compression
+
+
+def _imbalance(value: object, evaluation_split: str) -> float | None:
+    if value is None:
+        return None
+    if evaluation_split != "test":
+        raise UserError("dataset.imbalance needs evaluation_split=test: all training images")
+    return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
+
+
+def _checkpoint_seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    return checks.number("checkpoint_seconds", value, "null or a number >= 0", lambda x: x >= 0)
+
+
+def _threads(value: object) -> int | None:
+    if value is None:
+        return None
+    return checks.whole_number("threads", value, 1, LARGEST_THREADS, "null or ")
+
+
+def _gpus(value: object) -> tuple[int, ...]:
+    """Numbers of the GPUs to divide runs over; none: ``device`` alone says where."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not value:
+        wanted = "null or a list of GPU numbers such as [0,1]"
+        checks.refuse("gpus", wanted, value)
+    return tuple(checks.whole_number("gpus", number, 0) for number in value)
+
+
+def _population(value: object) -> int | None:
+    def fits(value: object) -> bool:
+        return value == "auto" or (type(value) is int and 1 <= value <= LARGEST_POPULATION)
+
+    if not fits(value):
+        wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
+        checks.refuse("population", wanted, value, fits)
+    return None if value == "auto" else value  # type: ignore[return-value]
+
+
+def _option(key: str, value: object, default: object) -> object:
+    """A method option: one value, as a float where the default is one."""
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise UserError(f"method.{key} must be a single value, got {show(value)}")
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return checks.number(f"method.{key}", value)
+    return checks.round_float(value) if isinstance(value, float) else value

@@ -1,0 +1,110 @@
+"""How much training a command's runs have left: in epochs, each training that runs share once.
+
+The levels of a chain are trained by the first run that needs them; the others start from the
+deepest one that is there. A run that rounds another's model trains nothing itself.
+"""
+
+from collections.abc import Sequence
+
+from rps_bench.config import RunConfig
+from rps_bench.core.errors import UserError
+from rps_bench.core.storages import EXACT
+from rps_bench.datasets.imbalance import class_counts
+from rps_bench.datasets.info import DATASETS
+from rps_bench.methods import build_method
+from rps_bench.methods.base import Method
+from rps_bench.methods.levels import Level
+from rps_bench.records.done import find_done
+from rps_bench.records.schema import Record
+from rps_bench.runtime.devices import resolve_device
+from rps_bench.sweep.preflight import find_layout
+from rps_bench.training.checkpoints import Checkpoints
+from rps_bench.training.precision import resolve_precision
+
+Chain = tuple[str, str]  # a results folder, and what compressions of one chain have in common
+
+
+class Workload:
+    """Walks through runs in the order in which they are done, and remembers what is trained then.
+
+    States amid a training, which a killed run goes on from, are not looked at: such a training
+    counts whole.
+
+    Args:
+        records: Those at hand: they tell of datasets that are not whole.
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self._trained: set[tuple[str, str]] = set()  # results folder and run id
+        self._levels: dict[Chain, set[Level]] = {}
+
+    def add(self, config: RunConfig) -> float:
+        """Epochs that this run trains, partial ones as the share that they are.
+
+        Raises:
+            UserError: The run cannot be built.
+        """
+        if config.storage != EXACT:
+            config = config.with_exact_storage
+            if find_done(config) is not None:
+                return 0.0
+        place = config.results_dir, config.run_id
+        if place in self._trained:
+            return 0.0
+        self._trained.add(place)
+        layout = find_layout(config.arch, DATASETS[config.dataset].num_classes, config.width)
+        options = config.method_options
+        method = build_method(config.method, config.compression, config.seed, **options)
+        levels = method.levels(layout)
+        chain = config.results_dir, config.run_id_without_compression
+        if chain not in self._levels:
+            self._levels[chain] = self._find_finished(config, method)
+        new = [level for level in levels if level not in self._levels[chain]]
+        self._levels[chain].update(level for level in new if level.is_shared)
+        later = self._epochs_after_rewinding(config, method)
+        return sum(later if level.number else float(config.recipe.epochs) for level in new)
+
+    def _epochs_after_rewinding(self, config: RunConfig, method: Method) -> float:
+        """Epochs of every level but the first."""
+        num_steps = config.recipe.steps_per_epoch(count_images(config))
+        if method.rewinding is None:
+            return float(config.recipe.epochs)
+        first_step = method.rewinding.resolve_step(num_steps * config.recipe.epochs)
+        return config.recipe.epochs - first_step / num_steps
+
+    def _find_finished(self, config: RunConfig, method: Method) -> set[Level]:
+        """The shared levels that lie on disk, for this and other compressions."""
+        if not method.shares_trainings:
+            return set()
+        sizes = {count_images(config)}
+        for record in self._records:
+            described = record["config"]
+            num_train = described.get("dataset_options", {}).get("num_train")
+            if described["dataset"] == config.dataset and isinstance(num_train, int):
+                sizes.add(num_train)
+        names = {config.checkpoint_name(True, _find_precision(config), size) for size in sizes}
+        return {
+            level
+            for name in names
+            for level in Checkpoints(config.results_dir, name, print).list_finished()
+        }
+
+
+def count_images(config: RunConfig) -> int:
+    """Training images of a run, where its dataset is whole."""
+    info = DATASETS[config.dataset]
+    if config.evaluation_split == "validation":
+        return info.num_train - config.validation_images
+    if config.imbalance is None:
+        return info.num_train
+    largest = info.num_train // info.num_classes
+    return sum(class_counts(largest, info.num_classes, config.imbalance))
+
+
+def _find_precision(config: RunConfig) -> str:
+    """As a run resolves it; for a device of another machine as on a GPU."""
+    try:
+        return resolve_precision(config.precision, resolve_device(config.device))
+    except UserError:
+        return "bf16" if config.precision == "auto" else config.precision

@@ -1,0 +1,1 @@
+"""Runs on Weights & Biases, through a process of its own."""

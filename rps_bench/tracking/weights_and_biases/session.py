@@ -1,0 +1,210 @@
+"""Runs of wandb, opened without its console output. Imports wandb only when called."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from rps_bench.core.permissions import make_folder
+from rps_bench.runtime.locks import make_lock
+from rps_bench.tracking.weights_and_biases.describe import wandb_run_id
+from rps_bench.tracking.weights_and_biases.environment import MODES
+from rps_bench.tracking.weights_and_biases.folder_id import folder_id
+from rps_bench.tracking.weights_and_biases.reach import why_out_of_reach
+
+if TYPE_CHECKING:
+    import wandb
+
+FOLDER = "wandb"  # wandb's own name for its folder
+CONNECT_SECONDS = 15.0  # to reach a server; without one the run is written offline
+# wandb's own time limits on a server's answer, at the start and the end of a run. They are seconds
+# on the clock, so they must suffice on a slow machine.
+ANSWER_SECONDS = 120.0
+SPACE_BYTES = 1 << 16  # more than a run of a few hundred epochs writes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run to open.
+
+    Attributes:
+        run_id: Id of the run within the results folder.
+        results_dir: The results folder.
+        project: W&B project.
+        name: Displayed name of the run.
+        group: Name of the sweep.
+        job_type: The method, or report.
+        entity: User or team; None for the login's default.
+        mode: online, offline or disabled; None: online when logged in, else offline.
+        notes: Text on the run's page.
+        sweep: Variables of a W&B sweep, by name; they determine id, project and entity.
+        dir: Folder in which the folder ``wandb`` is made; None: the results folder.
+        tags: Tags of the run.
+        config: Flat settings.
+        connect_seconds: How long to try to reach a server before the run is written offline.
+    """
+
+    run_id: str
+    results_dir: str
+    project: str
+    name: str
+    group: str
+    job_type: str
+    entity: str | None = None
+    mode: str | None = None
+    notes: str | None = None
+    sweep: Mapping[str, str] = field(default_factory=dict)
+    dir: str | None = None
+    tags: list[str] = field(default_factory=list)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    connect_seconds: float = CONNECT_SECONDS
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds ``wandb``."""
+        return Path(self.dir or self.results_dir).absolute()
+
+    @property
+    def folder(self) -> Path:
+        """The folder ``wandb`` that holds the runs."""
+        return self.root / FOLDER
+
+
+def is_logged_in() -> bool:
+    """Whether credentials are stored, without asking the user or the network."""
+    import wandb
+
+    return wandb.login(prompt=False, verify=False)
+
+
+def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
+    """Open a run: online if wanted and possible, else offline.
+
+    Returns:
+        The run, and a line to show if it should be online but is not.
+
+    Raises:
+        OSError: The folder cannot be written.
+        wandb.errors.Error: wandb refuses the run for another reason.
+    """
+    import wandb
+
+    # The same id in every command, so that a resumed run continues its curves.
+    identity = wandb_run_id(plan.run_id, folder_id(Path(plan.results_dir) / FOLDER))
+    if plan.sweep:
+        os.environ.update({"WANDB_RUN_ID": identity, **plan.sweep})
+        wandb.teardown()  # wandb reads the variables only when its service starts
+    require_space(plan.folder)
+    mode, note = _choose_mode(plan.mode)
+    if mode == "online":
+        try:
+            _require_server(plan.connect_seconds)
+            return _init(plan, identity, mode), None
+        except (wandb.errors.Error, OSError, TimeoutError) as error:
+            note = f"no run online ({first_line(error)})"
+            wandb.teardown()  # or its service keeps the id for the run that it failed to open
+    run = _init(plan, identity, "offline" if mode == "online" else mode)
+    if note is not None:
+        command = sync_command(plan.dir or plan.results_dir)
+        note += f"; the run is written to {plan.folder}, to be sent by: {command}"
+    return run, note
+
+
+def sync_command(root: str | Path) -> str:
+    """The command that sends all runs that wait in the folder ``wandb`` under `root`."""
+    return f"python -m rps_bench.tracking sync {root}"
+
+
+def first_line(error: BaseException) -> str:
+    """The type of an error and the first line of its message."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
+
+
+def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
+    """The mode, and a line to show if there is a login that cannot be used."""
+    import wandb
+
+    if wanted is not None:
+        return wanted, None
+    set_by_command = MODES[wandb.setup().settings.mode]  # `wandb offline` and `wandb disabled`
+    if set_by_command != "online":
+        return set_by_command, None
+    try:
+        return ("online" if is_logged_in() else "offline"), None
+    except wandb.errors.Error as error:
+        return "offline", f"no run online ({first_line(error)})"
+
+
+def _require_server(seconds: float) -> None:
+    """Raise an OSError if the server cannot be reached."""
+    import wandb
+
+    if (reason := why_out_of_reach(wandb.setup().settings.base_url, seconds)) is not None:
+        raise reason
+
+
+def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
+    import wandb
+
+    settings = wandb.Settings(
+        root_dir=str(plan.root),
+        use_dot_wandb=False,
+        init_timeout=ANSWER_SECONDS,
+        finish_timeout=ANSWER_SECONDS,
+        finish_timeout_raises=True,
+        x_service_wait=ANSWER_SECONDS,
+        x_transaction_log_flush_interval=5.0,  # what a killed machine may lose, in seconds
+        silent=True,
+        console="off",
+        disable_code=True,
+        save_code=False,
+        disable_git=True,
+        disable_job_creation=True,
+        x_disable_machine_info=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        allow_offline_artifacts=False,  # tables lie in the run's own folder
+    )
+    is_own = not plan.sweep  # for a sweep, wandb takes project and id from the variables alone
+    return wandb.init(
+        project=plan.project if is_own else None,
+        entity=plan.entity if is_own else None,
+        id=identity if is_own else None,
+        name=plan.name,
+        group=plan.group,
+        job_type=plan.job_type,
+        notes=plan.notes,
+        tags=plan.tags,
+        config=dict(plan.config),
+        mode=mode,  # type: ignore[arg-type]
+        resume="allow",
+        allow_val_change=True,
+        settings=settings,
+    )
+
+
+def run_folder(run: "wandb.Run") -> Path:
+    """The folder of an open run."""
+    return Path(run.dir).parent
+
+
+def hold_open(folder: Path) -> FileLock:
+    """The lock of a run's folder, held while the run is written and freed if its holder dies."""
+    return make_lock(folder / "open.lock")
+
+
+def require_space(folder: Path) -> None:
+    """Raise an OSError if the folder does not accept some data.
+
+    wandb itself does not report a full disk, and silently uses a temporary folder if it cannot
+    write.
+    """
+    make_folder(folder)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(SPACE_BYTES))

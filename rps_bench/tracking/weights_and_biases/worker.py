@@ -1,0 +1,141 @@
+"""The worker process: passes the messages of a journal to wandb, and reports errors in one line.
+
+    python -m rps_bench.tracking.weights_and_biases.worker SCRATCH JOURNAL [MODE]
+
+SCRATCH is a folder for wandb's caches; the worker touches it as a sign of life and removes it at
+the end. JOURNAL is deleted once wandb has everything. MODE replaces the wandb mode that the journal
+asks for. Started by `worker_process.py`, which holds the other ends of the standard streams. If the
+messages end before the run's own end message, the run was interrupted, killed or out of memory, and
+is marked as interrupted.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+from rps_bench.core.permissions import follow_by_umask, make_folder
+from rps_bench.runtime.locks import hold
+from rps_bench.tracking.weights_and_biases.environment import settle_environment
+from rps_bench.tracking.weights_and_biases.epochs_written import EpochsWritten
+from rps_bench.tracking.weights_and_biases.journal import follow
+from rps_bench.tracking.weights_and_biases.session import (
+    Plan,
+    first_line,
+    hold_open,
+    open_run,
+    require_space,
+    run_folder,
+)
+from rps_bench.tracking.weights_and_biases.vital_signs import Heart
+
+if TYPE_CHECKING:
+    import wandb
+
+
+def main() -> NoReturn:
+    """Serve one run; the exit status is 0 if everything was passed on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the run decides: the worker ends with its messages
+    # First of all, so that nothing wandb prints is taken for a note.
+    bell, notes = _take_streams()
+    scratch, journal, changes = Path(sys.argv[1]), Path(sys.argv[2]), {}
+    if len(sys.argv) > 3:
+        changes["mode"] = sys.argv[3]
+    settle_environment(str(scratch), os.environ)
+    status = 0
+    with Heart(scratch) as heart:
+        try:
+            for note in serve(follow(journal, bell), heart.step, changes):
+                _tell(note, notes)
+            journal.unlink(missing_ok=True)
+        except Exception as error:  # wandb may raise anything, and must not disturb the run
+            _tell(first_line(error), notes)
+            status = 1
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(status)  # exit handlers of wandb may wait for a service that is gone
+
+
+def _tell(line: str, notes: IO[str]) -> None:
+    with suppress(BrokenPipeError):  # the command that would show it was interrupted
+        print(line, file=notes, flush=True)
+
+
+def serve(
+    messages: Iterable[Mapping[str, Any]], step: Callable[[], None], changes: Mapping[str, Any]
+) -> Iterator[str]:
+    """Open the run of the first message, log the others, end the run; yield lines to show.
+
+    Args:
+        messages: The messages of one run, from one command or several in order.
+        step: Called after every step of progress.
+        changes: Replacements in the run's plan.
+    """
+    import wandb
+
+    step()
+    pending = iter(messages)
+    # The first message says how to open the run, and how to mark it if no end message follows.
+    start = dict(next(pending)["run"])
+    if_cut_off = {"summary": start.pop("on_end"), "exit_code": 1, "config": {}}
+    plan = Plan(**start | dict(changes))
+    follow_by_umask(make_folder(plan.folder))  # for what wandb writes there
+    run, note = open_run(plan)
+    step()
+    if note is not None:
+        yield note
+    folder = run_folder(run)
+    # The lock keeps `sync` from sending the folder of a run that is still being written.
+    with hold(hold_open(folder)) if folder.is_dir() else nullcontext():
+        last_words = _log_epochs(run, pending, EpochsWritten(folder), step) or if_cut_off
+        for key, value in last_words["config"].items():
+            run.config[key] = value
+        run.summary.update(last_words["summary"])
+        step()
+        run.finish(exit_code=last_words["exit_code"])
+    step()
+    wandb.teardown()
+    require_space(plan.folder)  # wandb would not report that the disk became full
+
+
+def _log_epochs(
+    run: "wandb.Run",
+    messages: Iterable[Mapping[str, Any]],
+    written: EpochsWritten,
+    step: Callable[[], None],
+) -> Mapping[str, Any] | None:
+    """Log each epoch; return the end message of the last command, None if it left none.
+
+    The epoch is also wandb's step, so that a server refuses an epoch that a resumed run repeats.
+    Each row is committed at once: an uncommitted row would overwrite the summary at the end.
+    """
+    run.define_metric("epoch", hidden=True)
+    run.define_metric("*", step_metric="epoch")
+    last_words, last_epoch = None, written.last_before
+    # A resumed run repeats the start message, and epochs since its last checkpoint.
+    for message in messages:
+        if message["kind"] != "log":  # the end of one command, or the start of the next one
+            last_words = message if message["kind"] == "end" else None
+        elif message["values"]["epoch"] > last_epoch:
+            last_epoch = message["values"]["epoch"]
+            run.log(message["values"], step=last_epoch, commit=True)
+            written.note(last_epoch)
+        step()
+    return last_words
+
+
+def _take_streams() -> tuple[int, IO[str]]:
+    """Take over standard input and output, so that wandb's service inherits neither."""
+    bell, notes = os.dup(0), os.fdopen(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    return bell, notes
+
+
+if __name__ == "__main__":
+    main()

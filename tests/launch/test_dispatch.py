@@ -1,0 +1,54 @@
+"""Launchers: only what is missing is launched, and the cores are divided between processes."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from rps_bench import __main__ as door
+from rps_bench.records import read_records
+from rps_bench.runtime.signals import StopSignals
+from rps_bench.sweep.planning import Plan, PlannedRun
+from tests.conftest import Command
+
+TINY = ("recipe=smoke", "arch.width=2", "device=cpu", "precision=fp32", "method=mag")
+
+
+def test_only_missing_runs_are_launched(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*TINY, "compression=4") == 0
+    launched: list[float] = []
+
+    def launch(plan: Plan, runs: list[PlannedRun], signals: StopSignals) -> bool:
+        launched.extend(run.config.compression for run in runs)
+        return True
+
+    monkeypatch.setattr(door, "launch", launch)
+    assert command("-m", *TINY, "compression=2,4,8") == 2  # nothing ran, so two are not recorded
+    assert launched == [2.0, 8.0]
+    out = capsys.readouterr().out
+    assert out.count("already recorded, skipped") == 1
+    assert re.search(r"mag-2x-\S+ +not recorded", out)
+    assert "3 runs: 1 recorded, 2 failed" in out
+
+
+def test_processes_divide_the_cores(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
+    words = ("-m", "hydra/launcher=processes", *TINY, "compression=1,4")
+    assert command(*words) == 0
+    records, problems = read_records(tmp_path / "results")
+    assert not problems
+    assert {record["config"]["compression"] for record in records} == {1.0, 4.0}
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert {record["provenance"]["num_threads"] for record in records} == {share}
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {"records", "checkpoints"}
+
+
+def test_a_launcher_without_a_sweep_is_an_error(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
+    assert command("hydra/launcher=processes", *TINY) == 2
+    assert "hydra/launcher=processes launches sweeps: add -m" in capsys.readouterr().err
