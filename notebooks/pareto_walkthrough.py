@@ -16,7 +16,7 @@ import pandas as pd
 from IPython.display import Image, display
 
 from rps_bench.reports.analysis.pareto import pareto_frontier
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.claims import judge_claims
@@ -28,7 +28,7 @@ pd.set_option("display.max_rows", 200)
 here = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd()
 results_dir = Path(os.environ.get("RPS_BENCH_RESULTS", here.parent / "results"))
 
-study = read_study(results_dir)
+study = read_results(results_dir)
 newest = str(study.runs["started_at"].max())[:10]
 print(f"{len(study.records)} records, the newest of {newest}; {len(study.problems)} unreadable")
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from rps_bench.core.arguments import Parser, to_path
 from rps_bench.records import Record, read_records, record_path
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.reports.analysis.statistics import summarise_runs
 from rps_bench.reports.analysis.table import build_table
@@ -114,7 +114,7 @@ def time_reports(folder: Path) -> None:
     table, building = time_stage("table", lambda: build_table(records))
     runs, describing = time_stage("describe runs", lambda: describe_runs(table))
     points, summing = time_stage("means and intervals", lambda: summarise_runs(runs))
-    study = Study(folder, records, problems, table, runs, points)
+    study = Results(folder, records, problems, table, runs, points)
     _, saving = time_stage("table.csv, table.parquet", lambda: save_table(study))
     _, summary = time_stage("summary.csv, .md, .tex", lambda: save_summary(study))
     total = reading + building + describing + summing + saving + summary

@@ -14,7 +14,7 @@ from rps_bench.methods import METHODS
 from rps_bench.methods.pruning.magnitude import Magnitude
 from rps_bench.records import read_records
 from rps_bench.reports.__main__ import main as report
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.figures.files import plan_figures
 from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.runtime.determinism import CUBLAS, repeatable_algorithms
@@ -83,7 +83,7 @@ def write_report() -> None:
     """Write everything about ``results`` but most of the figures, which take long."""
     assert report(["results", "--only", "table", "claims", "html"]) == 0
     with figure_style():
-        planned = next(plan_figures(read_study("results")))
+        planned = next(plan_figures(read_results("results")))
         save_figure(planned.draw(), Path("results"), "drawn")
 
 

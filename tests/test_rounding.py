@@ -14,7 +14,7 @@ from rps_bench.methods.files.read import read_facts
 from rps_bench.records import Record, read_records
 from rps_bench.records.build import Result
 from rps_bench.records.models import model_path
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.run import Setting
 from rps_bench.sweep.planning import plan_runs
@@ -222,7 +222,7 @@ def test_a_broken_model_file_is_named(
 
 def test_storages_are_curves_of_their_own(command: Command, results: Path) -> None:
     assert command("-m", *TINY, "method=stable_rps,mag", "storage=exact,int8") == 0
-    runs = describe_runs(read_study(results).table)
+    runs = describe_runs(read_results(results).table)
     plain = dict(zip(runs["label"], runs["is_plain"], strict=True))
     assert plain == {
         "stable_rps": True, "stable_rps (storage=int8)": False,

@@ -5,8 +5,8 @@ claims, html) are imported from their own rooms, so that a table needs no matplo
 """
 
 from rps_bench.reports.analysis.pareto import pareto_frontier
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.statistics import summarise
 from rps_bench.reports.analysis.table import build_table
 
-__all__ = ["Study", "build_table", "pareto_frontier", "read_study", "summarise"]
+__all__ = ["Results", "build_table", "pareto_frontier", "read_results", "summarise"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from rps_bench.core.arguments import Parser, to_path
 from rps_bench.core.errors import UserError, one_line, status_of
 from rps_bench.core.output import command, show_error
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.tables.results import save_table
 from rps_bench.reports.tables.summary import save_summary
@@ -23,23 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     more. The other parts are still written.
     """
     options = _parse(arguments)
-    study = read_study(options.results_dir)
-    for finding in find_faults(study):
+    results = read_results(options.results_dir)
+    for finding in find_faults(results):
         print(one_line(f"note: {finding.text}"), file=sys.stderr)
-    if not study.records:
-        place = study.results_dir / "records"
+    if not results.records:
+        place = results.results_dir / "records"
         raise UserError(
             f"no records under {place}: run an experiment first, or name the folder that holds "
             "results"
         )
-    print(f"{count_of(len(study.table), 'record')} under {study.results_dir / 'records'}")
-    return max(_write(PARTS[part], study) for part in PARTS if part in options.only)
+    print(f"{count_of(len(results.table), 'record')} under {results.results_dir / 'records'}")
+    return max(_write(PARTS[part], results) for part in PARTS if part in options.only)
 
 
-def _write(part: Callable[[Study], list[Path]], study: Study) -> int:
+def _write(part: Callable[[Results], list[Path]], results: Results) -> int:
     """Write one part and print its files; return the exit status."""
     try:
-        for path in part(study):
+        for path in part(results):
             print(path)
     except (UserError, OSError) as error:
         show_error(error)
@@ -47,30 +47,30 @@ def _write(part: Callable[[Study], list[Path]], study: Study) -> int:
     return 0
 
 
-def _save_tables(study: Study) -> list[Path]:
-    return [*save_table(study), *save_summary(study)]
+def _save_tables(results: Results) -> list[Path]:
+    return [*save_table(results), *save_summary(results)]
 
 
 # The parts below import matplotlib, scipy.stats or plotly, so only if they are asked for.
-def _save_figures(study: Study) -> list[Path]:
+def _save_figures(results: Results) -> list[Path]:
     from rps_bench.reports.figures import save_figures
 
-    return save_figures(study)
+    return save_figures(results)
 
 
-def _save_claims(study: Study) -> list[Path]:
+def _save_claims(results: Results) -> list[Path]:
     from rps_bench.reports.claims import save_claims
 
-    return save_claims(study)
+    return save_claims(results)
 
 
-def _save_html(study: Study) -> list[Path]:
+def _save_html(results: Results) -> list[Path]:
     from rps_bench.reports.html import write_report
 
-    return [write_report(study)]
+    return [write_report(results)]
 
 
-PARTS: dict[str, Callable[[Study], list[Path]]] = {
+PARTS: dict[str, Callable[[Results], list[Path]]] = {
     "table": _save_tables,
     "figures": _save_figures,
     "claims": _save_claims,

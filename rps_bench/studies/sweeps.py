@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from rps_bench.core.errors import UserError
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.sweep.planning import plan_runs
 
@@ -34,7 +34,7 @@ def train(experiment: str, results_dir: Path, overrides: Sequence[str] = ()) -> 
     words = [f"experiment={experiment}", f"results_dir='{results_dir}'", *overrides]
     wanted = {config.run_id for config in plan_runs(words, is_sweep=False).configs}
     status = subprocess.run([sys.executable, "-m", "rps_bench", *words], check=False).returncode
-    table = read_study(results_dir).table
+    table = read_results(results_dir).table
     runs = describe_runs(table[table["run_id"].isin(wanted) & (table["status"] != "failed")])
     if status != 0 or len(runs) < len(wanted):
         raise UserError(

@@ -21,7 +21,7 @@ from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
 from rps_bench.records import check_record
 from rps_bench.reports.__main__ import main as report
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.figures.files import plan_figures
 from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
@@ -115,7 +115,7 @@ def test_a_changed_record_breaks_no_report(record: object) -> None:
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             assert report([folder, "--only", "table", "claims"]) == 0
-        study = read_study(folder)
+        study = read_results(folder)
         list(plan_figures(study))
         page = render_summary(split_experiments(study), find_links(study))
         estimate_seconds(CONFIG, 2.0, read_timed_records(folder))

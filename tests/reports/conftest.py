@@ -14,7 +14,7 @@ import pytest
 
 from rps_bench.records.store import RECORDS_FOLDER
 from rps_bench.records.upgrade import KINDS_BEFORE
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 
 MakeRecord = Callable[..., dict[str, Any]]
 
@@ -131,5 +131,5 @@ def study_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def small_study(study_folder: Path) -> Study:
-    return read_study(study_folder)
+def small_study(study_folder: Path) -> Results:
+    return read_results(study_folder)

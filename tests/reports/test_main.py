@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rps_bench.core.errors import UserError
-from rps_bench.reports import Study
+from rps_bench.reports import Results
 from rps_bench.reports import __main__ as command
 from rps_bench.reports.__main__ import main
 from tests.conftest import Disk
@@ -37,7 +37,7 @@ def test_it_writes_and_says_where(study_folder: Path, capsys: pytest.CaptureFixt
     assert duplicate.startswith("note: digits, resnet20, recipe smoke, test split: 1 record of a ")
 
 
-def _stand_ins(monkeypatch: pytest.MonkeyPatch, **parts: Callable[[Study], list[Path]]) -> None:
+def _stand_ins(monkeypatch: pytest.MonkeyPatch, **parts: Callable[[Results], list[Path]]) -> None:
     for name in command.PARTS:
         monkeypatch.setitem(command.PARTS, name, parts.get(name, lambda _, name=name: [Path(name)]))
 
@@ -61,7 +61,7 @@ def test_only_the_parts_asked_for(
 def test_one_part_that_cannot_be_written_does_not_stop_the_others(
     study_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Study) -> list[Path]:
+    def refuse(_: Results) -> list[Path]:
         raise UserError("figures need more")
 
     _stand_ins(monkeypatch, figures=refuse)

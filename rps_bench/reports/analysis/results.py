@@ -12,7 +12,7 @@ from rps_bench.reports.analysis.table import build_table
 
 
 @dataclass(frozen=True)
-class Study:
+class Results:
     """The records of a results folder and the tables made from them.
 
     Attributes:
@@ -33,9 +33,9 @@ class Study:
     points: pd.DataFrame
 
 
-def read_study(results_dir: str | Path) -> Study:
+def read_results(results_dir: str | Path) -> Results:
     """Read all records under ``results_dir``; a broken file is a problem, not an error."""
     records, problems = read_records(results_dir)
     table = build_table(records)
     runs = describe_runs(table)
-    return Study(Path(results_dir), records, problems, table, runs, summarise_runs(runs))
+    return Results(Path(results_dir), records, problems, table, runs, summarise_runs(runs))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import METHOD_PREFIXES, option_columns, write_value
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS, POINT_KEYS, RUN_KEYS, describe_all_runs
 from rps_bench.reports.words import count_of
 
@@ -41,17 +41,17 @@ class Finding:
     run_ids: tuple[str, ...]
 
 
-def find_faults(study: Study) -> tuple[Finding, ...]:
+def find_faults(results: Results) -> tuple[Finding, ...]:
     """The faults of a study, in the order of `Finding.kind`.
 
     Failed runs enter no mean, so they are checked for duplicates only.
     """
-    outcomes = study.runs[~study.runs["has_failed"]]
+    outcomes = results.runs[~results.runs["has_failed"]]
     return (
-        *_unread_files(study),
-        *_unversioned(study),
-        *_duplicates(study),
-        *_repeated_ids(study.runs),
+        *_unread_files(results),
+        *_unversioned(results),
+        *_duplicates(results),
+        *_repeated_ids(results.runs),
         *_mixed_recipes(outcomes),
         *_unstated_options(outcomes),
         *_partial_datasets(outcomes),
@@ -63,11 +63,11 @@ def find_faults(study: Study) -> tuple[Finding, ...]:
     )
 
 
-def _unread_files(study: Study) -> Iterator[Finding]:
-    problems = sorted(study.problems, key=lambda problem: _is_other_version(problem.reason))
+def _unread_files(results: Results) -> Iterator[Finding]:
+    problems = sorted(results.problems, key=lambda problem: _is_other_version(problem.reason))
     for path, reason in problems:
         kind = "schema_version" if _is_other_version(reason) else "broken_file"
-        name = path.relative_to(study.results_dir)
+        name = path.relative_to(results.results_dir)
         yield Finding(kind, f"{name} is left out: {reason}", (path.stem,))
 
 
@@ -75,15 +75,15 @@ def _is_other_version(reason: str) -> bool:
     return reason.startswith(_OTHER_VERSION)
 
 
-def _unversioned(study: Study) -> Iterator[Finding]:
-    run_ids = [record["run_id"] for record in study.records if "schema_version" not in record]
+def _unversioned(results: Results) -> Iterator[Finding]:
+    run_ids = [record["run_id"] for record in results.records if "schema_version" not in record]
     if run_ids:
         yield _make("schema_version", "no schema version, read as version 1", run_ids)
 
 
-def _duplicates(study: Study) -> Iterator[Finding]:
+def _duplicates(results: Results) -> Iterator[Finding]:
     """Name the records that `describe_runs` leaves out, and the one that counts instead."""
-    runs = describe_all_runs(study.table)
+    runs = describe_all_runs(results.table)
     # `counted` holds, for each run, the index of the run that stands for its configuration.
     counted = find_counted(runs, RUN_KEYS)
     runs = runs.assign(counted=runs["run_id"].loc[counted].to_numpy())

@@ -39,7 +39,7 @@ import pandas as pd
 
 from rps_bench.core.atomic import write_text
 from rps_bench.core.errors import UserError
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import CLAIMS, DEFAULT_MARGIN, Claim, Comparison, Stability
 from rps_bench.reports.claims.markdown import write_claims
 from rps_bench.reports.claims.outcomes import GROUP_KEYS, read_outcomes
@@ -60,13 +60,13 @@ _DTYPES = {
 COLUMNS = tuple(_DTYPES)
 
 
-def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
+def judge_claims(results: Results, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
     """One row per claim, experiment, precision and compression, with its verdict.
 
     A claim that no experiment can answer has one row, with null for its experiment and compression.
 
     Args:
-        study: The records.
+        results: The records.
         margin: Points of accuracy that make no difference worth a claim.
 
     Returns:
@@ -83,7 +83,7 @@ def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
     """
     if not 0 <= margin < math.inf:
         raise UserError(f"margin is {margin!r}, must be a number >= 0 (points of accuracy)")
-    outcomes = read_outcomes(study.runs)
+    outcomes = read_outcomes(results.runs)
     comparisons = [claim for claim in CLAIMS if isinstance(claim, Comparison)]
     rows = judge_comparisons(outcomes, comparisons, margin)
     for claim in CLAIMS:
@@ -97,10 +97,10 @@ def judge_claims(study: Study, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_DTYPES)
 
 
-def save_claims(study: Study, margin: float = DEFAULT_MARGIN) -> list[Path]:
+def save_claims(results: Results, margin: float = DEFAULT_MARGIN) -> list[Path]:
     """Write `claims.csv` and `claims.md` into the results folder, atomically; return them."""
-    claims = judge_claims(study, margin)
-    path = study.results_dir / f"{CLAIMS_NAME}.csv"
+    claims = judge_claims(results, margin)
+    path = results.results_dir / f"{CLAIMS_NAME}.csv"
     return [
         write_text(path, claims.to_csv(index=False, lineterminator="\n")),
         write_text(path.with_suffix(".md"), write_claims(claims, margin)),

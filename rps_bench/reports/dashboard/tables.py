@@ -11,7 +11,7 @@ import pandas as pd
 
 from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.pareto import pareto_frontier
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.tables.summary import summary_table
 from rps_bench.tracking.weights_and_biases.environment import (
@@ -19,7 +19,7 @@ from rps_bench.tracking.weights_and_biases.environment import (
     settle_environment,
     tell_not_taken,
 )
-from rps_bench.tracking.weights_and_biases.session import Plan, first_line, open_run
+from rps_bench.tracking.weights_and_biases.session import RunToOpen, first_line, open_run
 
 if TYPE_CHECKING:
     import wandb
@@ -47,42 +47,42 @@ def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
     Raises:
         UserError: There is no record, or W&B refuses the run.
     """
-    study = read_study(results_dir)
-    if not study.records:
-        raise UserError(f"no records under {study.results_dir / 'records'}: nothing to report")
-    figures = find_figures(study.results_dir)
+    results = read_results(results_dir)
+    if not results.records:
+        raise UserError(f"no records under {results.results_dir / 'records'}: nothing to report")
+    figures = find_figures(results.results_dir)
     wishes = read_wishes(os.environ)
     tell_not_taken(os.environ)
     by_variables = {"group": wishes.group or JOB_TYPE, "mode": wishes.mode, "dir": wishes.dir}
-    plan = Plan(
+    wanted = RunToOpen(
         run_id=JOB_TYPE,
         results_dir=str(results_dir),
-        name=wishes.name or f"report of {study.results_dir.resolve().name}",
+        name=wishes.name or f"report of {results.results_dir.resolve().name}",
         job_type=JOB_TYPE,  # the dashboard finds it by this
         notes=wishes.notes,
         tags=list(wishes.tags),
-        config={"num_records": len(study.records)},
+        config={"num_records": len(results.records)},
         **by_variables | dict(options),
     )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         settle_environment(scratch, os.environ)
-        place = _log(plan, study, figures)
-    return f"tables of {len(study.records)} runs and {len(figures)} figures: {place}"
+        place = _log(wanted, results, figures)
+    return f"tables of {len(results.records)} runs and {len(figures)} figures: {place}"
 
 
-def _log(plan: Plan, study: Study, figures: Mapping[str, Path]) -> str:
+def _log(wanted: RunToOpen, results: Results, figures: Mapping[str, Path]) -> str:
     """Log everything as one row; return the address or folder where it can be seen."""
     import wandb
 
     try:
-        run, note = open_run(plan)
+        run, note = open_run(wanted)
         values: dict[str, Any] = {
-            PARETO_TABLE: _as_table(pareto_table(study.points)),
-            RUNS_TABLE: _as_table(study.runs[list(_RESULTS)]),
+            PARETO_TABLE: _as_table(pareto_table(results.points)),
+            RUNS_TABLE: _as_table(results.runs[list(_RESULTS)]),
         }
         values |= {key: wandb.Image(str(path)) for key, path in figures.items()}
         run.log(values, step=int(time.time()), commit=True)  # a later report's step is higher
-        place = note or str(plan.folder if run.offline else run.url)
+        place = note or str(wanted.folder if run.offline else run.url)
         run.finish()
         wandb.teardown()
     except Exception as error:  # wandb may raise anything, and this command does nothing else

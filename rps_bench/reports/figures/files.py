@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rps_bench.reports.analysis.latency import Measured, add_latency, describe_latency, read_latency
 from rps_bench.reports.analysis.published import published_for, read_published
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.warnings import BYTES_DO_NOT_COMPARE, name_file_formats
 from rps_bench.reports.figures.axes import (
     ABSCISSAS,
@@ -43,39 +43,39 @@ class PlannedFigure(NamedTuple):
 
 def draw_pareto(results_dir: str | Path) -> list[Path]:
     """Draw all figures of the valid records under `results_dir`; return the files."""
-    return save_figures(read_study(results_dir))
+    return save_figures(read_results(results_dir))
 
 
-def save_figures(study: Study, overlay_reference: bool = False) -> list[Path]:
+def save_figures(results: Results, overlay_reference: bool = False) -> list[Path]:
     """Draw all figures the study allows into `results_dir/plots/`; return the files.
 
     Older figures of this package that the records no longer support are deleted. A study with
     nothing to draw leaves the folder unchanged.
 
     Args:
-        study: The study to draw.
+        results: The study to draw.
         overlay_reference: Draw published curves (`results_dir/reference/`) over every experiment
             that has them, not only over those of recipe `paper` with all epochs and data. They come
             in separate files, `...-with-published`.
     """
-    folder = study.results_dir / PLOTS_FOLDER
+    folder = results.results_dir / PLOTS_FOLDER
     written = []
     with figure_style():
-        for name, draw in plan_figures(study, overlay_reference):
+        for name, draw in plan_figures(results, overlay_reference):
             written += save_figure(draw(), folder, name)
     if written:
-        remove_stale(folder, study, written)
+        remove_stale(folder, results, written)
     return written
 
 
-def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
+def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
     """Yield the figures of a study, experiment by experiment, the sheets last; draws nothing.
 
     Each figure is drawn when its `draw` is called, with `figure_style` in force.
     """
-    panels = split_panels(study)
-    published = read_published(study.results_dir)
-    measured = read_latency(study.results_dir)
+    panels = split_panels(results)
+    published = read_published(results.results_dir)
+    measured = read_latency(results.results_dir)
     for panel in panels:
         yield from _plan_pareto(panel)
         yield from _plan_latency(panel, measured)
@@ -84,10 +84,10 @@ def plan_figures(study: Study, overlay_reference: bool = False) -> Iterator[Plan
             yield _plan(
                 f"pareto-{panel.stem}-with-published", draw_pareto_figure, panel, COMPRESSION, known
             )
-        histories = find_histories(panel, study.records)
+        histories = find_histories(panel, results.records)
         if len(histories):
             yield _plan(f"curves-{panel.stem}", draw_training_curves, panel, histories)
-        densities = find_densities(panel, study.records)
+        densities = find_densities(panel, results.records)
         if len(densities):
             yield _plan(f"densities-{panel.stem}", draw_densities, panel, densities)
         series = find_init_std(panel)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from rps_bench.datasets import DATASETS
 from rps_bench.reports.analysis.options import IMBALANCE
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.words import name_setting
 
@@ -44,7 +44,7 @@ class Panel:
         return bool(self.runs["has_diverged"].any())
 
 
-def split_panels(study: Study) -> list[Panel]:
+def split_panels(results: Results) -> list[Panel]:
     """One panel per experiment of a study that has anything to draw, sorted by file name.
 
     Failed runs are left out. Experiments that differ only in options (such as epochs) are separate
@@ -52,14 +52,14 @@ def split_panels(study: Study) -> list[Panel]:
     Imbalanced data always adds its options, so that its figures are never taken for those of the
     dataset.
     """
-    runs = study.runs[study.runs["has_diverged"] | study.runs["accuracy"].notna()]
+    runs = results.runs[results.runs["has_diverged"] | results.runs["accuracy"].notna()]
     groups = [
         (tuple(str(part) for part in key), group)
         for key, group in runs.groupby(EXPERIMENT_KEYS, dropna=False)
     ]
     groups.sort(key=lambda item: -len(item[1]))  # stable: most runs first, then by key
     taken: set[str] = set()
-    panels = [_make_panel(study, key, group, taken) for key, group in groups]
+    panels = [_make_panel(results, key, group, taken) for key, group in groups]
     return sorted(panels, key=lambda panel: panel.stem)
 
 
@@ -68,16 +68,18 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")
 
 
-def _make_panel(study: Study, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]) -> Panel:
+def _make_panel(
+    results: Results, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]
+) -> Panel:
     dataset, arch, recipe, split, options = key
     plain = slug("-".join([dataset, arch, recipe] + ([split] if split != "test" else [])))
     # Imbalanced data never gets the plain name, even if it is free.
     reserved = {plain} if runs[IMBALANCE].notna().any() else set()
     stem = _free_name(plain, options, taken | reserved)
     taken.add(stem)
-    points = _select(study.points, key)
+    points = _select(results.points, key)
     points = points[(points["n"] > 0) | (points["num_diverged"] > 0)]
-    num_failed = int(_select(study.runs, key)["has_failed"].sum())
+    num_failed = int(_select(results.runs, key)["has_failed"].sum())
     return Panel(
         dataset, arch, recipe, split, options, stem, stem == plain, num_failed, runs, points
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.figures.panels import slug
 from rps_bench.reports.styles import ARCH_TITLES
 
@@ -15,14 +15,14 @@ _REST = r"[A-Za-z0-9._-]+\.(png|svg|pdf)"
 _REST_OR_NONE = r"(-[A-Za-z0-9._-]+)?\.(png|svg|pdf)"
 
 
-def remove_stale(folder: Path, study: Study, written: Iterable[Path]) -> list[Path]:
+def remove_stale(folder: Path, results: Results, written: Iterable[Path]) -> list[Path]:
     """Delete files in `folder` that this package may have drawn and that are not in `written`.
 
     A file counts as ours if its name starts like our names, with a dataset and architecture (for a
     sheet: a recipe) that the package or the study knows. Returns the deleted files.
     """
     current = set(written)
-    own_name = _match_own_names(study)
+    own_name = _match_own_names(results)
     stale = [
         path
         for path in sorted(folder.iterdir())
@@ -33,10 +33,10 @@ def remove_stale(folder: Path, study: Study, written: Iterable[Path]) -> list[Pa
     return stale
 
 
-def _match_own_names(study: Study) -> re.Pattern[str]:
-    datasets = _either([*DATASETS, *study.table["dataset"].unique()])
-    archs = _either([*ARCH_TITLES, *study.table["arch"].unique()])
-    recipes = _either([*RECIPES, *study.table["recipe"].unique()])
+def _match_own_names(results: Results) -> re.Pattern[str]:
+    datasets = _either([*DATASETS, *results.table["dataset"].unique()])
+    archs = _either([*ARCH_TITLES, *results.table["arch"].unique()])
+    recipes = _either([*RECIPES, *results.table["recipe"].unique()])
     kinds = "(pareto|curves|densities|init-std)"
     return re.compile(
         f"{kinds}-{datasets}-{archs}-{_REST}|sheet-{recipes}{_REST_OR_NONE}", re.ASCII

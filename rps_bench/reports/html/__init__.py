@@ -7,7 +7,7 @@ is embedded in the file.
 from pathlib import Path
 
 from rps_bench.core.atomic import write_text
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.html.page import build_page
 
 __all__ = ["REPORT_NAME", "build_page", "write_report"]
@@ -15,9 +15,9 @@ __all__ = ["REPORT_NAME", "build_page", "write_report"]
 REPORT_NAME = "report.html"
 
 
-def write_report(study: Study) -> Path:
+def write_report(results: Results) -> Path:
     """Write `report.html` into the results folder, atomically; return its path.
 
     Raises `UserError` without plotly or without records.
     """
-    return write_text(study.results_dir / REPORT_NAME, build_page(study))
+    return write_text(results.results_dir / REPORT_NAME, build_page(results))

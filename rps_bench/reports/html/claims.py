@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.claims import judge_claims, summarise_claims
 from rps_bench.reports.claims.verdicts import VERDICTS
@@ -46,9 +46,9 @@ _COLUMNS = (
 )
 
 
-def render_claims(study: Study) -> str:
+def render_claims(results: Results) -> str:
     """The section as HTML: how claims were judged, counts of verdicts, every comparison."""
-    claims = judge_claims(study)
+    claims = judge_claims(results)
     details = render_table(
         "claims-table",
         count_of(len(claims), "comparison"),

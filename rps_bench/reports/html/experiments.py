@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS, POINT_KEYS
 from rps_bench.reports.words import name_setting
 
@@ -40,10 +40,10 @@ class Experiment:
         return None if self.num_classes is None else math.log(self.num_classes)
 
 
-def split_experiments(study: Study) -> list[Experiment]:
+def split_experiments(results: Results) -> list[Experiment]:
     """The experiments of a study, failed runs included, sorted by their keys."""
-    runs = number_points(study)
-    groups = study.points.groupby(EXPERIMENT_KEYS, dropna=False, sort=True)
+    runs = number_points(results)
+    groups = results.points.groupby(EXPERIMENT_KEYS, dropna=False, sort=True)
     experiments = []
     for key, points in groups:
         dataset, arch, recipe, split, options = (str(part) for part in key)
@@ -68,7 +68,7 @@ def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: s
     return ", ".join(parts)
 
 
-def number_points(study: Study) -> pd.DataFrame:
+def number_points(results: Results) -> pd.DataFrame:
     """The runs with a column `point`, the row of `study.points` that each belongs to."""
-    numbers = study.points[POINT_KEYS].assign(point=study.points.index)
-    return study.runs.merge(numbers, how="left", on=POINT_KEYS, validate="many_to_one")
+    numbers = results.points[POINT_KEYS].assign(point=results.points.index)
+    return results.runs.merge(numbers, how="left", on=POINT_KEYS, validate="many_to_one")

@@ -4,27 +4,27 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from rps_bench.records import RecordError, record_path
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.html.encoding import escape
 
 RecordLinks = Mapping[str, str]
 
 
-def find_links(study: Study) -> RecordLinks:
+def find_links(results: Results) -> RecordLinks:
     """The relative address of each run's record file by run id.
 
     A record has no link if its file lies elsewhere or its run id cannot be a file name (made by
     hand, or with bad intent).
     """
     links: dict[str, str] = {}
-    rows = study.table[["dataset", "arch", "run_id"]].itertuples(index=False, name=None)
+    rows = results.table[["dataset", "arch", "run_id"]].itertuples(index=False, name=None)
     for dataset, arch, run_id in rows:
         try:
-            path = record_path(study.results_dir, dataset, arch, run_id)
+            path = record_path(results.results_dir, dataset, arch, run_id)
         except RecordError:
             continue
         if path.is_file():
-            links[run_id] = quote(path.relative_to(study.results_dir).as_posix())
+            links[run_id] = quote(path.relative_to(results.results_dir).as_posix())
     return links
 
 

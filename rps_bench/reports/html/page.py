@@ -3,7 +3,7 @@
 from string import Template
 
 from rps_bench.core.errors import UserError
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.html.claims import render_claims
 from rps_bench.reports.html.encoding import hash_script, to_script_json
 from rps_bench.reports.html.experiments import split_experiments
@@ -26,27 +26,27 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-def build_page(study: Study) -> str:
+def build_page(results: Results) -> str:
     """The report as one HTML text that needs no other file and no network.
 
     The same records give the same text. Raises `UserError` if plotly or records are missing.
     """
-    if not study.records:
-        raise UserError(f"no records under {study.results_dir}: nothing to report")
+    if not results.records:
+        raise UserError(f"no records under {results.results_dir}: nothing to report")
     plotly = read_plotly_script()
     script = "\n".join(read_asset(name) for name in SCRIPTS)
-    experiments, links = split_experiments(study), find_links(study)
+    experiments, links = split_experiments(results), find_links(results)
     parts = {
         "policy": _write_policy(plotly, script),
         "style": read_asset("style.css"),
-        "facts": render_facts(study, experiments),
+        "facts": render_facts(results, experiments),
         "summary": render_summary(experiments, links),
-        "claims": render_claims(study),
-        "findings": render_findings(study, links),
+        "claims": render_claims(results),
+        "findings": render_findings(results, links),
         "troubles": render_troubles(experiments, links),
         "provenance": render_provenance(experiments),
         "terms": read_asset("terms.html"),
-        "data": to_script_json(collect_plot_data(study, experiments, links)),
+        "data": to_script_json(collect_plot_data(results, experiments, links)),
         "plotly": plotly,
         "script": script,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.records.schema import split_of
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks
@@ -49,7 +49,7 @@ RUN_FIELDS = ["run_id", "point", "seed", "status", *METRICS, "epochs", "train_se
 
 
 def collect_plot_data(
-    study: Study, experiments: list[Experiment], links: RecordLinks
+    results: Results, experiments: list[Experiment], links: RecordLinks
 ) -> dict[str, Any]:
     """The data of all plots, JSON-ready.
 
@@ -59,9 +59,9 @@ def collect_plot_data(
     """
     runs = pd.concat([experiment.runs for experiment in experiments])
     runs = runs.sort_values(["point", "seed", "run_id"], kind="stable", ignore_index=True)
-    measured = measure_points(runs, study.points)
-    points = study.points[POINT_FIELDS].join(measured)
-    records = {str(record["run_id"]): record for record in study.records}
+    measured = measure_points(runs, results.points)
+    points = results.points[POINT_FIELDS].join(measured)
+    records = {str(record["run_id"]): record for record in results.records}
     return {
         "experiments": [_describe_experiment(experiment) for experiment in experiments],
         "point_fields": list(points.columns),

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.html.encoding import escape
 from rps_bench.reports.html.experiments import Experiment
@@ -23,21 +23,21 @@ def read_asset(name: str) -> str:
     return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def render_facts(study: Study, experiments: list[Experiment]) -> str:
+def render_facts(results: Results, experiments: list[Experiment]) -> str:
     """The facts at the top: number of runs and experiments, newest record, hardware."""
-    started = study.table["started_at"].dropna()
+    started = results.table["started_at"].dropna()
     facts = {
-        "Runs": count_statuses(study.table),
+        "Runs": count_statuses(results.table),
         "Experiments": str(len(experiments)),
         "Newest record": str(max(started))[:10] if len(started) else UNKNOWN,
-        "Hardware": count_hardware(study.table),
+        "Hardware": count_hardware(results.table),
     }
     return f'<dl class="facts">{_render_pairs(list(facts.items()), "div")}</dl>'
 
 
-def render_findings(study: Study, links: RecordLinks) -> str:
+def render_findings(results: Results, links: RecordLinks) -> str:
     """The findings: what to know before trusting a mean, with the runs concerned."""
-    findings = find_faults(study)
+    findings = find_faults(results)
     if not findings:
         return "<p>Nothing stands out: no duplicates, no mixed settings, no uncommitted code.</p>"
     items = "\n".join(

@@ -14,7 +14,7 @@ from rps_bench.reports.tables.markdown import write_markdown
 from rps_bench.reports.tables.sections import group_experiments
 
 if TYPE_CHECKING:
-    from rps_bench.reports.analysis.results import Study
+    from rps_bench.reports.analysis.results import Results
 
 # Column of the summary -> column of the points.
 COLUMNS = {
@@ -51,13 +51,13 @@ def summary_table(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: points[column] for name, column in COLUMNS.items()})
 
 
-def save_summary(study: "Study") -> list[Path]:
+def save_summary(results: "Results") -> list[Path]:
     """Write `summary.csv`, `.md` and `.tex` into the results folder; return the files."""
-    summary = summary_table(study.points)
-    experiments = group_experiments(study.points)
+    summary = summary_table(results.points)
+    experiments = group_experiments(results.points)
     texts = {
         "summary.csv": summary.to_csv(index=False, lineterminator="\n"),
         "summary.md": write_markdown(experiments),
         "summary.tex": write_latex(experiments),
     }
-    return [write_text(study.results_dir / name, text) for name, text in texts.items()]
+    return [write_text(results.results_dir / name, text) for name, text in texts.items()]

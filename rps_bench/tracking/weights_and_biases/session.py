@@ -28,7 +28,7 @@ SPACE_BYTES = 1 << 16  # more than a run of a few hundred epochs writes
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunToOpen:
     """A run to open.
 
     Attributes:
@@ -81,7 +81,7 @@ def is_logged_in() -> bool:
     return wandb.login(prompt=False, verify=False)
 
 
-def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
+def open_run(wanted: RunToOpen) -> tuple["wandb.Run", str | None]:
     """Open a run: online if wanted and possible, else offline.
 
     Returns:
@@ -94,23 +94,23 @@ def open_run(plan: Plan) -> tuple["wandb.Run", str | None]:
     import wandb
 
     # The same id in every command, so that a resumed run continues its curves.
-    identity = wandb_run_id(plan.run_id, folder_id(Path(plan.results_dir) / FOLDER))
-    if plan.sweep:
-        os.environ.update({"WANDB_RUN_ID": identity, **plan.sweep})
+    identity = wandb_run_id(wanted.run_id, folder_id(Path(wanted.results_dir) / FOLDER))
+    if wanted.sweep:
+        os.environ.update({"WANDB_RUN_ID": identity, **wanted.sweep})
         wandb.teardown()  # wandb reads the variables only when its service starts
-    require_space(plan.folder)
-    mode, note = _choose_mode(plan.mode)
+    require_space(wanted.folder)
+    mode, note = _choose_mode(wanted.mode)
     if mode == "online":
         try:
-            _require_server(plan.connect_seconds)
-            return _init(plan, identity, mode), None
+            _require_server(wanted.connect_seconds)
+            return _init(wanted, identity, mode), None
         except (wandb.errors.Error, OSError, TimeoutError) as error:
             note = f"no run online ({first_line(error)})"
             wandb.teardown()  # or its service keeps the id for the run that it failed to open
-    run = _init(plan, identity, "offline" if mode == "online" else mode)
+    run = _init(wanted, identity, "offline" if mode == "online" else mode)
     if note is not None:
-        command = sync_command(plan.dir or plan.results_dir)
-        note += f"; the run is written to {plan.folder}, to be sent by: {command}"
+        command = sync_command(wanted.dir or wanted.results_dir)
+        note += f"; the run is written to {wanted.folder}, to be sent by: {command}"
     return run, note
 
 
@@ -148,11 +148,11 @@ def _require_server(seconds: float) -> None:
         raise reason
 
 
-def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
+def _init(wanted: RunToOpen, identity: str, mode: str) -> "wandb.Run":
     import wandb
 
     settings = wandb.Settings(
-        root_dir=str(plan.root),
+        root_dir=str(wanted.root),
         use_dot_wandb=False,
         init_timeout=ANSWER_SECONDS,
         finish_timeout=ANSWER_SECONDS,
@@ -171,17 +171,17 @@ def _init(plan: Plan, identity: str, mode: str) -> "wandb.Run":
         x_save_requirements=False,
         allow_offline_artifacts=False,  # tables lie in the run's own folder
     )
-    is_own = not plan.sweep  # for a sweep, wandb takes project and id from the variables alone
+    is_own = not wanted.sweep  # for a sweep, wandb takes project and id from the variables alone
     return wandb.init(
-        project=plan.project if is_own else None,
-        entity=plan.entity if is_own else None,
+        project=wanted.project if is_own else None,
+        entity=wanted.entity if is_own else None,
         id=identity if is_own else None,
-        name=plan.name,
-        group=plan.group,
-        job_type=plan.job_type,
-        notes=plan.notes,
-        tags=plan.tags,
-        config=dict(plan.config),
+        name=wanted.name,
+        group=wanted.group,
+        job_type=wanted.job_type,
+        notes=wanted.notes,
+        tags=wanted.tags,
+        config=dict(wanted.config),
         mode=mode,  # type: ignore[arg-type]
         resume="allow",
         allow_val_change=True,

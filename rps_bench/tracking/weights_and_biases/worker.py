@@ -24,7 +24,7 @@ from rps_bench.tracking.weights_and_biases.environment import settle_environment
 from rps_bench.tracking.weights_and_biases.epochs_written import EpochsWritten
 from rps_bench.tracking.weights_and_biases.journal import follow
 from rps_bench.tracking.weights_and_biases.session import (
-    Plan,
+    RunToOpen,
     first_line,
     hold_open,
     open_run,
@@ -73,7 +73,7 @@ def serve(
     Args:
         messages: The messages of one run, from one command or several in order.
         step: Called after every step of progress.
-        changes: Replacements in the run's plan.
+        changes: Replacements in the run's wanted.
     """
     import wandb
 
@@ -82,9 +82,9 @@ def serve(
     # The first message says how to open the run, and how to mark it if no end message follows.
     start = dict(next(pending)["run"])
     if_cut_off = {"summary": start.pop("on_end"), "exit_code": 1, "config": {}}
-    plan = Plan(**start | dict(changes))
-    follow_by_umask(make_folder(plan.folder))  # for what wandb writes there
-    run, note = open_run(plan)
+    wanted = RunToOpen(**start | dict(changes))
+    follow_by_umask(make_folder(wanted.folder))  # for what wandb writes there
+    run, note = open_run(wanted)
     step()
     if note is not None:
         yield note
@@ -99,7 +99,7 @@ def serve(
         run.finish(exit_code=last_words["exit_code"])
     step()
     wandb.teardown()
-    require_space(plan.folder)  # wandb would not report that the disk became full
+    require_space(wanted.folder)  # wandb would not report that the disk became full
 
 
 def _log_epochs(

@@ -16,7 +16,7 @@ from rps_bench.reports.analysis.latency import (
     describe_latency,
     read_latency,
 )
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.reports.analysis.statistics import summarise_runs
 from rps_bench.reports.analysis.table import build_table
@@ -171,7 +171,7 @@ def test_the_small_print_names_the_hardware() -> None:
 
 
 @pytest.fixture
-def timed_study(tmp_path: Path, make_record: MakeRecord) -> Study:
+def timed_study(tmp_path: Path, make_record: MakeRecord) -> Results:
     """Records of every kind at 10x."""
     records = [
         make_record("dense", 1.0, accuracy=92.0),
@@ -181,10 +181,10 @@ def timed_study(tmp_path: Path, make_record: MakeRecord) -> Study:
     ]
     for record in records:
         write_text(tmp_path / RECORDS_FOLDER / f"{record['run_id']}.json", json.dumps(record))
-    return read_study(tmp_path)
+    return read_results(tmp_path)
 
 
-def test_accuracy_against_time_is_drawn_where_times_differ(timed_study: Study) -> None:
+def test_accuracy_against_time_is_drawn_where_times_differ(timed_study: Results) -> None:
     name = "pareto-cifar10-resnet20-quick-latency"
     assert name not in [plan.name for plan in plan_figures(timed_study)]
     save(timed_study.results_dir, *ROWS[:2])
@@ -197,7 +197,7 @@ def test_accuracy_against_time_is_drawn_where_times_differ(timed_study: Study) -
     assert figure.axes[0].get_xlabel().startswith("Milliseconds")
 
 
-def test_the_measurement_s_own_figure_is_left_alone(timed_study: Study) -> None:
+def test_the_measurement_s_own_figure_is_left_alone(timed_study: Results) -> None:
     folder = timed_study.results_dir / PLOTS_FOLDER
     own, gone = folder / "inference.png", folder / "pareto-cifar10-resnet20-quick-latency.png"
     for path in (own, gone):

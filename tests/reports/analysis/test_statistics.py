@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rps_bench.reports import Study, build_table, summarise
+from rps_bench.reports import Results, build_table, summarise
 from rps_bench.reports.analysis.runs import POINT_KEYS, describe_runs
 
 MakeRecord = Callable[..., dict[str, Any]]
@@ -64,7 +64,7 @@ def test_the_interval_agrees_with_scipy(make_record: MakeRecord) -> None:
     assert (point["low"], point["high"]) == pytest.approx((low, high))
 
 
-def test_points_of_the_checked_in_records(small_study: Study) -> None:
+def test_points_of_the_checked_in_records(small_study: Results) -> None:
     shown = ["label", "compression", "mean", "std", "n", "num_diverged", "num_failed"]
     half = 2**0.5
     assert small_study.points[shown].to_numpy().tolist() == [

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports import Study, build_table, read_study
+from rps_bench.reports import Results, build_table, read_results
 from rps_bench.reports.analysis.table import COLUMNS
 from rps_bench.reports.tables.results import save_table
 
@@ -62,7 +62,7 @@ def test_whole_numbers_stay_whole_beside_a_null(tmp_path: Path, make_record: Mak
     wide = make_record(seed=1, arch_options={"width": 8})
     write_record(tmp_path, make_record(seed=0, arch_options={"width": None}))
     write_record(tmp_path, wide)
-    path, parquet = save_table(read_study(tmp_path))
+    path, parquet = save_table(read_results(tmp_path))
     assert (path, parquet) == (tmp_path / "table.csv", tmp_path / "table.parquet")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[:4] == ["run_id", "status", "reason", "dataset"]
@@ -88,7 +88,7 @@ def test_any_option_type_finds_a_column(make_record: MakeRecord, value: object) 
     assert pd.isna(table[columns[0]][1])
 
 
-def test_csv_and_parquet_hold_the_same_rows(small_study: Study) -> None:
+def test_csv_and_parquet_hold_the_same_rows(small_study: Results) -> None:
     csv, parquet = save_table(small_study)
     packed = pd.read_parquet(parquet)
     pd.testing.assert_frame_equal(packed, small_study.table)
@@ -99,13 +99,13 @@ def test_csv_and_parquet_hold_the_same_rows(small_study: Study) -> None:
     assert len(packed) == 15
 
 
-def test_the_files_repeat_exactly(small_study: Study) -> None:
+def test_the_files_repeat_exactly(small_study: Results) -> None:
     first = [path.read_bytes() for path in save_table(small_study)]
     assert [path.read_bytes() for path in save_table(small_study)] == first
 
 
 def test_an_empty_study_can_be_saved(tmp_path: Path) -> None:
-    _, parquet = save_table(read_study(tmp_path))
+    _, parquet = save_table(read_results(tmp_path))
     assert tuple(pd.read_parquet(parquet).columns) == COLUMNS
 
 
@@ -123,7 +123,7 @@ def test_an_option_of_several_types_is_text_in_both_files(
 ) -> None:
     for seed, value in enumerate(values):
         write_record(tmp_path, make_record(seed=seed, method_options={"option": value}))
-    study = read_study(tmp_path)
+    study = read_results(tmp_path)
     column = study.table["method.option"]
     assert [None if pd.isna(value) else value for value in column] == texts
     save_table(study)

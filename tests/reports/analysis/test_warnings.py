@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports import Study, read_study
+from rps_bench.reports import Results, read_results
 from rps_bench.reports.analysis.warnings import Finding, find_faults
 
 MakeRecord = Callable[..., dict[str, Any]]
@@ -23,23 +23,23 @@ def find_in(tmp_path: Path) -> FindIn:
         folder.mkdir(exist_ok=True)
         for number, record in enumerate(records):
             (folder / f"{number}.json").write_text(json.dumps(record))
-        return find_faults(read_study(tmp_path))
+        return find_faults(read_results(tmp_path))
 
     return find
 
 
-def test_the_checked_in_records_have_no_fault(small_study: Study) -> None:
+def test_the_checked_in_records_have_no_fault(small_study: Results) -> None:
     assert find_faults(small_study) == ()
 
 
 def test_an_empty_folder_has_no_fault(tmp_path: Path) -> None:
-    assert find_faults(read_study(tmp_path)) == ()
+    assert find_faults(read_results(tmp_path)) == ()
 
 
 def test_a_copied_file_is_a_duplicate(study_folder: Path) -> None:
     (path, *_) = sorted(study_folder.rglob("*mag-10x*"))
     shutil.copy(path, path.with_name("copy.json"))
-    study = read_study(study_folder)
+    study = read_results(study_folder)
     (finding,) = find_faults(study)
     run_id = "digits-resnet20-mag-10x-smoke-s0-00000004"
     assert finding == Finding(
@@ -76,7 +76,7 @@ def test_versions_and_broken_files_are_told_apart(study_folder: Path) -> None:
     path.with_name("torn.json").write_text('{"run_id": ')
     del record["schema_version"]
     path.write_text(json.dumps(record))
-    torn, newer, unversioned = find_faults(read_study(study_folder))
+    torn, newer, unversioned = find_faults(read_results(study_folder))
     place = Path("records") / "digits" / "resnet20"
     assert (torn.kind, torn.run_ids) == ("broken_file", ("torn",))
     assert torn.text.startswith(f"{place / 'torn.json'} is left out: not valid JSON")
@@ -230,5 +230,5 @@ def test_outcomes_are_no_faults(find_in: FindIn, make_record: MakeRecord) -> Non
 
 def test_records_written_by_the_store_are_found(tmp_path: Path, make_record: MakeRecord) -> None:
     write_record(tmp_path, make_record(provenance={"git_commit": None}))
-    (finding,) = find_faults(read_study(tmp_path))
+    (finding,) = find_faults(read_results(tmp_path))
     assert finding.text.startswith("the commit is not known: 1 run: mag-c10-s0-")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.reports.analysis.statistics import summarise_runs
 from rps_bench.reports.analysis.table import build_table
@@ -18,7 +18,7 @@ from rps_bench.reports.claims.evidence import Floats, standard_error
 
 Records = list[dict[str, Any]]
 MakeArm = Callable[..., Records]
-MakeStudy = Callable[..., Study]
+MakeStudy = Callable[..., Results]
 Judge = Callable[..., pd.DataFrame]
 
 NO_STEP = math.nan
@@ -57,11 +57,11 @@ def _make_arm(make_record: Callable[..., dict[str, Any]]) -> MakeArm:
 
 @pytest.fixture(name="make_study")
 def _make_study(tmp_path: Path) -> MakeStudy:
-    def make_study(*arms: Records) -> Study:
+    def make_study(*arms: Records) -> Results:
         records = tuple(record for arm in arms for record in arm)
         table = build_table(records)
         runs = describe_runs(table)
-        return Study(tmp_path, records, (), table, runs, summarise_runs(runs))
+        return Results(tmp_path, records, (), table, runs, summarise_runs(runs))
 
     return make_study
 

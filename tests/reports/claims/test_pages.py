@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.claims import judge_claims, save_claims, summarise_claims
 from rps_bench.reports.claims.markdown import MINUS, write_claims
 from rps_bench.reports.styles import TIMES
@@ -118,5 +118,5 @@ def test_no_records_still_make_a_page(make_study: MakeStudy) -> None:
 
 
 def test_checked_in_records_are_judged() -> None:
-    claims = judge_claims(read_study(RECORDS.parent))
+    claims = judge_claims(read_results(RECORDS.parent))
     assert set(claims["dataset"].dropna()) == {"digits"}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports.analysis.results import read_study
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.dashboard.__main__ import main
 from rps_bench.reports.dashboard.tables import find_figures, pareto_table
 from tests.tracking.conftest import DASHBOARD, WandbFolder, command_line, describe, make_record
@@ -42,7 +42,7 @@ def read_table(folder: WandbFolder, name: str) -> pd.DataFrame:
 
 def test_the_frontier_by_hand(tmp_path: Path) -> None:
     write_study(tmp_path)
-    table = pareto_table(read_study(tmp_path).points)
+    table = pareto_table(read_results(tmp_path).points)
     assert {
         (row.method, row.compression): row.on_frontier for row in table.itertuples(index=False)
     } == {

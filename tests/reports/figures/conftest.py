@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import describe_runs
 from rps_bench.reports.analysis.statistics import summarise_runs
 from rps_bench.reports.analysis.table import build_table
@@ -21,10 +21,10 @@ Record = dict[str, Any]
 MakeRecord = Callable[..., Record]
 
 
-def make_study(*records: Record, results_dir: Path = Path("unused")) -> Study:
+def make_study(*records: Record, results_dir: Path = Path("unused")) -> Results:
     table = build_table(records)
     runs = describe_runs(table)
-    return Study(results_dir, tuple(records), (), table, runs, summarise_runs(runs))
+    return Results(results_dir, tuple(records), (), table, runs, summarise_runs(runs))
 
 
 def make_panels(*records: Record) -> list[Panel]:

@@ -9,7 +9,7 @@ import pytest
 
 from rps_bench.records import write_record
 from rps_bench.reports.analysis.published import REFERENCE_FILE
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.figures import (
     draw_pareto,
     figure_style,
@@ -26,7 +26,7 @@ PARETO = ["", "-true-compression", "-bytes", "-macs", "-cost"]
 REFERENCE = Path(__file__).parents[3] / "results" / REFERENCE_FILE
 
 
-def _names(study: Study, **options: bool) -> list[str]:
+def _names(study: Results, **options: bool) -> list[str]:
     return [name for name, _ in plan_figures(study, **options)]
 
 

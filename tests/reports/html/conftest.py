@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 
 MakeRecord = Callable[..., dict[str, Any]]
-WriteStudy = Callable[[Iterable[dict[str, Any]]], Study]
+WriteStudy = Callable[[Iterable[dict[str, Any]]], Results]
 
 # Each would do or show something if it ever reached the page as markup.
 HOSTILE = (
@@ -34,7 +34,7 @@ def write_files(folder: Path, records: Iterable[dict[str, Any]]) -> Path:
 
 @pytest.fixture
 def write_study(tmp_path: Path) -> WriteStudy:
-    return lambda records: read_study(write_files(tmp_path / "results", records))
+    return lambda records: read_results(write_files(tmp_path / "results", records))
 
 
 def make_curve_records(make_record: MakeRecord) -> list[dict[str, Any]]:
@@ -85,10 +85,10 @@ def make_hostile_records(make_record: MakeRecord) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def hostile_study(tmp_path: Path, make_record: MakeRecord) -> Study:
+def hostile_study(tmp_path: Path, make_record: MakeRecord) -> Results:
     """A study of hostile records, in files of harmless names."""
     place = tmp_path / "hostile" / "records" / "odd"
     place.mkdir(parents=True)
     for number, record in enumerate(make_hostile_records(make_record)):
         (place / f"{number}.json").write_text(json.dumps(record))
-    return read_study(tmp_path / "hostile")
+    return read_results(tmp_path / "hostile")

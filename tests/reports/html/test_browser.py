@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.html import write_report
 from rps_bench.reports.html.tables import NOTHING
 from rps_bench.reports.styles import TIMES
@@ -121,7 +121,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         record["config"]["recipe_options"] = {"epochs": 2}
         records.append(record)
-    return write_report(read_study(write_files(tmp_path_factory.mktemp("report"), records)))
+    return write_report(read_results(write_files(tmp_path_factory.mktemp("report"), records)))
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +338,7 @@ def test_the_plot_follows_the_window_and_prints_light(visit: Visit, report: Path
     assert page.evaluate(colour) != "rgb(255, 255, 255)"
 
 
-def test_hostile_text_shows_as_text_and_runs_nothing(visit: Visit, hostile_study: Study) -> None:
+def test_hostile_text_shows_as_text_and_runs_nothing(visit: Visit, hostile_study: Results) -> None:
     page = visit.open(write_report(hostile_study))
     num_scripts = page.locator("script").count()
     for number in range(len(HOSTILE)):
@@ -371,7 +371,7 @@ def test_a_thousand_runs_open_and_switch(visit: Visit, tmp_path: Path) -> None:
         for seed in range(8)
     ]
     assert len(records) > 1000
-    study = read_study(write_files(tmp_path / "large", records))
+    study = read_results(write_files(tmp_path / "large", records))
     page = visit.open(write_report(study))
     assert page.locator(POINTS).count() == len(methods) * 7
     page.select_option("#x-axis", "true_compression")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rps_bench.core.errors import UserError
-from rps_bench.reports.analysis.results import Study, read_study
+from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.html import build_page, write_report
 from rps_bench.reports.html.encoding import hash_script
 from rps_bench.reports.html.page import SCRIPTS
@@ -65,17 +65,17 @@ def _short_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rps_bench.reports.html.page.read_plotly_script", lambda: "// plotly")
 
 
-def test_the_report_lies_in_the_results_folder(small_study: Study) -> None:
+def test_the_report_lies_in_the_results_folder(small_study: Results) -> None:
     path = write_report(small_study)
     assert path == small_study.results_dir / "report.html"
     assert path.read_text(encoding="utf-8") == build_page(small_study)
 
 
-def test_the_same_records_give_the_same_bytes(small_study: Study, study_folder: Path) -> None:
-    assert build_page(small_study) == build_page(read_study(study_folder))
+def test_the_same_records_give_the_same_bytes(small_study: Results, study_folder: Path) -> None:
+    assert build_page(small_study) == build_page(read_results(study_folder))
 
 
-def test_nothing_is_left_of_the_template(small_study: Study) -> None:
+def test_nothing_is_left_of_the_template(small_study: Results) -> None:
     page = Page(build_page(small_study))
     assert not re.search(r"\$[a-z]", "".join(page.words))
     sections = {a["id"] for tag, a in page.elements if tag == "section"}
@@ -84,7 +84,7 @@ def test_nothing_is_left_of_the_template(small_study: Study) -> None:
     }  # fmt: skip
 
 
-def test_the_page_needs_no_other_file(small_study: Study) -> None:
+def test_the_page_needs_no_other_file(small_study: Results) -> None:
     page = Page(build_page(small_study))
     fetching = {"src", "srcset", "data", "action", "poster", "background"}
     assert not [a for _, a in page.elements if fetching & set(a)]
@@ -100,7 +100,7 @@ def test_every_asset_is_used() -> None:
     assert names == {*SCRIPTS, "template.html", "terms.html", "style.css"}
 
 
-def test_the_policy_lets_only_the_two_scripts_run(small_study: Study) -> None:
+def test_the_policy_lets_only_the_two_scripts_run(small_study: Results) -> None:
     page = Page(build_page(small_study))
     (policy,) = (a["content"] for _, a in page.elements if "http-equiv" in a)
     assert policy is not None
@@ -109,7 +109,7 @@ def test_the_policy_lets_only_the_two_scripts_run(small_study: Study) -> None:
     assert policy.startswith("default-src 'none';")
 
 
-def test_links_lead_to_the_records(small_study: Study) -> None:
+def test_links_lead_to_the_records(small_study: Results) -> None:
     links = {link for link in Page(build_page(small_study)).links() if not link.startswith("#")}
     files = {path.relative_to(small_study.results_dir).as_posix()
              for path in small_study.results_dir.rglob("*.json")}  # fmt: skip
@@ -123,7 +123,7 @@ def test_a_record_out_of_its_place_has_no_link(
     folder = write_study([record]).results_dir
     (file,) = folder.rglob("*.json")
     file.rename(folder / "records" / "moved.json")
-    page = Page(build_page(read_study(folder)))
+    page = Page(build_page(read_results(folder)))
     assert [link for link in page.links() if not link.startswith("#")] == []
 
 
@@ -188,7 +188,7 @@ def test_a_study_without_losses_says_so(write_study: WriteStudy, make_record: Ma
     assert 'id="troubles-table"' not in text
 
 
-def test_claims_have_verdicts_and_reasons(small_study: Study) -> None:
+def test_claims_have_verdicts_and_reasons(small_study: Results) -> None:
     page = Page(build_page(small_study))
     rows = page.rows["claims-table"]
     assert {row[2] for row in rows[1:]} <= {"supported", "contradicted", "undecided"}
@@ -200,7 +200,7 @@ def test_findings_name_their_runs(write_study: WriteStudy, make_record: MakeReco
     records = [make_record(), make_record(seed=1, provenance={"git_dirty": True})]
     study = write_study(records)
     (study.results_dir / "records" / "broken.json").write_text("{")
-    text = " ".join(Page(build_page(read_study(study.results_dir))).words)
+    text = " ".join(Page(build_page(read_results(study.results_dir))).words)
     assert "dirty tree" in text
     assert records[1]["run_id"] in text
     assert "broken file" in text
@@ -217,7 +217,7 @@ def test_provenance_counts_what_differs(write_study: WriteStudy, make_record: Ma
     assert "epochs 3" in text
 
 
-def test_hostile_records_add_no_element_and_no_link(hostile_study: Study) -> None:
+def test_hostile_records_add_no_element_and_no_link(hostile_study: Results) -> None:
     page = Page(build_page(hostile_study))
     assert [a for tag, a in page.elements if tag == "script"] == [
         {"type": "application/json", "id": "study-data"}, {}, {},
@@ -231,12 +231,12 @@ def test_hostile_records_add_no_element_and_no_link(hostile_study: Study) -> Non
 
 def test_without_records_there_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no records"):
-        write_report(read_study(tmp_path))
+        write_report(read_results(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_plotly_one_line_tells_how_to_get_it(
-    small_study: Study, monkeypatch: pytest.MonkeyPatch
+    small_study: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "plotly.offline", None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.reports.analysis.results import Study
+from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.html import plot_data
 from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
@@ -20,7 +20,7 @@ from rps_bench.reports.styles import (
 from tests.reports.html.conftest import MakeRecord, WriteStudy
 
 
-def collect(study: Study) -> dict[str, Any]:
+def collect(study: Results) -> dict[str, Any]:
     return collect_plot_data(study, split_experiments(study), find_links(study))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rps_bench.records import write_record
-from rps_bench.reports import Study, build_table, read_study, summarise
+from rps_bench.reports import Results, build_table, read_results, summarise
 from rps_bench.reports.tables.latex import escape as escape_latex
 from rps_bench.reports.tables.markdown import escape as escape_markdown
 from rps_bench.reports.tables.markdown import write_markdown
@@ -22,7 +22,7 @@ def _rows(*records: dict[str, Any]) -> list[tuple[str, ...]]:
     return [row.cells for row in section.rows]
 
 
-def test_the_csv_row_by_row(small_study: Study) -> None:
+def test_the_csv_row_by_row(small_study: Results) -> None:
     path = save_summary(small_study)[0]
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
@@ -37,7 +37,7 @@ def test_the_csv_row_by_row(small_study: Study) -> None:
     ]  # fmt: skip
 
 
-def test_markdown_line_by_line(small_study: Study) -> None:
+def test_markdown_line_by_line(small_study: Results) -> None:
     text = save_summary(small_study)[1].read_text(encoding="utf-8")
     assert "Student's t with n - 1 degrees of freedom" in text
     title, _, table = text.partition("## ")[2].partition("\n\n")
@@ -56,7 +56,7 @@ def test_markdown_line_by_line(small_study: Study) -> None:
     ]  # fmt: skip
 
 
-def test_latex_is_well_formed(small_study: Study) -> None:
+def test_latex_is_well_formed(small_study: Results) -> None:
     text = save_summary(small_study)[2].read_text(encoding="utf-8")
     assert text.startswith("% needs \\usepackage{booktabs,longtable}\n")
     assert (
@@ -93,7 +93,7 @@ HOSTILE = "a_b & 50% of #1 {x} $y$ ~^ \\input <b> |c| [d] *e*\nf"
 
 def test_hostile_labels_stay_text(tmp_path: Path, make_record: MakeRecord) -> None:
     write_record(tmp_path, make_record(label=HOSTILE, recipe=HOSTILE))
-    _, markdown, latex = save_summary(read_study(tmp_path))
+    _, markdown, latex = save_summary(read_results(tmp_path))
     _check_latex(latex.read_text(encoding="utf-8"))
     lines = markdown.read_text(encoding="utf-8").splitlines()
     row = lines[-1]
@@ -176,19 +176,19 @@ def test_kept_weights_count_as_macs(make_record: MakeRecord) -> None:
     assert [row[9] for row in _rows(nominal, kept)] == ["40.81", "4.00"]
 
 
-def test_the_index_is_that_of_the_points(small_study: Study) -> None:
+def test_the_index_is_that_of_the_points(small_study: Results) -> None:
     points = small_study.points[small_study.points["method"] == "mag"]
     assert summary_table(points).index.tolist() == [1, 2]
 
 
 def test_no_points_no_rows(tmp_path: Path) -> None:
-    study = read_study(tmp_path)
+    study = read_results(tmp_path)
     assert summary_table(study.points).empty
     assert [path.name for path in save_summary(study)] == [
         "summary.csv", "summary.md", "summary.tex"
     ]  # fmt: skip
 
 
-def test_the_files_repeat_exactly(small_study: Study) -> None:
+def test_the_files_repeat_exactly(small_study: Results) -> None:
     first = [path.read_bytes() for path in save_summary(small_study)]
     assert [path.read_bytes() for path in save_summary(small_study)] == first
