@@ -183,7 +183,7 @@ def test_a_run_without_its_file(
 ) -> None:
     path = record_path(results, "digits", "resnet20", RUN_ID)
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"status": status}))
+    path.write_text(json.dumps({"status": status, "config": {"method": "mag"}}))
     monkeypatch.setattr("rps_bench.records.store.check_record", lambda record: None)
     assert message in export_fails(capsys, f"run_id={RUN_ID}")
 

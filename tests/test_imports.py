@@ -46,7 +46,10 @@ FLOORS: dict[str, str] = {
 }
 BELOW = {room: set(rooms.split()) for room, rooms in FLOORS.items()}
 # Modules that one other alone may import.
-SHUT = {"rps_bench.launch.concurrent": "rps_bench.launch.jobs"}
+SHUT = {
+    "rps_bench.launch.concurrent": "rps_bench.launch.jobs",
+    "rps_bench.launch.streams": "rps_bench.launch.concurrent",
+}
 
 
 @cache

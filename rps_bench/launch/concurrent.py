@@ -2,22 +2,45 @@
 
 A run goes on until it calls ``let_others``, which it does before it waits for its device: while
 one waits, what the others queued is worked off. All of them are in the main thread, so signals,
-locks and everything that a thread has one of stay what they are for one run.
+locks and everything that a thread has one of stay what they are for one run. ``do_at_once`` is the
+door to all of this.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
+from functools import partial
 from typing import Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from rps_bench.datasets.placed import PlacedData
+from rps_bench.launch.streams import make_lane, size_finder
+from rps_bench.runtime.devices import resolve_device
 from rps_bench.runtime.turns import OWN_TURN, Lane, Turn
 
 Result = TypeVar("Result")
 
 
-class Population(Generic[Result]):
+def do_at_once(
+    runs: Sequence[Callable[[PlacedData], Result]], device: str, population: int | None
+) -> list[Result]:
+    """Do runs that share one device, several at once, and return what they returned, in order.
+
+    Args:
+        runs: Each takes the images that all of them share on the device.
+        device: Of all of them.
+        population: How many at once; None: as many as the GPU has memory for.
+    """
+    place, placed = resolve_device(device), PlacedData()
+    return ConcurrentJobs(
+        [partial(run, placed) for run in runs],
+        size_finder(population, len(runs), place, placed.count_bytes),
+        partial(make_lane, place),
+    ).run()
+
+
+class ConcurrentJobs(Generic[Result]):
     """Jobs that take turns, a number of them at once; a new one starts where one has ended.
 
     The order is always the same: round after round, each in the order of the jobs.

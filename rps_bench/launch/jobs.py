@@ -111,20 +111,14 @@ def _takes_turns(config: RunConfig) -> bool:
 
 def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
     """Do the runs of a group in turns, on one slot of a GPU where runs are spread over GPUs."""
-    with undisturbed():
-        from rps_bench.datasets.placed import PlacedData
-        from rps_bench.launch.concurrent import Population
-        from rps_bench.launch.streams import make_lane, size_finder
-        from rps_bench.runtime.devices import resolve_device
+    with undisturbed():  # C++ that a signal would end is imported
+        from rps_bench.launch.concurrent import do_at_once
     # The group takes one slot and one set of threads, so its runs take none of their own.
     with _resources(configs[0]) as first:
-        device, placed = resolve_device(first.device), PlacedData()
         here = [replace(config, device=first.device, gpus=()) for config in configs]
-        return Population(
-            [partial(_try, config, placed) for config in here],
-            size_finder(first.population, len(configs), device, placed.count_bytes),
-            partial(make_lane, device),
-        ).run()
+        return do_at_once(
+            [partial(_try, config) for config in here], first.device, first.population
+        )
 
 
 def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:

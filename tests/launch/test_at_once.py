@@ -174,6 +174,7 @@ def test_a_group_takes_one_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr("rps_bench.runtime.devices.resolve_device", torch.device)
+    monkeypatch.setattr("rps_bench.launch.concurrent.resolve_device", torch.device)
     taken: list[str] = []
     lanes: list[str] = []
 
@@ -185,7 +186,7 @@ def test_a_group_takes_one_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         taken.append(config.device)
         return {}
 
-    monkeypatch.setattr("rps_bench.launch.streams.make_lane", make_lane)
+    monkeypatch.setattr("rps_bench.launch.concurrent.make_lane", make_lane)
     monkeypatch.setattr("rps_bench.run.run", run)
     monkeypatch.setattr(jobs, "describe", lambda record: "done")
     configs = plan(tmp_path, 2, ("method=mag", "compression=2,3,4"))

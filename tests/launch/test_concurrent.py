@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from rps_bench.launch.concurrent import Population
+from rps_bench.launch.concurrent import ConcurrentJobs
 from rps_bench.runtime.signals import StopError, StopSignals, undisturbed
 from rps_bench.runtime.turns import OWN_TURN, ask_for_room, count_alive, let_others, most_at_once
 
@@ -53,7 +53,7 @@ def two() -> int:
 def test_turns_go_round_and_a_new_job_starts_where_one_has_ended() -> None:
     log = Log()
     jobs = [log.job("a", 2), log.job("b", 4), log.job("c", 1), log.job("d", 2)]
-    assert Population(jobs, two).run() == ["a", "b", "c", "d"]
+    assert ConcurrentJobs(jobs, two).run() == ["a", "b", "c", "d"]
     # The first is alone until it has had a turn.
     assert log == ["a0", "a1", "b0", "b1", "c0", "b2", "d0", "b3", "d1"]
 
@@ -61,7 +61,7 @@ def test_turns_go_round_and_a_new_job_starts_where_one_has_ended() -> None:
 @pytest.mark.parametrize("size", [1, 5])
 def test_any_size_does_all_jobs(size: int) -> None:
     log = Log()
-    names = Population([log.job(name, 3) for name in "abc"], lambda: size).run()
+    names = ConcurrentJobs([log.job(name, 3) for name in "abc"], lambda: size).run()
     assert names == ["a", "b", "c"]
     assert sorted(log) == [f"{name}{turn}" for name in "abc" for turn in range(3)]
     if size == 1:
@@ -69,7 +69,7 @@ def test_any_size_does_all_jobs(size: int) -> None:
 
 
 def test_no_jobs() -> None:
-    assert Population(list[Job](), two).run() == []
+    assert ConcurrentJobs(list[Job](), two).run() == []
 
 
 def test_the_size_is_asked_once_something_trains() -> None:
@@ -79,10 +79,10 @@ def test_the_size_is_asked_once_something_trains() -> None:
         log.append("?")
         return 2
 
-    assert Population([log.job(name, 1) for name in "ab"], find_size).run() == ["a", "b"]
+    assert ConcurrentJobs([log.job(name, 1) for name in "ab"], find_size).run() == ["a", "b"]
     assert log == ["a0", "b0"]
     log.clear()
-    Population([log.job("a", 1), log.job("b", 2), log.job("c", 2)], find_size).run()
+    ConcurrentJobs([log.job("a", 1), log.job("b", 2), log.job("c", 2)], find_size).run()
     assert log == ["a0", "b0", "?", "b1", "c0", "c1"]
 
 
@@ -104,7 +104,7 @@ def test_a_job_knows_how_many_train_beside_it() -> None:
         return work
 
     # c never gives way: it is put off at once, and counts for nobody.
-    Population([job("a", 3), job("b", 5), job("c", 1), job("d", 2)], lambda: 3).run()
+    ConcurrentJobs([job("a", 3), job("b", 5), job("c", 1), job("d", 2)], lambda: 3).run()
     assert seen == {"a": (3, 2), "b": (1, 2), "c": (3, 1), "d": (2, 2)}
     assert OWN_TURN.get() is None
 
@@ -118,7 +118,7 @@ def test_a_crowded_job_leaves_fewer_places() -> None:
         return "crowded"
 
     jobs = [log.job("a", 6), crowded, log.job("c", 4), log.job("d", 2), log.job("e", 1)]
-    assert Population(jobs, lambda: 3).run() == ["a", "crowded", "c", "d", "e"]
+    assert ConcurrentJobs(jobs, lambda: 3).run() == ["a", "crowded", "c", "d", "e"]
     assert " ".join(log) == "a0 a1 c0 a2 c1 a3 c2 a4 c3 a5 d0 d1 e0"
 
 
@@ -150,7 +150,7 @@ def test_each_place_has_a_lane_and_each_turn_is_in_it() -> None:
 
         return work
 
-    Population([job("a", 5), job("b", 1), job("c", 2), job("d", 1)], two, make_lane).run()
+    ConcurrentJobs([job("a", 5), job("b", 1), job("c", 2), job("d", 1)], two, make_lane).run()
     assert made == [0, 1]
     assert sorted(set(turns)) == [("a", 0), ("b", 1), ("c", 1), ("d", 1)]
 
@@ -159,7 +159,7 @@ def test_what_a_job_does_not_catch_ends_all_and_is_raised() -> None:
     log = Log()
     jobs = [log.keeping("a"), log.job("b", 2, ZeroDivisionError("ours")), log.keeping("c")]
     with pytest.raises(ZeroDivisionError, match="ours"):
-        Population([*jobs, log.job("never", 1)], lambda: 3).run()
+        ConcurrentJobs([*jobs, log.job("never", 1)], lambda: 3).run()
     assert log == ["b0", "b1", "a kept, KeyboardInterrupt[]", "c kept, KeyboardInterrupt[]"]
 
 
@@ -172,7 +172,7 @@ def test_a_fault_while_stopping_is_not_lost() -> None:
         raise ValueError("no disk")
 
     with pytest.raises(ZeroDivisionError) as error:
-        Population([stubborn, Log().job("b", 1, ZeroDivisionError())], two).run()
+        ConcurrentJobs([stubborn, Log().job("b", 1, ZeroDivisionError())], two).run()
     assert error.value.__notes__ == [
         "Asked to stop for this, another run raised ValueError('no disk')"
     ]
@@ -185,7 +185,7 @@ def test_an_interrupt_between_two_turns_reaches_all() -> None:
         raise StopError(signal.SIGTERM)
 
     with pytest.raises(StopError):
-        Population([log.keeping("a"), log.keeping("b")], find_size).run()
+        ConcurrentJobs([log.keeping("a"), log.keeping("b")], find_size).run()
     assert log == ["a kept, StopError[15]"]
 
 
@@ -215,7 +215,7 @@ def test_a_signal_stops_each_job_once(is_undisturbed: bool) -> None:
         return "not reached"
 
     with StopSignals(), pytest.raises(StopError) as stop:
-        Population([log.keeping("a"), hit, careful, log.keeping("d")], lambda: 4).run()
+        ConcurrentJobs([log.keeping("a"), hit, careful, log.keeping("d")], lambda: 4).run()
     assert stop.value.number == signal.SIGTERM
     kept = [f"{name} kept, StopError[15]" for name in "ad"]
     first = ["done first"] if is_undisturbed else []
