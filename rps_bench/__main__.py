@@ -62,7 +62,7 @@ def _answer() -> int:
 
 def _run_all(plan: Plan, signals: StopSignals) -> int:
     """Check, launch, sum up; returns the exit status."""
-    trackers = [str(config.tracking["name"]) for config in plan.configs]
+    trackers = [str(config.files.tracking["name"]) for config in plan.configs]
     require_one_run(trackers, os.environ)
     for note in plan.notes:
         say(note)
@@ -77,11 +77,11 @@ def _run_all(plan: Plan, signals: StopSignals) -> int:
         with undisturbed():  # C++ that a signal would end is imported
             from rps_bench.sweep.preflight import check_buildable
         check_buildable([run.config for run in pending])
-        for folder in sorted({run.config.results_dir for run in pending}):
+        for folder in sorted({run.config.files.results_dir for run in pending}):
             require_writable(folder)
         require_places(run.config for run in pending)
         tells_all = launch(plan, pending, signals)
-    if passing := [config for config in plan.configs if not config.keep_checkpoints]:
+    if passing := [config for config in plan.configs if not config.files.keep_checkpoints]:
         from rps_bench.launch.cleanup import discard_checkpoints
 
         discard_checkpoints(passing)

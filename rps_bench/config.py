@@ -15,8 +15,53 @@ from rps_bench.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
+class Compute:
+    """Where a run computes, and beside what: nothing of it enters the run id.
+
+    Attributes:
+        device: auto, cpu, cuda or cuda:N.
+        deterministic: Whether only algorithms that give the same bits every time may run.
+        threads: Of this process, None for what its launcher leaves it.
+        gpus: GPUs to divide runs over, empty: ``device`` alone says where.
+        runs_per_gpu: Runs at once on each of ``gpus``.
+        population: Runs at once in this process, None for as many as a GPU has memory for.
+    """
+
+    device: str
+    deterministic: bool
+    threads: int | None
+    gpus: tuple[int, ...]
+    runs_per_gpu: int
+    population: int | None
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a run reads and what it leaves behind: nothing of it enters the run id.
+
+    Attributes:
+        data_root: Folder of the image files, None for the user's cache folder.
+        results_dir: Where the record goes.
+        keep_model: Whether the compressed file stays beside the record.
+        keep_checkpoints: Whether levels that other compressions may share outlive the command.
+        checkpoint_seconds: Between states kept amid an epoch, None: after epochs only.
+        tracking: Name and options of the tracker, which shows the run on a dashboard.
+    """
+
+    data_root: str | None
+    results_dir: str
+    keep_model: bool
+    keep_checkpoints: bool
+    checkpoint_seconds: float | None
+    tracking: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that one run depends on.
+
+    Its own fields say what is trained and evaluated, and so identify the run. ``compute`` and
+    ``files`` say how that is done here: runs that differ in nothing else are the same run.
 
     Attributes:
         dataset: A name of ``DATASETS``.
@@ -32,20 +77,10 @@ class RunConfig:
         evaluation_split: test or validation.
         imbalance: Training images of the largest class over those of the smallest, None for all.
         precision: auto, fp32 or bf16.
-        device: auto, cpu, cuda or cuda:N.
-        data_root: Folder of the image files, None for the user's cache folder.
-        results_dir: Where the record goes.
-        deterministic: Whether only algorithms that give the same bits every time may run.
-        threads: Of this process, None for what its launcher leaves it.
-        gpus: GPUs to divide runs over, empty: ``device`` alone says where.
-        runs_per_gpu: Runs at once on each of ``gpus``.
-        population: Runs at once in this process, None for as many as a GPU has memory for.
-        tracking: Name and options of the tracker; no part of the identity.
         storage: How theta is rounded before it is evaluated; exact is not at all.
-        keep_model: Whether the compressed file stays beside the record.
-        keep_checkpoints: Whether levels that other compressions may share outlive the command.
-        checkpoint_seconds: Between states kept amid an epoch, None: after epochs only.
         plugins: Where the method, arch or dataset comes from, of those that are a plugin's.
+        compute: Where the run computes; no part of its identity.
+        files: What it reads and leaves behind; no part of its identity.
     """
 
     dataset: str
@@ -61,20 +96,10 @@ class RunConfig:
     evaluation_split: str
     imbalance: float | None
     precision: str
-    device: str
-    data_root: str | None
-    results_dir: str
-    tracking: Mapping[str, Any]
     storage: str
-    keep_model: bool
-    keep_checkpoints: bool
-    deterministic: bool
-    checkpoint_seconds: float | None
-    threads: int | None
-    gpus: tuple[int, ...]
-    runs_per_gpu: int
-    population: int | None
     plugins: Mapping[str, Origin]
+    compute: Compute
+    files: Files
 
     @property
     def label(self) -> str:
@@ -129,12 +154,21 @@ class RunConfig:
     @property
     def record_place(self) -> tuple[str, str, str, str]:
         """Where the run's record lies: results folder, dataset, architecture, run id."""
-        return self.results_dir, self.dataset, self.arch, self.run_id
+        return self.files.results_dir, self.dataset, self.arch, self.run_id
 
     @property
     def with_exact_storage(self) -> "RunConfig":
         """The run that trains the model which this one rounds; it keeps its file."""
-        return replace(self, storage=EXACT, keep_model=True)
+        return replace(self, storage=EXACT, files=replace(self.files, keep_model=True))
+
+    @property
+    def alone(self) -> "RunConfig":
+        """The same run with no other beside it in its process."""
+        return replace(self, compute=replace(self.compute, population=1))
+
+    def on_device(self, device: str) -> "RunConfig":
+        """The same run on the device that was chosen for it among all that it may use."""
+        return replace(self, compute=replace(self.compute, device=device, gpus=()))
 
     @property
     def data_identity(self) -> tuple[str | float | None, ...]:
@@ -145,7 +179,8 @@ class RunConfig:
     @property
     def data_source(self) -> tuple[str | float | None, ...]:
         """What the images depend on beside the seed."""
-        whole = self.dataset, self.data_root, self.evaluation_split, self.validation_images
+        root, split = self.files.data_root, self.evaluation_split
+        whole = self.dataset, root, split, self.validation_images
         return (*whole, self.imbalance)
 
     @property

@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def show_plan(configs: Sequence[RunConfig]) -> None:
     """One line per run with its state and estimate, and one that sums up."""
-    folders = {config.results_dir for config in configs}
+    folders = {config.files.results_dir for config in configs}
     begun = {folder: find_begun_runs(folder) for folder in folders}
     timed = {folder: read_timed_records(folder) for folder in folders}
     table = Table(box=None, pad_edge=False)
@@ -46,13 +46,13 @@ def show_plan(configs: Sequence[RunConfig]) -> None:
     table.add_column("state", no_wrap=True)
     table.add_column("epochs", no_wrap=True, justify="right")
     table.add_column("estimate", no_wrap=True, justify="right")
-    states = [find_state(config, begun[config.results_dir]) for config in configs]
+    states = [find_state(config, begun[config.files.results_dir]) for config in configs]
     epochs = count_epochs(configs, states, [record for own in timed.values() for record in own])
     seconds: list[float | None] = []
     for config, state, num_epochs in zip(configs, states, epochs, strict=True):
         cells = ["", ""]
         if num_epochs is not None:
-            seconds.append(estimate_seconds(config, num_epochs, timed[config.results_dir]))
+            seconds.append(estimate_seconds(config, num_epochs, timed[config.files.results_dir]))
             cells = [format_epochs(num_epochs), format_seconds(seconds[-1])]
         table.add_row(config.run_id, state, *cells)
     show_table(table)

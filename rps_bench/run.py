@@ -63,7 +63,7 @@ def run(
         InUseError: Another process is at the run, or at a level that it needs.
     """
     # Where to compute, and what may change the numbers there.
-    device = resolve_device(config.device)
+    device = resolve_device(config.compute.device)
     prepare_device(device)
     precision = resolve_precision(config.precision, device)
     provenance = collect_provenance()
@@ -75,30 +75,30 @@ def run(
     is_trained_here = config.storage == EXACT
     shares_levels = is_trained_here and method.shares_trainings
     name = config.checkpoint_name(shares_levels, precision, len(dataset.train))
-    files = Checkpoints(config.results_dir, name, say)
-    with files.in_use(config.run_id):
+    checkpoints = Checkpoints(config.files.results_dir, name, say)
+    with checkpoints.in_use(config.run_id):
         if find_done(config) is not None:  # by another process, before this one had the lock
             return None
         described = describe_config(config, str(device), precision, dataset)
-        tracker.start(RunDescription(config.run_id, described, config.results_dir))
+        tracker.start(RunDescription(config.run_id, described, config.files.results_dir))
         here = Setting(config, device, precision, dataset, placed or PlacedData())
         if is_trained_here:
-            result = _train(here, method, files, TrackedProgress(progress, tracker))
+            result = _train(here, method, checkpoints, TrackedProgress(progress, tracker))
         else:
             result = _round(here)
         record = build_record(config, described, result, provenance)
-        write_record(config.results_dir, record)
-        files.discard_own_partials()
-        if shares_levels and config.keep_checkpoints:
-            kept = files.count_bytes() / 1e6
-            say(f"levels kept for other compressions: {kept:.1f} MB in {files.folder}")
+        write_record(config.files.results_dir, record)
+        checkpoints.discard_own_partials()
+        if shares_levels and config.files.keep_checkpoints:
+            kept = checkpoints.count_bytes() / 1e6
+            say(f"levels kept for other compressions: {kept:.1f} MB in {checkpoints.folder}")
     tracker.finish(record)
     return record
 
 
 def load_data(config: RunConfig) -> Dataset:
     """The images of a run, split and thinned out as it asks."""
-    dataset = load_dataset(config.dataset, config.data_root)
+    dataset = load_dataset(config.dataset, config.files.data_root)
     if config.evaluation_split == "validation":
         dataset = hold_out(dataset, config.validation_images, config.seed)
     if config.imbalance is not None:
@@ -129,7 +129,7 @@ class Setting:
         return self.placed.place(self.dataset, self.config.data_identity, self.device)
 
 
-def _train(here: Setting, method: Method, files: Checkpoints, progress: Progress) -> Result:
+def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Progress) -> Result:
     """Build a network, compress it as the method does, and train it."""
     config, device = here.config, here.device
     init = named_generator(config.seed, "init")
@@ -141,7 +141,6 @@ def _train(here: Setting, method: Method, files: Checkpoints, progress: Progress
     if count_alive() == 1:  # the peak of several is that of all of them
         reset_peak_memory(device)
     training = Training(here.place(), config.recipe, config.seed, here.precision)
-    seconds = config.checkpoint_seconds
     chain = LevelTrainer(
         start,
         dense,
@@ -149,9 +148,9 @@ def _train(here: Setting, method: Method, files: Checkpoints, progress: Progress
         method.rewinding,
         method.score_trained,
         training,
-        files,
+        checkpoints,
         progress,
-        seconds,
+        config.files.checkpoint_seconds,
     ).run()
     if len(levels) > 1:  # else it was said at the start
         with say_cautions(config.run_id):

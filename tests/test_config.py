@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rps_bench.config import Compute, Files, RunConfig
 from rps_bench.core.checks import round_float
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.sweep.planning import plan_runs
@@ -20,9 +21,32 @@ GOLDEN_IDS = {
 }
 
 
-def run_id(words: str) -> str:
+# Another value for every field of the parts that identify no run.
+OTHER_COMPUTE = {
+    "device": "cpu",
+    "deterministic": "true",
+    "threads": "1",
+    "gpus": "[0,1]",
+    "runs_per_gpu": "2",
+    "population": "auto",
+}
+OTHER_FILES = {
+    "data_root": "/somewhere",
+    "results_dir": "elsewhere",
+    "keep_model": "true",
+    "keep_checkpoints": "false",
+    "checkpoint_seconds": "1",
+    "tracking": "wandb",
+}
+
+
+def plan_one(words: str) -> RunConfig:
     (config,) = plan_runs(words.split(), is_sweep=False).configs
-    return config.run_id
+    return config
+
+
+def run_id(words: str) -> str:
+    return plan_one(words).run_id
 
 
 @pytest.mark.parametrize("words", GOLDEN_IDS)
@@ -30,24 +54,30 @@ def test_golden_ids(words: str) -> None:
     assert run_id(words) == GOLDEN_IDS[words]
 
 
+@pytest.mark.parametrize(("part", "others"), [(Compute, OTHER_COMPUTE), (Files, OTHER_FILES)])
+def test_every_field_of_a_part_is_tried(
+    part: type[Compute | Files], others: Mapping[str, str]
+) -> None:
+    assert set(others) == {field.name for field in dataclasses.fields(part)}
+
+
+@pytest.mark.parametrize(("key", "value"), [*OTHER_COMPUTE.items(), *OTHER_FILES.items()])
+def test_where_a_run_computes_and_what_it_leaves_identify_no_run(key: str, value: str) -> None:
+    plain, other = plan_one(""), plan_one(f"{key}={value}")
+    assert (other.compute, other.files) != (plain.compute, plain.files)
+    assert other.run_id == plain.run_id
+    assert other == dataclasses.replace(plain, compute=other.compute, files=other.files)
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        "results_dir=elsewhere",
-        "device=cpu",
-        "data_root=/somewhere",
         "compression=10",
         "compression=10.0",
         "method.init_std=0.04",
         "method=stable_rps",
         "dataset.validation_images=7",
         "dataset.imbalance=null",
-        "keep_checkpoints=false",
-        "checkpoint_seconds=1",
-        "population=auto",
-        "population=8",
-        "keep_model=true",
-        "deterministic=true",
         "storage=exact",
     ],
 )

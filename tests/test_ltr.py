@@ -102,7 +102,9 @@ def plan(*words: str) -> tuple[RunConfig, ...]:
 
 def train_all(results: Path, *words: str) -> None:
     """``python -m rps_bench -m WORDS`` without its door; returns when all runs are recorded."""
-    work_through([replace(config, results_dir=str(results)) for config in plan(*words)])
+    planned = plan(*words)
+    files = replace(planned[0].files, results_dir=str(results))
+    work_through([replace(config, files=files) for config in planned])
 
 
 def start(log: Path, results: Path, *words: str, deadly: int | None = None) -> BaseProcess:

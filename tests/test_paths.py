@@ -25,15 +25,15 @@ def planned(*words: str) -> RunConfig:
 
 
 WAYS: dict[str, Callable[[], object]] = {
-    "results_dir": lambda: planned(f"results_dir={QUOTED}").results_dir,
-    "data_root": lambda: planned(f"data_root={QUOTED}").data_root,
+    "results_dir": lambda: planned(f"results_dir={QUOTED}").files.results_dir,
+    "data_root": lambda: planned(f"data_root={QUOTED}").files.data_root,
     "tracking.dir": lambda: vars(build_tracker("wandb", dir="~/here"))["dir"],
     "export results_dir": lambda: read_words(["run_id=x", "results_dir=~/here"]).results_dir,
     "export to": lambda: read_words(["run_id=x", "to=~/here"]).path,
     "inference": lambda: read_options(["results_dir=~/here"]).results_dir,
     "reports, studies, tracking": lambda: to_path("~/here"),
     "RPS_BENCH_DATA": lambda: resolve_root(None),
-    "RPS_BENCH_DATA in a run": lambda: planned().data_root,
+    "RPS_BENCH_DATA in a run": lambda: planned().files.data_root,
     "XDG_CACHE_HOME": lambda: user_cache_folder().parent,
 }
 
@@ -57,7 +57,7 @@ def test_homes_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RPS_BENCH_DATA", "")
-    assert planned().data_root is None
+    assert planned().files.data_root is None
 
 
 @pytest.mark.parametrize("word", ["results_dir=~/here", f"results_dir={QUOTED}"])

@@ -90,12 +90,12 @@ def test_a_training_serves_all_storages(
 def test_jobs_of_a_launcher_keep_the_file_that_others_read() -> None:
     plan = plan_runs([*TINY, "compression=2,4", "storage=exact,int8"], is_sweep=True)
     assert [run.config.storage for run in plan.runs] == ["exact", "int8"] * 2
-    assert [run.config.keep_model for run in plan.runs] == [True, False] * 2
+    assert [run.config.files.keep_model for run in plan.runs] == [True, False] * 2
     for run in plan.runs:
         (again,) = plan_runs(run.overrides, is_sweep=False).configs
         assert again == run.config
     (alone,) = plan_runs([*TINY, "storage=exact"], is_sweep=True).configs
-    assert not alone.keep_model
+    assert not alone.files.keep_model
 
 
 def test_the_same_alone_and_later(command: Command, results: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
     names: dict[tuple[str, str], set[str]] = {}
     needed: set[tuple[str, str]] = set()
     for config in configs:
-        chain = config.results_dir, config.run_id_without_compression
+        chain = config.files.results_dir, config.run_id_without_compression
         record = find_finished(*config.record_place)
         if record is None:
             needed.add(chain)

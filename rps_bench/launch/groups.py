@@ -7,16 +7,12 @@ from collections.abc import Hashable, Sequence
 
 from rps_bench.config import RunConfig
 
-_ALIKE = (
-    *("data_source", "arch", "width", "recipe", "precision", "population"),
-    *("device", "gpus", "runs_per_gpu", "deterministic", "threads"),  # of the process
-)
-
 
 def find_groups(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     """The runs in groups, in the order given; a run with ``population=1`` is its own group."""
     groups: dict[Hashable, list[RunConfig]] = {}
     for number, config in enumerate(configs):
-        key: Hashable = tuple(getattr(config, name) for name in _ALIKE)
-        groups.setdefault(number if config.population == 1 else key, []).append(config)
+        network = config.arch, config.width
+        key = (config.data_source, network, config.recipe, config.precision, config.compute)
+        groups.setdefault(number if config.compute.population == 1 else key, []).append(config)
     return list(groups.values())

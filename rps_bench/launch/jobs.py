@@ -9,7 +9,6 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -85,13 +84,13 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
             pause = POLL_SECONDS
         # Alone, a run has all the memory that there is.
         crowded = [config for config, attempt in tried if attempt is Attempt.CROWDED]
-        pending += [replace(config, population=1) for config in crowded]
+        pending += [config.alone for config in crowded]
     return tells_all
 
 
 def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
     """Do the runs of a group that are not done, at once or one after the other."""
-    with repeatable_algorithms(configs[0].deterministic):
+    with repeatable_algorithms(configs[0].compute.deterministic):
         if len(configs) > 1 and _takes_turns(configs[0]):
             return list(zip(configs, _try_at_once(configs), strict=True))
         tried = []
@@ -102,11 +101,12 @@ def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
 
 def _takes_turns(config: RunConfig) -> bool:
     """Whether runs like this one are done at once: on a CPU only if more than 1 is asked for."""
-    if config.population is not None:
-        return config.population > 1
+    compute = config.compute
+    if compute.population is not None:
+        return compute.population > 1
     with undisturbed():  # C++ that a signal would end is imported
         from rps_bench.runtime.devices import resolve_device
-    return bool(config.gpus) or resolve_device(config.device).type == "cuda"
+    return bool(compute.gpus) or resolve_device(compute.device).type == "cuda"
 
 
 def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
@@ -115,9 +115,11 @@ def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
         from rps_bench.launch.concurrent import do_at_once
     # The group takes one slot and one set of threads, so its runs take none of their own.
     with _resources(configs[0]) as first:
-        here = [replace(config, device=first.device, gpus=()) for config in configs]
+        here = [config.on_device(first.compute.device) for config in configs]
         return do_at_once(
-            [partial(_try, config) for config in here], first.device, first.population
+            [partial(_try, config) for config in here],
+            first.compute.device,
+            first.compute.population,
         )
 
 
@@ -145,7 +147,7 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
         with (
             _resources(config) as here,
             RunProgress(here.run_id, here.recipe.epochs, has_bar=placed is None) as progress,
-            build_tracker(**here.tracking) as tracker,
+            build_tracker(**here.files.tracking) as tracker,
             explained_failures(here),
         ):
             with undisturbed():  # C++ that a signal would end is imported
@@ -174,9 +176,10 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
 @contextmanager
 def _resources(config: RunConfig) -> Iterator[RunConfig]:
     """The run with the device of its slot, in a process with its number of threads."""
-    set_threads(config.threads)
-    if not config.gpus:
+    compute = config.compute
+    set_threads(compute.threads)
+    if not compute.gpus:
         yield config
         return
-    with gpu_slot(config.gpus, config.runs_per_gpu) as device:
-        yield replace(config, device=device)
+    with gpu_slot(compute.gpus, compute.runs_per_gpu) as device:
+        yield config.on_device(device)

@@ -192,14 +192,14 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
         "recipe": config.recipe.name,
         EvaluationSplit(config.evaluation_split).accuracy: accuracy,
     }
-    if config.keep_model and accuracy is not None:
+    if config.files.keep_model and accuracy is not None:
         return model.save(model_path(*config.record_place), config.storage, facts)
     return len(to_bytes(model, config.storage, facts))
 
 
 def record_failure(config: RunConfig, reason: str) -> Record:
     """Write the record of a run that crashed; a later call of the same command tries it again."""
-    described = describe_config(config, config.device, config.precision, None)
+    described = describe_config(config, config.compute.device, config.precision, None)
     blocks = {
         "metrics": dict.fromkeys(METRIC_KEYS),
         "history": [],
@@ -207,7 +207,7 @@ def record_failure(config: RunConfig, reason: str) -> Record:
         "cost": dict.fromkeys(COST_KEYS),
     }
     record = build_record(config, described, Result("failed", reason, blocks), collect_provenance())
-    write_record(config.results_dir, record)
+    write_record(config.files.results_dir, record)
     return record
 
 

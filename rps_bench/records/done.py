@@ -13,6 +13,6 @@ def find_done(config: RunConfig) -> Record | None:
     diverged has no model.
     """
     record = find_finished(*config.record_place)
-    if record is None or not config.keep_model or record["status"] == "diverged":
+    if record is None or not config.files.keep_model or record["status"] == "diverged":
         return record
     return record if model_path(*config.record_place).is_file() else None

@@ -75,6 +75,6 @@ def _explain_memory(text: str, config: RunConfig) -> str:
     amount = _AMOUNT.search(text)
     missing = f"{amount[1]} more could not be had" if amount else "no more could be had"
     smaller = f"a smaller recipe.batch_size than {config.recipe.batch_size}"
-    if config.runs_per_gpu > 1:
-        smaller += f" or a smaller runs_per_gpu than {config.runs_per_gpu}"
+    if config.compute.runs_per_gpu > 1:
+        smaller += f" or a smaller runs_per_gpu than {config.compute.runs_per_gpu}"
     return f"out of memory: {missing}; {smaller} takes less"

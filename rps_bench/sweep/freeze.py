@@ -4,6 +4,7 @@ Imports no torch, so that a bad value ends the command at once.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rps_bench.config import RunConfig
+from rps_bench.config import Compute, Files, RunConfig
 from rps_bench.core import checks
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import InapplicableError, UserError
@@ -37,30 +38,12 @@ LARGEST_THREADS = 1024  # of a process
 LARGEST_RUNS_PER_GPU = 1024
 LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
 
+# In the yaml, the fields of ``compute`` and ``files`` stand beside the keys that identify a run.
 TOP_KEYS = (
-    "dataset",
-    "arch",
-    "method",
-    "recipe",
-    "tracking",
-    "compression",
-    "seed",
-    "evaluation_split",
-    "data_root",
-    "results_dir",
-    "device",
-    "precision",
-    "storage",
-    "keep_model",
-    "keep_checkpoints",
-    "deterministic",
-    "checkpoint_seconds",
-    "threads",
-    "gpus",
-    "runs_per_gpu",
-    "population",
-    "exclude",
-    "plugins",
+    *("dataset", "arch", "method", "recipe", "compression", "seed"),
+    *("evaluation_split", "precision", "storage"),
+    *(field.name for part in (Compute, Files) for field in fields(part)),
+    *("exclude", "plugins"),
 )
 
 
@@ -94,11 +77,9 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         defaults = _method_defaults(config_folder, method_name)
         options = {key: _option(key, value, defaults.get(key)) for key, value in method.items()}
     changed = {k: v for k, v in sorted(options.items()) if k not in defaults or defaults[k] != v}
-    width, data_root = arch["width"], composed["data_root"] or None  # empty: a variable unset
+    width = arch["width"]
     if width is not None:
         checks.whole_number("arch.width", width, 1, LARGEST_WIDTH, "null or ")
-    if data_root is not None:
-        data_root = checks.path("data_root", data_root)
     config = RunConfig(
         dataset=checks.choice("dataset", dataset["name"], DATASETS),
         arch=checks.text("arch", arch["name"]),
@@ -117,22 +98,10 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         ),
         imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
-        device=checks.text("device", composed["device"]),
-        data_root=data_root,
-        results_dir=checks.path("results_dir", composed["results_dir"]),
-        tracking=_tracking(composed),
         storage=checks.choice("storage", composed["storage"], STORAGES),
-        keep_model=checks.truth_value("keep_model", composed["keep_model"]),
-        keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
-        deterministic=checks.truth_value("deterministic", composed["deterministic"]),
-        checkpoint_seconds=_checkpoint_seconds(composed["checkpoint_seconds"]),
-        threads=_threads(composed["threads"]),
-        gpus=_gpus(composed["gpus"]),
-        runs_per_gpu=checks.whole_number(
-            "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
-        ),
-        population=_population(composed["population"]),
         plugins=MappingProxyType(plugins),
+        compute=_compute(composed),
+        files=_files(composed),
     )
     refuse_excluded(config, composed["exclude"])
     return config
@@ -220,10 +189,17 @@ def _imbalance(value: object, evaluation_split: str) -> float | None:
     return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
 
 
-def _checkpoint_seconds(value: object) -> float | None:
-    if value is None:
-        return None
-    return checks.number("checkpoint_seconds", value, "null or a number >= 0", lambda x: x >= 0)
+def _compute(composed: Mapping[str, Any]) -> Compute:
+    return Compute(
+        device=checks.text("device", composed["device"]),
+        deterministic=checks.truth_value("deterministic", composed["deterministic"]),
+        threads=_threads(composed["threads"]),
+        gpus=_gpus(composed["gpus"]),
+        runs_per_gpu=checks.whole_number(
+            "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
+        ),
+        population=_population(composed["population"]),
+    )
 
 
 def _threads(value: object) -> int | None:
@@ -250,6 +226,22 @@ def _population(value: object) -> int | None:
         wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
         checks.refuse("population", wanted, value, fits)
     return None if value == "auto" else value  # type: ignore[return-value]
+
+
+def _files(composed: Mapping[str, Any]) -> Files:
+    root = composed["data_root"] or None  # empty: a variable unset
+    seconds = composed["checkpoint_seconds"]
+    if seconds is not None:
+        wanted = "null or a number >= 0"
+        seconds = checks.number("checkpoint_seconds", seconds, wanted, lambda x: x >= 0)
+    return Files(
+        data_root=None if root is None else checks.path("data_root", root),
+        results_dir=checks.path("results_dir", composed["results_dir"]),
+        keep_model=checks.truth_value("keep_model", composed["keep_model"]),
+        keep_checkpoints=checks.truth_value("keep_checkpoints", composed["keep_checkpoints"]),
+        checkpoint_seconds=seconds,
+        tracking=_tracking(composed),
+    )
 
 
 def _option(key: str, value: object, default: object) -> object:

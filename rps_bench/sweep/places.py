@@ -41,6 +41,6 @@ def require_places(configs: Iterable[RunConfig]) -> None:
 def _places(config: RunConfig) -> Iterator[Path]:
     """Folders that a run writes into; those that do not exist yet will be made."""
     yield record_path(*config.record_place).parent
-    yield Path(config.results_dir) / CHECKPOINTS_FOLDER
-    if config.keep_model:
+    yield Path(config.files.results_dir) / CHECKPOINTS_FOLDER
+    if config.files.keep_model:
         yield model_path(*config.record_place).parent

@@ -19,7 +19,7 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
     Models are built without storage, so this costs milliseconds and no memory.
     """
     for config in configs:
-        resolve_device(config.device)
+        resolve_device(config.compute.device)
         method = build_method(
             config.method, config.compression, config.seed, **config.method_options
         )

@@ -49,7 +49,7 @@ class Workload:
             config = config.with_exact_storage
             if find_done(config) is not None:
                 return 0.0
-        place = config.results_dir, config.run_id
+        place = config.files.results_dir, config.run_id
         if place in self._trained:
             return 0.0
         self._trained.add(place)
@@ -57,7 +57,7 @@ class Workload:
         options = config.method_options
         method = build_method(config.method, config.compression, config.seed, **options)
         levels = method.levels(layout)
-        chain = config.results_dir, config.run_id_without_compression
+        chain = config.files.results_dir, config.run_id_without_compression
         if chain not in self._levels:
             self._levels[chain] = self._find_finished(config, method)
         new = [level for level in levels if level not in self._levels[chain]]
@@ -87,7 +87,7 @@ class Workload:
         return {
             level
             for name in names
-            for level in Checkpoints(config.results_dir, name, print).list_finished()
+            for level in Checkpoints(config.files.results_dir, name, print).list_finished()
         }
 
 
@@ -105,6 +105,6 @@ def count_images(config: RunConfig) -> int:
 def _find_precision(config: RunConfig) -> str:
     """As a run resolves it; for a device of another machine as on a GPU."""
     try:
-        return resolve_precision(config.precision, resolve_device(config.device))
+        return resolve_precision(config.precision, resolve_device(config.compute.device))
     except UserError:
         return "bf16" if config.precision == "auto" else config.precision

@@ -49,7 +49,7 @@ def ask_run(words: Sequence[str]) -> str:
     """``python -m rps_bench WORDS``, up to the first run."""
 
     def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
-        raise Begun(*(config.results_dir for config in plan.configs))
+        raise Begun(*(config.files.results_dir for config in plan.configs))
 
     def main() -> None:
         with (

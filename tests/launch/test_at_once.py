@@ -4,7 +4,6 @@ import re
 import signal
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +156,7 @@ def test_runs_that_another_process_has_are_waited_for(
     pauses: list[float] = []
 
     def run(config: RunConfig, *heard: Any) -> dict[str, Any]:
-        tried.append((config.compression, config.population or 0))
+        tried.append((config.compression, config.compute.population or 0))
         if config.compression > 2 and len(pauses) < 2:
             raise InUseError
         return {}
@@ -183,14 +182,13 @@ def test_a_group_takes_one_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return nullcontext
 
     def run(config: RunConfig, *heard: Any) -> dict[str, Any]:
-        taken.append(config.device)
+        taken.append(config.compute.device)
         return {}
 
     monkeypatch.setattr("rps_bench.launch.concurrent.make_lane", make_lane)
     monkeypatch.setattr("rps_bench.run.run", run)
     monkeypatch.setattr(jobs, "describe", lambda record: "done")
-    configs = plan(tmp_path, 2, ("method=mag", "compression=2,3,4"))
-    work_through([replace(config, gpus=(5, 6)) for config in configs])
+    work_through(plan(tmp_path, 2, ("method=mag", "compression=2,3,4", "gpus=[5,6]")))
     assert taken == ["cuda:5"] * 3
     assert lanes == ["cuda:5"]
 
@@ -201,9 +199,12 @@ def test_groups_share_all_but_method_compression_and_seed(tmp_path: Path) -> Non
         ("method=mag", "recipe.lr=0.3,0.2"),
         ("method=mag", "arch.width=3"),
         ("method=mag", "compression=2,3", "deterministic=true"),
+        ("method=mag", "compression=2,3", "threads=1"),
     )
     groups = find_groups(plan(tmp_path, 4, *lists))
-    assert [len(group) for group in groups] == [4, 1, 1, 1, 2]
+    assert [len(group) for group in groups] == [4, 1, 1, 1, 2, 2]
+    kept = plan(tmp_path, 4, lists[0], ("method=mag", "keep_checkpoints=false"))
+    assert [len(group) for group in find_groups(kept)] == [5]
     configs = plan(tmp_path, 1, lists[0])
     assert find_groups(configs) == [[config] for config in configs]
 

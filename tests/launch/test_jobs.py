@@ -78,7 +78,7 @@ def test_a_crash_and_a_user_error_do_not_stop_the_others(
     monkeypatch.setattr(jobs, "describe", lambda record: "done")
     jobs.work_through(configs)
     assert done == [4]
-    places = [(c.results_dir, c.dataset, c.arch, c.run_id) for c in configs]
+    places = [config.record_place for config in configs]
     failed = find_record(*places[0])
     assert failed is not None
     assert (failed["status"], failed["reason"]) == ("failed", "ZeroDivisionError: a fault")
@@ -89,8 +89,6 @@ def test_a_crash_and_a_user_error_do_not_stop_the_others(
 def test_a_slot_and_threads_are_taken_for_a_run(
     configs: list[RunConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     import torch
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -101,11 +99,12 @@ def test_a_slot_and_threads_are_taken_for_a_run(
     devices: list[str] = []
 
     def run(config: RunConfig, *heard: Any) -> dict[str, Any]:
-        devices.append(config.device)
+        devices.append(config.compute.device)
         return {}
 
     monkeypatch.setattr("rps_bench.run.run", run)
     monkeypatch.setattr(jobs, "describe", lambda record: "done")
-    jobs.work_through([replace(configs[0], gpus=(2,), threads=3), configs[1]])
+    words = [*WORDS, f"results_dir={tmp_path}", "gpus=[2]", "threads=3"]
+    jobs.work_through([plan_runs(words, is_sweep=True).configs[0], configs[1]])
     assert devices == ["cuda:2", "cpu"]
     assert threads == [3]

@@ -72,14 +72,14 @@ READ: dict[str, Callable[[RunConfig], object]] = {
     "method": lambda config: config.method,
     "dataset": lambda config: config.dataset,
     "arch": lambda config: config.arch,
-    "device": lambda config: config.device,
-    "results": lambda config: config.results_dir,
+    "device": lambda config: config.compute.device,
+    "results": lambda config: config.files.results_dir,
     "recipe": lambda config: config.recipe.name,
     "lr": lambda config: config.recipe.lr,
     "epochs": lambda config: config.recipe.epochs,
     "drops": lambda config: config.recipe.drops,
     "width": lambda config: config.width,
-    "keep": lambda config: config.keep_model,
+    "keep": lambda config: config.files.keep_model,
     "changed": lambda config: dict(config.changed_options),
 }
 
@@ -322,7 +322,7 @@ def test_shuffled_lists_hold_the_same_runs() -> None:
 
 def test_a_folder_of_the_command_is_found(folder: Path) -> None:
     (config,) = plan("'results_dir=${hydra:runtime.cwd}/x'").configs
-    assert config.results_dir == f"{os.path.realpath(folder)}/x"
+    assert config.files.results_dir == f"{os.path.realpath(folder)}/x"
 
 
 def test_a_time_is_one_for_all_runs_of_a_command() -> None:
