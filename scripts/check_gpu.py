@@ -138,7 +138,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return check(options.seconds, options.output, options.population)
 
 
-def check(seconds: float, output: Path | None, population: int) -> int:
+def check(seconds: float, output: Path | None, num_at_once: int) -> int:
     """Run all stages; return the exit status."""
     started = time.monotonic()
     provenance = collect_provenance()
@@ -151,7 +151,7 @@ def check(seconds: float, output: Path | None, population: int) -> int:
         say(f"rates: failed: {describe_failure(error)}")
     copies = report.get("rates", {}).get("copy_bytes_per_second")
     with tempfile.TemporaryDirectory() as folder:
-        setting = Setting("cuda", Path(folder), choose_images("auto"), population, copies)
+        setting = Setting("cuda", Path(folder), choose_images("auto"), num_at_once, copies)
         left = seconds - (time.monotonic() - started)
         is_good = run_stages(list_stages(setting), left, report, path)
     say(str(path))

@@ -90,7 +90,7 @@ class Setting:
         device: cuda; or cpu, to try the script itself.
         folder: For temporary files.
         images: cifar10 or random.
-        population: Number of runs that train at once.
+        num_at_once: Number of runs that train at once.
         copies: Measured copy bandwidth in bytes per second, None if it could not be measured.
         options: Further options of every run, such as ``arch.width=2``.
         steps: Steps in a round of the benchmark, None for its default.
@@ -99,7 +99,7 @@ class Setting:
     device: str
     folder: Path
     images: str
-    population: int
+    num_at_once: int
     copies: float | None
     options: tuple[str, ...] = ()
     steps: int | None = None
@@ -198,8 +198,8 @@ def train_at_once(setting: Setting, arch: str, seconds: float) -> dict[str, Any]
     ``images_per_second`` is the speed of all runs together: their images over the seconds of the
     longest run.
     """
-    seeds = ",".join(map(str, range(setting.population)))
-    words = [f"arch={arch}", "precision=bf16", f"seed={seeds}", f"population={setting.population}"]
+    seeds = ",".join(map(str, range(setting.num_at_once)))
+    words = [f"arch={arch}", "precision=bf16", f"seed={seeds}", f"population={setting.num_at_once}"]
     runs = setting.train(f"{arch}-at-once", words, seconds)
     costs = [record["cost"] for record in runs.records]
     num_images = sum(cost["images_per_second"] * cost["train_seconds"] for cost in costs)

@@ -30,18 +30,18 @@ def make_lane(device: torch.device) -> Lane:
 
 
 def size_finder(
-    population: int | None, num_runs: int, device: torch.device, shared_bytes: Callable[[], int]
+    num_at_once: int | None, num_runs: int, device: torch.device, shared_bytes: Callable[[], int]
 ) -> Callable[[], int]:
     """A function that tells, once the first run has begun to train, how many to train at once.
 
     Args:
-        population: The number, if it is given; None: chosen by the memory of the GPU.
+        num_at_once: The number, if it is given; None: chosen by the memory of the GPU.
         num_runs: How many runs there are.
         device: The device that all of them use.
         shared_bytes: Tells how many bytes of its memory all runs share.
     """
-    if population is not None:
-        return lambda: population
+    if num_at_once is not None:
+        return lambda: num_at_once
     return partial(MemoryGauge(device, shared_bytes).count, num_runs)
 
 

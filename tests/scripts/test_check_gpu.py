@@ -143,7 +143,7 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
     """Of two runs of 1,000 images each, one in fp32 and one in bf16."""
     records = [make_record("fp32", 5.0), make_record("bf16", 4.0)]
     monkeypatch.setattr(Setting, "train", lambda *arguments: Runs(records, 9.0))
-    return Setting("cuda", tmp_path, "random", population=2, copies=1e12)
+    return Setting("cuda", tmp_path, "random", num_at_once=2, copies=1e12)
 
 
 def test_speeds_stand_beside_the_floor(setting: Setting) -> None:
@@ -164,7 +164,7 @@ def test_runs_at_once_count_together(setting: Setting) -> None:
 
 
 def test_every_stage_can_begin() -> None:
-    setting = Setting("cuda", Path(), "random", population=2, copies=None)
+    setting = Setting("cuda", Path(), "random", num_at_once=2, copies=None)
     stages = check_gpu.list_stages(setting)
     assert len({stage.name for stage in stages}) == len(stages)
     assert all(stage.seconds > check_gpu.LEAST_SECONDS for stage in stages)
