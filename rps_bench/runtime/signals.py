@@ -3,8 +3,10 @@
 A signal that whoever started the process had it ignore stays ignored. Python runs handlers in the
 main thread only, so entered in another thread nothing changes.
 
-What must not be cut, such as a training step, is done in ``undisturbed()``. It needs no argument:
-it finds the signals that are heard where it is called, and outside all of them it does nothing.
+`StopSignals` is entered by a command, in ``rps_bench/__main__.py``, and around the runs of one
+process, in ``launch/jobs.py``. What must not be cut, such as a training step, is done in
+``undisturbed()``. It needs no argument: it finds the signals that are heard where it is called, and
+outside all of them it does nothing.
 """
 
 import multiprocessing

@@ -1,1 +1,1 @@
-"""Pruning at initialisation: a score for every weight, one exact top-k for all methods."""
+"""Pruning, at initialisation or after training: scores for all weights, one exact top-k."""

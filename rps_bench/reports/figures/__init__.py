@@ -1,6 +1,7 @@
 """Figures of a results folder, drawn from a study with object-oriented matplotlib, no display.
 
 `save_figures(study)` draws all that the records allow into `results_dir/plots/`.
+Colours, markers and lines are in `rps_bench/reports/styles.py`.
 """
 
 from rps_bench.reports.figures.files import draw_pareto, plan_figures, save_figures

@@ -1,4 +1,4 @@
-"""The style of figures, and their files as PNG, SVG and PDF.
+"""The fonts and lines of every figure (`rps_bench.mplstyle`), and its files: PNG, SVG and PDF.
 
 The bytes of a file depend only on what is drawn (and on matplotlib's version).
 """
