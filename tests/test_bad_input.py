@@ -137,7 +137,7 @@ CASES = [
     ("tracking=wandb tracking.projct=x", r"did you mean tracking.project\?$"),
     ("tracking.project=x", "allowed: tracking.name; tracking=wandb has it$"),
     ("hydra.launcher.n_jobs=4", "hydra/launcher=processes has it$"),
-    ("method=mag method.rewind_steps=1", "method=ltr or .*mag_trained.* has it$"),
+    ("method=mag method.rewind_steps=1", "method=ltr or .*mag_trained.* have it$"),
     ("exclude=[{metod:ltr}]", r"in exclude: metod; .*did you mean method\?$"),
     ("--multirn", r"did you mean --multirun\?$"),
     ("--epochs 3", "unrecognized arguments: --epochs; options are written key=value, without --$"),

@@ -19,7 +19,9 @@ def resolve_device(name: str) -> torch.device:
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in present:
         allowed = ["auto", *present]
-        hint = did_you_mean(name, allowed)
+        # Nobody who asks for a GPU means the CPU, however alike the two words are.
+        meant = name.casefold().replace("gpu", "cuda")
+        hint = did_you_mean(meant, [*allowed, "cuda"] if "cuda:0" in present else allowed)
         raise UserError(f"device {name} is not there; allowed here: {', '.join(allowed)}{hint}")
     return torch.device(wanted)
 

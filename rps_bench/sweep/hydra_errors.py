@@ -144,7 +144,8 @@ def _name_owners(key: str, folder: Path) -> str:
     group, _, option = key.rpartition(".")
     group = group.replace(".", "/")
     owners = list(_find_owners(folder / group, option))
-    return f"; {group}={' or '.join(owners)} has it" if owners else ""
+    verb = "have" if len(owners) > 1 else "has"
+    return f"; {group}={' or '.join(owners)} {verb} it" if owners else ""
 
 
 def _find_owners(folder: Path, option: str) -> Iterator[str]:

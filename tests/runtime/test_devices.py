@@ -59,3 +59,22 @@ def test_with_gpus_their_names_are_allowed(name: str, machine: Machine) -> None:
     machine.has(num_gpus=2)
     with pytest.raises(UserError, match=r"auto, cpu, cuda:0, cuda:1($|; did you mean)"):
         resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_gpus", "hint"),
+    [
+        ("gpu", 0, ""),
+        ("GPU", 2, "; did you mean cuda?"),
+        ("gpu:1", 2, "; did you mean cuda:1?"),
+        ("cpus", 2, "; did you mean cpu?"),
+    ],
+)
+def test_who_asks_for_a_gpu_is_not_sent_to_the_cpu(
+    name: str, num_gpus: int, hint: str, machine: Machine
+) -> None:
+    machine.has(num_gpus)
+    with pytest.raises(UserError) as caught:
+        resolve_device(name)
+    listed = ", ".join(["auto", "cpu", *(f"cuda:{index}" for index in range(num_gpus))])
+    assert str(caught.value) == f"device {name} is not there; allowed here: {listed}{hint}"
