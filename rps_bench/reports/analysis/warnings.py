@@ -20,7 +20,13 @@ BYTES_DO_NOT_COMPARE = "bytes do not compare, formats of the compressed files di
 UNSTATED_FORMAT = "an earlier one"
 
 _CODE = {"git_commit": "commit", "package_version": "rps_bench", "versions.torch": "torch"}
-_COMMIT_LENGTH = 8
+_HASH_LENGTH = 8  # of a commit, or of a plugin's content
+# What a plugin may offer, and among which runs it should be the same: means are taken over them.
+_PLUGIN_KEYS = {
+    "dataset": EXPERIMENT_KEYS,
+    "arch": EXPERIMENT_KEYS,
+    "method": [*EXPERIMENT_KEYS, "method"],
+}
 _OTHER_VERSION = "schema_version is"  # the start of a reason to refuse a record of another version
 
 
@@ -30,8 +36,8 @@ class Finding:
 
     Attributes:
         kind: `broken_file`, `schema_version`, `duplicate`, `mixed_recipes`, `unstated_option`,
-            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_hardware`,
-            `mixed_population` or `mixed_files`.
+            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_plugins`,
+            `mixed_hardware`, `mixed_population` or `mixed_files`.
         text: One line: what is wrong, where, in how many runs, and the first few of these.
         run_ids: All runs concerned; for a file that could not be read, its name without suffix.
     """
@@ -57,6 +63,7 @@ def find_faults(results: Results) -> tuple[Finding, ...]:
         *_partial_datasets(outcomes),
         *_dirty_trees(outcomes),
         *_mixed_code(outcomes),
+        *_mixed_plugins(outcomes),
         *_mixed_hardware(outcomes),
         *_mixed_populations(outcomes),
         *_mixed_files(outcomes),
@@ -147,7 +154,7 @@ def _dirty_trees(runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _mixed_code(runs: pd.DataFrame) -> Iterator[Finding]:
-    codes = runs.assign(git_commit=runs["git_commit"].str[:_COMMIT_LENGTH])
+    codes = runs.assign(git_commit=runs["git_commit"].str[:_HASH_LENGTH])
     for key, group in codes.groupby(EXPERIMENT_KEYS, dropna=False):
         parts = [
             f"{name} {_tally(group[column], ', ')}"
@@ -157,6 +164,33 @@ def _mixed_code(runs: pd.DataFrame) -> Iterator[Finding]:
         if parts:
             text = f"{_where(key)}: runs of different code: {'; '.join(parts)}"
             yield Finding("mixed_code", text, _unique(group["run_id"]))
+
+
+def _mixed_plugins(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Name what was trained with several versions of one plugin: they may compute other things."""
+    for part, keys in _PLUGIN_KEYS.items():
+        plugins = _describe_plugins(runs, part)
+        for key, group in plugins.groupby([runs[key] for key in keys], dropna=False):
+            if group.nunique() > 1:
+                name = str(runs.loc[group.index[0], part])
+                text = f"{_where(key)}: runs of different code of {part} {name}"
+                run_ids = _unique(runs.loc[group.index, "run_id"])
+                yield Finding("mixed_plugins", f"{text}: {_tally(group, ', ')}", run_ids)
+
+
+def _describe_plugins(runs: pd.DataFrame, part: str) -> "pd.Series[str]":
+    """What gave a part of each run."""
+    columns = [f"plugins.{part}.{key}" for key in ("name", "version", "sha256")]
+    known = runs.reindex(columns=columns).astype("object").fillna("").astype("str")
+    texts = [_name_plugin(*row) for row in known.itertuples(index=False, name=None)]
+    return pd.Series(texts, index=runs.index, dtype="str")
+
+
+def _name_plugin(name: str, version: str, digest: str) -> str:
+    """A plugin by its content where that is known: its file may have been renamed."""
+    if digest:
+        return f"SHA-256 {digest[:_HASH_LENGTH]}"
+    return f"{name} {version}" if name else "no plugin"
 
 
 def _mixed_hardware(runs: pd.DataFrame) -> Iterator[Finding]:

@@ -164,6 +164,69 @@ def test_different_code_within_an_experiment(find_in: FindIn, make_record: MakeR
     )
 
 
+def plugin(part: str, name: str, **identity: str | int) -> dict[str, Any]:
+    """The block of a record whose method, network or dataset is a plugin's."""
+    return {"plugins": {part: {"name": name, "kind": "file"} | identity}}
+
+
+OLD, NEW = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "first", "second", "tally"),
+    [
+        (
+            "method", "mag", plugin("method", "my.py", sha256=OLD),
+            plugin("method", "my.py", sha256=NEW),
+            "SHA-256 bbbbbbbb (2 runs), SHA-256 aaaaaaaa (1 run)",
+        ),
+        (
+            "arch", "resnet20", plugin("arch", "theirs", version="1.0.0"),
+            plugin("arch", "theirs", version="1.0.0.post1"),
+            "theirs 1.0.0.post1 (2 runs), theirs 1.0.0 (1 run)",
+        ),
+        (
+            "method", "mag", plugin("method", "by hand", sha256=7),
+            plugin("method", "by hand", sha256=8), "SHA-256 8 (2 runs), SHA-256 7 (1 run)",
+        ),
+        (
+            "dataset", "cifar10", {}, plugin("dataset", "my.py", sha256=NEW),
+            "SHA-256 bbbbbbbb (2 runs), no plugin (1 run)",
+        ),
+    ],
+)  # fmt: skip
+def test_different_code_of_a_plugin(
+    find_in: FindIn,
+    make_record: MakeRecord,
+    part: str,
+    name: str,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    tally: str,
+) -> None:
+    """A mean over them would be of several methods under one name."""
+    records = [make_record(seed=0, **first), *(make_record(seed=s, **second) for s in (1, 2))]
+    (finding,) = find_in(*records)
+    assert finding == Finding(
+        "mixed_plugins",
+        "cifar10, resnet20, recipe quick, test split: runs of different code of"
+        f" {part} {name}: {tally}",
+        tuple(record["run_id"] for record in records),
+    )
+
+
+def test_a_plugin_that_was_renamed_or_of_other_methods_is_no_fault(
+    find_in: FindIn, make_record: MakeRecord
+) -> None:
+    records = [
+        make_record("mine", seed=0, **plugin("method", "my.py", sha256=OLD)),
+        make_record("mine", seed=1, **plugin("method", "renamed.py", sha256=OLD)),
+        make_record("other", **plugin("method", "other.py", sha256=NEW)),
+        make_record("mag"),
+    ]
+    assert find_in(*records) == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
