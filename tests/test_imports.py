@@ -161,6 +161,13 @@ def modules_after(code: str, tmp_path: Path) -> set[str]:
     return set(result.stdout.split())
 
 
+def test_the_package_itself_imports_no_plugins(tmp_path: Path) -> None:
+    """Every command imports it first."""
+    assert "rps_bench.plugins" not in modules_after("import rps_bench", tmp_path)
+    code = "from rps_bench import load_plugins; load_plugins(['tests.plugins.my_methods'])"
+    assert "rps_bench.plugins" in modules_after(code, tmp_path)
+
+
 def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
     loaded = modules_after(
         "import rps_bench.__main__\n"
