@@ -1,0 +1,87 @@
+"""Sets of kernels: by which arithmetic a network's layers do the passes of a training step.
+
+- ``plain``: PyTorch's own. What every committed number was made by.
+- ``products``: convolutions of many channels on small images made of PyTorch's own matrix products.
+- ``native``: C++ that is compiled once on the user's machine: Winograd's convolutions (Lavin and
+  Gray 2016), and BatchNorm with the sum and the ReLU that follow it in one pass.
+
+All compute the same function; their results differ by rounding. So a run is made by one set from
+its first step to its last, and its record names it: ``native-avx512-1``. The number is raised when
+a set gives other bits. Whatever a set has nothing faster for stays plain: other layers and shapes,
+evaluation, float64, GPUs, passes that are traced, compiled, transformed or differentiated twice.
+
+A layer trains by a set because of its class, which has no state: parameters, buffers, hooks, names,
+copies and files are those of the plain layer.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from rps_bench.engine.layers import (
+    FusedSequential,
+    NativeBatchNorm2d,
+    NativeConv2d,
+    ProductsConv2d,
+)
+from rps_bench.engine.native import find_native
+from rps_bench.errors import UserError
+
+PLAIN = "plain"
+KERNEL_SETS = (PLAIN, "products", "native")
+PRODUCTS_VERSION, NATIVE_VERSION = 1, 1  # raise it when the set gives other bits
+
+Swaps = dict[type[nn.Module], type[nn.Module]]
+
+_SWAPS: dict[str, Swaps] = {
+    PLAIN: {},
+    "products": {nn.Conv2d: ProductsConv2d},
+    "native": {
+        nn.Conv2d: NativeConv2d,
+        nn.BatchNorm2d: NativeBatchNorm2d,
+        nn.Sequential: FusedSequential,
+    },
+}
+_PLAIN_CLASSES: Swaps = {
+    fast: plain for swaps in _SWAPS.values() for plain, fast in swaps.items()
+}
+
+
+def resolve_kernels(requested: str, say: Callable[[str], object]) -> str:
+    """The full name of the set that this machine trains by when one is asked for.
+
+    Where ``native`` cannot be had, that is ``products``, with a line on why, once in a process.
+
+    Args:
+        requested: A name of ``KERNEL_SETS``.
+        say: Takes a line for the user.
+
+    Raises:
+        UserError: An unknown name.
+    """
+    if requested not in KERNEL_SETS:
+        raise UserError(f"kernels must be one of {', '.join(KERNEL_SETS)}, got {requested!r}")
+    if requested == PLAIN:
+        return PLAIN
+    native = find_native(say) if requested == "native" else None
+    if native is None:
+        return f"products-{PRODUCTS_VERSION}"
+    return f"native-{native.instructions}-{NATIVE_VERSION}"
+
+
+def use_kernels(model: nn.Module, name: str) -> None:
+    """Let a network's layers train by a set of kernels, in place.
+
+    Only layers of PyTorch's own classes are changed: those that someone has derived stay as they
+    are.
+
+    Args:
+        model: Any network, a compressed one too.
+        name: What ``resolve_kernels`` gave on this machine; ``plain`` undoes it.
+    """
+    swaps = _SWAPS[name.partition("-")[0]]
+    for module in model.modules():
+        plain = _PLAIN_CLASSES.get(type(module), type(module))
+        wanted = swaps.get(plain, plain)
+        if type(module) is not wanted:
+            module.__class__ = wanted

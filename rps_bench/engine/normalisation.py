@@ -1,0 +1,61 @@
+"""BatchNorm of a training step, with the sum and the ReLU that follow it, for autograd."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rps_bench.engine.eligible import channels_last
+from rps_bench.engine.native import loaded_native
+
+
+class Normalisation(torch.autograd.Function):
+    """``norm(images) + other``, cut at 0 where a ReLU follows; by the batch's own moments."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        images: torch.Tensor,
+        other: torch.Tensor | None,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        norm: nn.BatchNorm2d,
+        has_relu: bool,
+    ) -> torch.Tensor:
+        """The result; the layer's running moments are updated."""
+        images, other = channels_last(images), None if other is None else channels_last(other)
+        result, mean, inverse_std = loaded_native().normalise(images, other, norm, has_relu)
+        shown = result if has_relu and other is not None else None
+        ctx.save_for_backward(images, other, shown, weight, bias, mean, inverse_std)
+        ctx.has_relu, ctx.eps = has_relu, norm.eps
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """The gradients; by PyTorch's own passes where they are to be differentiated again."""
+        images, other, shown, weight, bias, mean, inverse_std = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            inputs = images, other, weight, bias
+            return *_differentiable(gradient, inputs, ctx.needs_input_grad, ctx), None, None
+        wants_images, wants_other = ctx.needs_input_grad[:2]
+        gradients = loaded_native().normalise_back(
+            *(images, shown, channels_last(gradient), (weight, bias), (mean, inverse_std)),
+            *(ctx.has_relu, wants_images, wants_other),
+        )
+        return *gradients, None, None
+
+
+def _differentiable(
+    gradient: torch.Tensor, inputs: tuple[torch.Tensor | None, ...], wanted: Any, ctx: Any
+) -> list[torch.Tensor | None]:
+    """The gradients by the inputs, in a graph of PyTorch's own operations."""
+    images, other, weight, bias = inputs
+    result = F.batch_norm(images, None, None, weight, bias, True, 0.0, ctx.eps)  # type: ignore[arg-type]
+    if other is not None:
+        result = result + other
+    if ctx.has_relu:
+        result = F.relu(result)
+    asked = [tensor for tensor, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
+    found = iter(torch.autograd.grad(result, asked, gradient, create_graph=True))
+    return [next(found) if is_wanted else None for is_wanted in wanted[:4]]
