@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from rps_bench.engine.layers import norm_relu
 from rps_bench.models.base import Network
 from rps_bench.models.initialisation import initialise_kaiming
 
@@ -28,11 +28,11 @@ class BasicBlock(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """The block's output."""
-        inner = F.relu(self.bn1(self.conv1(features)))
+        inner = norm_relu(self.bn1, self.conv1(features))
         # Picking pixels first gives the same bits as a convolution with a stride, and goes round a
         # fault of PyTorch 2.15, which could write outside its memory on a CPU.
         picked = features[:, :, :: self.stride, :: self.stride]
-        return F.relu(self.bn2(self.conv2(inner)) + self.shortcut(picked))
+        return norm_relu(self.bn2, self.conv2(inner), self.shortcut(picked))
 
 
 class ResNet20(Network):
@@ -65,6 +65,6 @@ class ResNet20(Network):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) normalised images -> (B, num_classes) logits."""
-        features = self.blocks(F.relu(self.bn(self.stem(images))))
+        features = self.blocks(norm_relu(self.bn, self.stem(images)))
         logits: torch.Tensor = self.classifier(features.mean(dim=(2, 3)))
         return logits
