@@ -42,9 +42,7 @@ _SWAPS: dict[str, Swaps] = {
         nn.Sequential: FusedSequential,
     },
 }
-_PLAIN_CLASSES: Swaps = {
-    fast: plain for swaps in _SWAPS.values() for plain, fast in swaps.items()
-}
+_PLAIN_CLASSES: Swaps = {fast: plain for swaps in _SWAPS.values() for plain, fast in swaps.items()}
 
 
 def resolve_kernels(requested: str, say: Callable[[str], object]) -> str:

@@ -10,7 +10,7 @@ ORDINARY = (torch.Tensor, torch.nn.Parameter)
 
 
 def is_ordinary_pass() -> bool:
-    """Whether gradients are wanted, and nothing traces, compiles, transforms or watches the pass."""
+    """Whether gradients are wanted, and nothing traces, transforms or watches the pass."""
     return (
         not torch.compiler.is_compiling()
         and torch.is_grad_enabled()

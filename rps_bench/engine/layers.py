@@ -36,7 +36,7 @@ class ProductsConv2d(nn.Conv2d):
             return super().forward(images)
         with torch.autocast("cpu", enabled=False):
             images, weight, *bias = (tensor.to(dtype) for tensor in given)
-            result: torch.Tensor = Convolution.apply(  # type: ignore[no-untyped-call]
+            result: torch.Tensor = Convolution.apply(
                 images, weight, bias[0] if bias else None, passes
             )
         return result
@@ -68,9 +68,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
             return False
         if images.shape[1] != self.num_features or images.numel() == self.num_features:
             return False  # the plain layer says what is wrong
-        return other is None or (
-            is_ordinary(other, images.dtype) and other.shape == images.shape
-        )
+        return other is None or (is_ordinary(other, images.dtype) and other.shape == images.shape)
 
     def normalise(
         self, images: torch.Tensor, other: torch.Tensor | None, has_relu: bool
@@ -78,7 +76,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
         """The layer, plus ``other``, cut at 0 if a ReLU follows; for a pass that ``is_fast``."""
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-        result: torch.Tensor = Normalisation.apply(  # type: ignore[no-untyped-call]
+        result: torch.Tensor = Normalisation.apply(
             images, other, self.weight, self.bias, self, has_relu
         )
         return result
@@ -111,9 +109,12 @@ def norm_relu(
         images: Its input.
         other: Of the same shape; None for no sum.
     """
-    if isinstance(norm, NativeBatchNorm2d) and not _is_watched(norm):
-        if norm.is_fast(images, other):
-            return norm.normalise(images, other, has_relu=True)
+    if (
+        isinstance(norm, NativeBatchNorm2d)
+        and not _is_watched(norm)
+        and norm.is_fast(images, other)
+    ):
+        return norm.normalise(images, other, has_relu=True)
     normed = norm(images)
     return F.relu(normed if other is None else normed + other)
 

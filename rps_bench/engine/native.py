@@ -31,6 +31,8 @@ _SIGNATURES: dict[str, list[Any]] = {
     "outputs_back": [_POINTER] * 3 + [_LONG] * 4 + [_INT],
     "winograd": [_POINTER] * 4 + [_LONG] * 5 + [_INT],
     "winograd_by_weight": [_POINTER] * 3 + [_LONG] * 5 + [_INT],
+    "taps_forth": [_POINTER] * 2 + [_LONG] * 4 + [_INT] * 2,
+    "taps_back": [_POINTER] * 2 + [_LONG] * 4 + [_INT] * 2,
     "norm_forward_float32": _NORM_FORWARD,
     "norm_forward_bfloat16": _NORM_FORWARD,
     "norm_backward_float32": _NORM_BACKWARD,
@@ -126,6 +128,21 @@ class Native:
         sizes = num, height, width, ins, outs
         self._call("winograd_by_weight", images, gradient, by_weight, *sizes)
         return by_weight
+
+    def spread_taps(self, weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """As of ``whole.Taps``, float32 or bfloat16."""
+        outs, ins = weight.shape[:2]
+        pixels = height * width
+        matrix = weight.new_empty(pixels, outs, pixels, ins)
+        self._call("taps_forth", weight, matrix, outs, ins, height, width, weight.itemsize)
+        return matrix
+
+    def gather_taps(self, sums: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """As of ``whole.Taps``, float32 or bfloat16."""
+        _, outs, _, ins = sums.shape
+        gradient = sums.new_empty(outs, ins, 3, 3)
+        self._call("taps_back", sums, gradient, outs, ins, height, width, sums.itemsize)
+        return gradient
 
     def normalise(
         self,

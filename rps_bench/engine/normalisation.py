@@ -56,6 +56,7 @@ def _differentiable(
         result = result + other
     if ctx.has_relu:
         result = F.relu(result)
-    asked = [tensor for tensor, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
+    given = zip(inputs, wanted[:4], strict=True)
+    asked = [tensor for tensor, is_wanted in given if is_wanted and tensor is not None]
     found = iter(torch.autograd.grad(result, asked, gradient, create_graph=True))
     return [next(found) if is_wanted else None for is_wanted in wanted[:4]]

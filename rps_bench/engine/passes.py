@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from rps_bench.engine import products, winograd
+from rps_bench.engine import products, whole, winograd
 from rps_bench.engine.native import GRAIN, loaded_native
 
 Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
@@ -18,6 +18,7 @@ Backward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 FEWEST_CHANNELS = 128  # below, products with small matrices cost more than they save
 MOST_IN_CACHE = 128 * 128  # pairs of channels: with more, PyTorch's products are faster
 FEWEST_OF_WHOLE = 32  # channels of images that are taken as vectors
+FEWEST_OF_COLUMNS = 64  # channels for gradients by weight from columns, in bfloat16
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,13 @@ class Passes:
     by_weight: Backward | None
 
 
-WHOLE = Passes(products.convolve_whole, products.by_data_whole, products.by_weight_whole)
+def _of_whole(taps: whole.Taps) -> Passes:
+    """Passes of images as vectors."""
+    return Passes(
+        partial(whole.convolve, taps), partial(whole.by_data, taps), partial(whole.by_weight, taps)
+    )
+
+
 COLUMNS = Passes(None, None, products.by_weight_columns)
 
 
@@ -48,6 +55,7 @@ def _around_products(transforms: winograd.Transforms) -> Passes:
     )
 
 
+WHOLE = _of_whole(whole.PlainTaps())
 PRODUCTS = _around_products(products.ProductTransforms())
 
 
@@ -66,9 +74,11 @@ def find_passes(
     """
     fewest = min(ins, outs)
     if max(height, width) <= 2:
-        return WHOLE if fewest >= FEWEST_OF_WHOLE else None
+        if fewest < FEWEST_OF_WHOLE:
+            return None
+        return _of_whole(loaded_native()) if is_native else WHOLE
     if dtype != torch.float32:
-        return COLUMNS if fewest >= FEWEST_CHANNELS and height * width <= 64 else None
+        return COLUMNS if fewest >= FEWEST_OF_COLUMNS and height * width <= 16 else None
     if not _fits_tiles(height, width):
         return None
     if is_native and ins % GRAIN == 0 and outs % GRAIN == 0:

@@ -1,7 +1,7 @@
 """Convolutions 3x3, stride 1, padding 1, made of PyTorch's own products: no compiler needed.
 
-Three ways: Winograd's transforms as products with small matrices; images of at most 2x2 pixels as
-one vector each, where every pixel sees every other; and the gradient by weight from columns.
+Two ways: Winograd's transforms as products with small matrices, and the gradient by weight from
+columns.
 """
 
 from functools import cache
@@ -108,68 +108,6 @@ class ProductTransforms:
         channels, outs = sums.shape[1:]
         taps = (_square("sum") @ sums.view(36, -1)).view(3, 3, channels, outs)
         return taps.permute(3, 2, 0, 1).contiguous()
-
-
-# ---- images of at most 2x2 pixels, any floating dtype
-
-
-@cache
-def _tap_indices(height: int, width: int) -> torch.Tensor:
-    """Which of the 9 taps goes from the one pixel (row) to the other (column)."""
-    pixels = [(row, column) for row in range(height) for column in range(width)]
-    taps = [[(i - y + 1) * 3 + (j - x + 1) for y, x in pixels] for i, j in pixels]
-    with torch.inference_mode(False):
-        return torch.tensor(taps)
-
-
-def _image_matrix(weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(K, C, 3, 3) -> the matrix (HW C, HW K) that takes whole images to whole images."""
-    outs, channels = weight.shape[:2]
-    taps = weight.permute(2, 3, 1, 0).reshape(9, channels, outs)
-    square = taps[_tap_indices(height, width)].transpose(1, 2)  # (pixel, C, pixel, K)
-    size = height * width
-    return square.reshape(size * channels, size * outs)
-
-
-def _flat(images: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) channels last -> (N, HWC), a view."""
-    return images.permute(0, 2, 3, 1).reshape(len(images), -1)
-
-
-def _unflat(rows: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(N, HWC) -> (N, C, H, W) channels last, a view."""
-    return rows.view(len(rows), height, width, -1).permute(0, 3, 1, 2)
-
-
-def convolve_whole(
-    images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
-    """The convolution of images of at most 2x2."""
-    height, width = images.shape[2:]
-    rows = _flat(images) @ _image_matrix(weight, height, width)
-    if bias is not None:
-        rows += bias.repeat(height * width)
-    return _unflat(rows, height, width)
-
-
-def by_data_whole(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """The gradient by images of at most 2x2."""
-    height, width = gradient.shape[2:]
-    rows = _flat(gradient) @ _image_matrix(weight, height, width).t()
-    return _unflat(rows, height, width)
-
-
-def by_weight_whole(images: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """The gradient by the weight, of images of at most 2x2; float32 sums."""
-    height, width = images.shape[2:]
-    size, channels, outs = height * width, images.shape[1], gradient.shape[1]
-    square = (_flat(images).t() @ _flat(gradient)).view(size, channels, size, outs)
-    pairs = square.transpose(1, 2).reshape(size * size, channels, outs).float()
-    taps = torch.zeros(9, channels, outs).index_add_(0, _tap_indices(height, width).view(-1), pairs)
-    return taps.to(images.dtype).view(3, 3, channels, outs).permute(3, 2, 0, 1).contiguous()
-
-
-# ---- columns
 
 
 def by_weight_columns(images: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

@@ -49,9 +49,7 @@ def by_data(transforms: Transforms, gradient: torch.Tensor, weight: torch.Tensor
     return transforms.outputs(sums, gradient.shape, None)
 
 
-def by_weight(
-    transforms: Transforms, images: torch.Tensor, gradient: torch.Tensor
-) -> torch.Tensor:
+def by_weight(transforms: Transforms, images: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The gradient by the weight, from the images and the gradient by the outputs."""
     seen = transforms.inputs(images).transpose(1, 2)
     return transforms.weight_gradient(torch.bmm(seen, transforms.gradients(gradient)))
