@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from rps_bench.engine.eligible import channels_last
+from rps_bench.engine.eligible import channels_last, is_ordinary
 from rps_bench.engine.passes import Passes
 
 _PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, not transposed
@@ -27,14 +27,15 @@ class Convolution(torch.autograd.Function):
         ctx.passes, ctx.has_bias = passes, bias is not None
         if passes.forward is None:
             return F.conv2d(images, weight, bias, padding=1)
-        return passes.forward(channels_last(images), weight.contiguous(), bias)
+        row = None if bias is None else bias.contiguous()
+        return passes.forward(channels_last(images), weight.contiguous(), row)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        """The gradients; by PyTorch's own passes where they are to be differentiated again."""
+        """The gradients; by PyTorch's own passes where they are differentiated again, or mapped."""
         images, weight = ctx.saved_tensors
         wants_images, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not is_ordinary(gradient, images.dtype):
             wanted = [wants_images, wants_weight, wants_bias]
             return *_plain_backward(gradient, images, weight, wanted), None
         gradient = channels_last(gradient)

@@ -30,6 +30,8 @@ def is_ordinary(tensor: torch.Tensor, *dtypes: torch.dtype) -> bool:
         and tensor.device.type == "cpu"
         and tensor.layout == torch.strided
         and not tensor.is_neg()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and not torch._C._functorch.is_legacy_batchedtensor(tensor)
         and tensor.numel() > 0
     )
 

@@ -62,7 +62,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
         if not self.training or not is_ordinary_pass() or self.momentum is None:
             return False
         own = self.weight, self.bias, self.running_mean, self.running_var
-        if not all(t is not None and is_ordinary(t, torch.float32) for t in own):
+        if any(t is None or not is_ordinary(t, torch.float32) or t.stride(0) != 1 for t in own):
             return False
         if not is_ordinary(images, *DTYPES) or images.dim() != 4:
             return False

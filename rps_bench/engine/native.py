@@ -65,7 +65,7 @@ class Native:
     def weights(self, weight: torch.Tensor, is_flipped: bool) -> torch.Tensor:
         """As of ``winograd.Transforms``."""
         outs, ins = weight.shape[:2]
-        matrices = torch.empty((36, outs, ins) if is_flipped else (36, ins, outs))
+        matrices = _floats(36, *((outs, ins) if is_flipped else (ins, outs)))
         self._call("weights_forth", weight, matrices, outs, ins, is_flipped)
         return matrices
 
@@ -79,7 +79,7 @@ class Native:
 
     def _to_tiles(self, name: str, images: torch.Tensor) -> torch.Tensor:
         num, channels, height, width = images.shape
-        tiles = torch.empty(36, num * -(-height // 4) * -(-width // 4), channels)
+        tiles = _floats(36, num * -(-height // 4) * -(-width // 4), channels)
         self._call(name, images, tiles, num, height, width, channels)
         return tiles
 
@@ -89,14 +89,14 @@ class Native:
         """As of ``winograd.Transforms``."""
         num, _, height, width = shape
         outs = sums.shape[2]
-        images = torch.empty((num, outs, height, width), memory_format=CL)
+        images = _floats(num, height, width, outs).permute(0, 3, 1, 2)
         self._call("outputs_back", sums, bias, images, num, height, width, outs)
         return images
 
     def weight_gradient(self, sums: torch.Tensor) -> torch.Tensor:
         """As of ``winograd.Transforms``."""
         _, ins, outs = sums.shape
-        gradient = torch.empty(outs, ins, 3, 3)
+        gradient = _floats(outs, ins, 3, 3)
         self._call("weights_back", sums, gradient, outs, ins)
         return gradient
 
@@ -115,7 +115,7 @@ class Native:
     ) -> torch.Tensor:
         num, ins, height, width = images.shape
         outs = matrices.shape[2]
-        convolved = torch.empty((num, outs, height, width), memory_format=CL)
+        convolved = _floats(num, height, width, outs).permute(0, 3, 1, 2)
         sizes = num, height, width, ins, outs
         self._call("winograd", images, matrices, bias, convolved, *sizes)
         return convolved
@@ -124,7 +124,7 @@ class Native:
         """``winograd.by_weight`` in the same way."""
         num, ins, height, width = images.shape
         outs = gradient.shape[1]
-        by_weight = torch.empty(outs, ins, 3, 3)
+        by_weight = _floats(outs, ins, 3, 3)
         sizes = num, height, width, ins, outs
         self._call("winograd_by_weight", images, gradient, by_weight, *sizes)
         return by_weight
@@ -290,6 +290,11 @@ def _find_parallel() -> int | None:
             if function is not None:
                 return ctypes.cast(function, _POINTER).value
     return None
+
+
+def _floats(*shape: int) -> torch.Tensor:
+    """Memory for numbers, whatever PyTorch's defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def _name_of(dtype: torch.dtype) -> str:

@@ -49,7 +49,7 @@ _MATRICES = {
 def _square(name: str) -> torch.Tensor:
     """A transform of rows and columns at once, as one matrix."""
     with torch.inference_mode(False):
-        matrix = torch.tensor(_MATRICES[name], dtype=torch.float64)
+        matrix = torch.tensor(_MATRICES[name], dtype=torch.float64, device="cpu")
         return torch.kron(matrix, matrix).float().contiguous()
 
 

@@ -79,7 +79,7 @@ class PlainTaps:
     def gather_taps(self, sums: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """As of ``Taps``."""
         outs, channels = sums.shape[1], sums.shape[3]
-        taps = torch.zeros(outs, 9, channels)
+        taps = torch.zeros(outs, 9, channels, dtype=torch.float32, device="cpu")
         for out_pixel, row in enumerate(_tap_indices(height, width).tolist()):
             for in_pixel, tap in enumerate(row):
                 taps[:, tap] += sums[out_pixel, :, in_pixel]
@@ -92,4 +92,4 @@ def _tap_indices(height: int, width: int) -> torch.Tensor:
     pixels = [(row, column) for row in range(height) for column in range(width)]
     taps = [[(i - y + 1) * 3 + (j - x + 1) for i, j in pixels] for y, x in pixels]
     with torch.inference_mode(False):
-        return torch.tensor(taps)
+        return torch.tensor(taps, device="cpu")

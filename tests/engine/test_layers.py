@@ -335,12 +335,48 @@ def test_gradients_can_be_differentiated_again(native: Native) -> None:
     use_kernels(network, NATIVE)
     found = []
     for own in (network, plain_copy(network, torch.float32)):
-        images = draw(*IMAGES).requires_grad_()
+        images = draw(*IMAGES).contiguous().requires_grad_()  # no channels last
         loss = own(images).pow(3).mean()
         first = torch.autograd.grad(loss, [images, *own.parameters()], create_graph=True)
         again = torch.autograd.grad(sum(g.square().sum() for g in first), [images])  # type: ignore[arg-type]
         found.append(again[0])
     assert relative_error(*found) < 1e-4
+
+
+def test_gradients_of_many_results_at_once(native: Native) -> None:
+    network = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+    use_kernels(network, NATIVE)
+    found: list[torch.Tensor] = []
+    for own in (network, plain_copy(network, torch.float32)):
+        images = draw(*IMAGES).requires_grad_()
+        result = own(images)
+        directions = torch.stack([draw(*IMAGES, seed=seed) for seed in (1, 2)])
+        found += torch.autograd.grad(result, [images], directions, is_grads_batched=True)
+    assert relative_error(*found) < 1e-4
+
+
+def test_memory_is_read_and_made_as_the_kernels_want_it(native: Native) -> None:
+    """Whatever the strides of what is given are, and PyTorch's defaults."""
+    network = nn.Sequential(nn.Conv2d(32, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU())
+    use_kernels(network, NATIVE)
+    exact = plain_copy(network, torch.float64)
+    with torch.no_grad():
+        for parameter in network[0].parameters():  # every second number of its memory
+            spread = torch.stack([parameter, torch.full_like(parameter, 1e6)], dim=-1)
+            parameter.set_(spread[..., 0])  # type: ignore[call-overload]
+    images = draw(2, 8, 32, 8).permute(0, 2, 1, 3)
+    results = [network(images.requires_grad_()), exact(images.double())]
+    torch.set_default_dtype(torch.float64)
+    try:
+        results[0].square().sum().backward()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    results[1].square().sum().backward()
+    assert relative_error(*results) < 2e-5
+    for own, right in zip(network.parameters(), exact.parameters(), strict=True):
+        assert own.grad is not None
+        assert right.grad is not None
+        assert (own.grad.double() - right.grad).norm() < 1e-3 * max(right.grad.norm(), 1.0)
 
 
 def test_checkpointed_blocks(native: Native) -> None:
