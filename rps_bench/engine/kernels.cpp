@@ -732,6 +732,7 @@ static void norm_backward(const T* x, const T* y, const T* d, T* by_x, T* cut_d,
     std::vector<float> parts(rows.num_chunks * 2 * C), scale(C), shift(C), on_d(C), on_x(C),
         constant(C);
     find_line(bn, C, scale.data(), shift.data());
+    bool past = goes_past(cut_d, C, rows.num * C * sizeof(T));
     share_out(rows.num_chunks, num_threads, [&](long chunk, long) {
         float *sums = &parts[chunk * 2 * C], *products = sums + C;
         over_channels(C, [&](auto lane, auto n, long c) __attribute__((always_inline)) {
@@ -750,11 +751,12 @@ static void norm_backward(const T* x, const T* y, const T* d, T* by_x, T* cut_d,
                     Lane own = cut<MASK>(load<Lane>(d + at), y + at, value, factor[j], term[j]);
                     sum[j] += own;
                     product[j] += own * (value - middle[j]);
-                    if (cut_d) put<false>(cut_d + at, own);
+                    if (cut_d) past ? put<true>(cut_d + at, own) : put<false>(cut_d + at, own);
                 }
             for (int j = 0; j < N; j++)
                 store(sums + c + j * W, sum[j]), store(products + c + j * W, product[j]);
         });
+        finish_puts();
     });
     for (long c = 0; c < C; c++) {
         double sum = 0, product = 0, inverse = bn.inverse_std[c], factor = bn.weight[c] * inverse;

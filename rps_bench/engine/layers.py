@@ -87,6 +87,8 @@ class FusedSequential(nn.Sequential):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """As of the plain layers."""
+        if not is_ordinary_pass():
+            return super().forward(images)  # type: ignore[no-any-return, no-untyped-call]
         layers = list(self)
         position = 0
         while position < len(layers):
@@ -111,8 +113,8 @@ def norm_relu(
     """
     if (
         isinstance(norm, NativeBatchNorm2d)
-        and not _is_watched(norm)
         and norm.is_fast(images, other)
+        and not _is_watched(norm)
     ):
         return norm.normalise(images, other, has_relu=True)
     normed = norm(images)

@@ -49,6 +49,7 @@ class Native:
 
     def __init__(self, path: Path) -> None:
         self._library = ctypes.CDLL(str(path))
+        self.build = path.stem  # names source, compiler and processor
         for name, arguments in _SIGNATURES.items():
             function = getattr(self._library, name)
             function.argtypes, function.restype = arguments, _INT
@@ -204,6 +205,7 @@ class Native:
         return by_images, by_other, by_weight, by_bias
 
 
+_loaded: list[Native | str] = []  # the kernels, or why there are none, once it is known
 _said: set[str] = set()
 
 
@@ -228,9 +230,6 @@ def loaded_native() -> Native:
     if isinstance(found, str):
         raise CannotBuildError(found)
     return found
-
-
-_loaded: list[Native | str] = []
 
 
 def _load(say: Callable[[str], object]) -> Native | str:

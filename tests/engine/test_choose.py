@@ -122,6 +122,15 @@ def test_the_modules_stay_what_they_are(make: Make, native: Native) -> None:
     plain.load_state_dict(network.state_dict())
 
 
+@pytest.mark.parametrize("make", [resnet, vgg])
+def test_an_export_sees_pytorch_s_own_operations(make: Make, native: Native) -> None:
+    network, plain = make(), make()
+    use_kernels(network, name_of("native"))
+    images = draw(4, 3, 16, 16)
+    exported = torch.export.export(network.train(), (images,)).module()
+    assert torch.equal(exported(images), plain.train()(images))
+
+
 def test_derived_layers_are_left_alone(native: Native) -> None:
     network = OwnNetwork()
     use_kernels(network, name_of("native"))
