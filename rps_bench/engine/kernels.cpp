@@ -328,6 +328,24 @@ static void transform_outputs(const float* sums, long stride, const Images& im, 
     finish_puts();
 }
 
+// The pixels of the block of tiles after this one, fetched in 36 parts while products are computed
+// (measured: AHEADGAIN of a convolution of 16 channels).
+struct Ahead {
+    const char* from;
+    long num_lines;
+    Ahead(const float* pixels, const Images& im, long first, long channels) : from(nullptr), num_lines(0) {
+        if (first >= im.num_tiles) return;
+        Tile tile(im, first);
+        long of_row = im.width * channels * 4, row = tile.image * im.height + tile.row;
+        from = (const char*)pixels + row * of_row;
+        num_lines = std::min(16 * BLOCK * channels * 4, (im.num * im.height - row) * of_row) / 64;
+    }
+    void fetch(int part) const {
+        for (long line = num_lines * part / 36; line < num_lines * (part + 1) / 36; line++)
+            __builtin_prefetch(from + line * 64, 0, 2);
+    }
+};
+
 // ---- products of the transformed
 
 // out (BLOCK, GROUP * LANES of `outs`) = v (BLOCK, ins) u (ins, GROUP * LANES of `outs`)
@@ -384,7 +402,9 @@ static int convolve(const float* x, const float* u, const float* bias, float* y,
               *edge = sums + 36 * s_stride;
         long first = block * BLOCK, count = std::min<long>(BLOCK, im.num_tiles - first);
         transform_inputs(x, im, first, count, ins, edge, v, v_stride);
+        Ahead ahead(x, im, first + BLOCK, ins);
         for (int i = 0; i < 36; i++) {
+            ahead.fetch(i);
             const float *vi = v + i * v_stride, *ui = u + i * ins * outs;
             float* si = sums + i * s_stride;
             long o = 0;
@@ -441,7 +461,10 @@ static int sum_products(const float* x, const float* d, float* gradient, const I
             if (count < BLOCK) memset(v, 0, each * 4);
             transform_inputs(x, im, first, count, ins, edge, v, v_stride);
             transform_gradients(d, im, first, count, outs, edge, w, w_stride);
+            Ahead of_x(x, im, first + BLOCK, ins), of_d(d, im, first + BLOCK, outs);
             for (int i = 0; i < 36; i++) {
+                of_x.fetch(i);
+                of_d.fetch(i);
                 const float *vi = v + i * v_stride, *wi = w + i * w_stride;
                 float* si = own + i * ins * outs;
                 long o = 0;
