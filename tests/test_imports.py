@@ -19,7 +19,9 @@ FLOORS: dict[str, str] = {
     "core": "",
     "runtime": "core",
     "datasets": "core runtime",
-    "models": "core",
+    # Kernels of training steps: networks name the steps that may be one pass.
+    "engine": "core runtime",
+    "models": "core engine",
     "methods": "core models",
     "costs": "core runtime models methods",
     "training": "core runtime datasets methods",

@@ -7,14 +7,9 @@ import stat
 from pathlib import Path
 
 from rps_bench.core import checks
+from rps_bench.core.cache_folder import user_cache_folder
 
 DATA_VARIABLE = "RPS_BENCH_DATA"
-
-
-def user_cache_folder() -> Path:
-    """``rps_bench`` below XDG_CACHE_HOME, or below ``~/.cache`` if that is not set."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(checks.path("XDG_CACHE_HOME", base or "~/.cache")) / "rps_bench"
 
 
 def resolve_root(root: str | Path | None) -> Path:

@@ -16,10 +16,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from rps_bench.atomic import TEMPORARY_SUFFIX
-from rps_bench.datasets.folders import user_cache_folder
-from rps_bench.locks import hold, make_lock
-from rps_bench.permissions import make_folder
+from rps_bench.core.atomic import TEMPORARY_SUFFIX
+from rps_bench.core.cache_folder import user_cache_folder
+from rps_bench.core.permissions import make_folder
+from rps_bench.runtime.locks import hold, make_lock
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
 COMPILERS = ("c++", "g++", "clang++")

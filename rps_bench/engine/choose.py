@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from rps_bench.core.errors import UserError
 from rps_bench.engine.layers import (
     FusedSequential,
     NativeBatchNorm2d,
@@ -25,7 +26,6 @@ from rps_bench.engine.layers import (
     ProductsConv2d,
 )
 from rps_bench.engine.native import find_native
-from rps_bench.errors import UserError
 
 PLAIN = "plain"
 KERNEL_SETS = (PLAIN, "products", "native")
