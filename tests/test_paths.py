@@ -8,8 +8,8 @@ import pytest
 from rps_bench.config import RunConfig
 from rps_bench.core import checks
 from rps_bench.core.arguments import to_path
-from rps_bench.core.errors import UserError
 from rps_bench.core.cache_folder import user_cache_folder
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.folders import resolve_root
 from rps_bench.export import read_words
 from rps_bench.inference.options import read_options

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rps_bench.core.errors import UserError
 from rps_bench.engine.choose import KERNEL_SETS, resolve_kernels, use_kernels
 from rps_bench.engine.native import Native
-from rps_bench.errors import UserError
 from rps_bench.methods import build_method
 from rps_bench.models import build_model
 from tests.engine.reference import CL, draw, relative_error
