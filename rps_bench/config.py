@@ -11,6 +11,7 @@ from typing import Any
 
 from rps_bench.core.origins import Origin
 from rps_bench.core.storages import EXACT
+from rps_bench.engine.names import PLAIN
 from rps_bench.training.recipe import Recipe
 
 
@@ -77,6 +78,7 @@ class RunConfig:
         evaluation_split: test or validation.
         imbalance: Training images of the largest class over those of the smallest, None for all.
         precision: auto, fp32 or bf16.
+        engine: The kernels of training steps that are asked for: plain, products, native or auto.
         storage: How theta is rounded before it is evaluated; exact is not at all.
         plugins: Where the method, arch or dataset comes from, of those that are a plugin's.
         compute: Where the run computes; no part of its identity.
@@ -96,6 +98,7 @@ class RunConfig:
     evaluation_split: str
     imbalance: float | None
     precision: str
+    engine: str
     storage: str
     plugins: Mapping[str, Origin]
     compute: Compute
@@ -136,6 +139,8 @@ class RunConfig:
             identity["storage"] = self.storage
         if self.precision != "auto":
             identity["precision"] = self.precision
+        if self.engine != PLAIN:
+            identity["engine"] = self.engine
         if self.plugins:
             identity["plugins"] = {key: origin.identity for key, origin in self.plugins.items()}
         return identity
@@ -190,15 +195,18 @@ class RunConfig:
         del identity["compression"]
         return self._slug("chain", identity)
 
-    def checkpoint_name(self, is_shared: bool, precision: str, num_train: int) -> str:
+    def checkpoint_name(self, is_shared: bool, precision: str, kernels: str, num_train: int) -> str:
         """The folder of a run's unfinished work: the same for runs that may go on from it.
 
         Args:
             is_shared: Whether all compressions share it.
             precision: As resolved on this machine.
+            kernels: As resolved on this machine: other sets give other bits.
             num_train: Training images at hand, which a partial dataset has fewer of.
         """
         identity = self._trained_identity | {"precision": precision, "num_train": num_train}
+        if kernels != PLAIN:
+            identity["kernels"] = kernels
         if is_shared:
             del identity["compression"]
         return self._slug("chain" if is_shared else self._ratio, identity)

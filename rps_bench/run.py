@@ -15,6 +15,7 @@ from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.placed import PlacedData
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.splits import hold_out
+from rps_bench.engine.choose import name_build, resolve_kernels
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Method
 from rps_bench.methods.cautions import warn_of_collapse
@@ -66,7 +67,8 @@ def run(
     device = resolve_device(config.compute.device)
     prepare_device(device)
     precision = resolve_precision(config.precision, device)
-    provenance = collect_provenance()
+    kernels, build = _find_kernels(config, device)
+    provenance = collect_provenance(build)
 
     dataset = load_data(config)
     method = build_method(config.method, config.compression, config.seed, **config.method_options)
@@ -74,14 +76,14 @@ def run(
     # Runs that share trainings share a folder of unfinished work; all others have their own.
     is_trained_here = config.storage == EXACT
     shares_levels = is_trained_here and method.shares_trainings
-    name = config.checkpoint_name(shares_levels, precision, len(dataset.train))
+    name = config.checkpoint_name(shares_levels, precision, kernels, len(dataset.train))
     checkpoints = Checkpoints(config.files.results_dir, name, say)
     with checkpoints.in_use(config.run_id):
         if find_done(config) is not None:  # by another process, before this one had the lock
             return None
-        described = describe_config(config, str(device), precision, dataset)
+        described = describe_config(config, str(device), precision, kernels, dataset)
         tracker.start(RunDescription(config.run_id, described, config.files.results_dir))
-        here = Setting(config, device, precision, dataset, placed or PlacedData())
+        here = Setting(config, device, precision, kernels, dataset, placed or PlacedData())
         if is_trained_here:
             result = _train(here, method, checkpoints, TrackedProgress(progress, tracker))
         else:
@@ -114,6 +116,7 @@ class Setting:
         config: The run.
         device: Where it computes.
         precision: fp32 or bf16.
+        kernels: The set that training steps are done by, in full.
         dataset: Its images, in main memory.
         placed: Images on devices, which runs that train at once share.
     """
@@ -121,6 +124,7 @@ class Setting:
     config: RunConfig
     device: torch.device
     precision: str
+    kernels: str
     dataset: Dataset
     placed: PlacedData
 
@@ -140,7 +144,7 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
         start = method.start(dense, (images.to(device), labels.to(device)))
     if count_alive() == 1:  # the peak of several is that of all of them
         reset_peak_memory(device)
-    training = Training(here.place(), config.recipe, config.seed, here.precision)
+    training = Training(here.place(), config.recipe, config.seed, here.precision, here.kernels)
     chain = LevelTrainer(
         start,
         dense,
@@ -166,11 +170,26 @@ def _round(here: Setting) -> Result:
         UserError: The model cannot be rounded so, or its file is broken.
     """
     config, exact = here.config, here.config.with_exact_storage
-    trained = find_finished(*exact.record_place)
-    assert trained is not None
+    trained = _read_trained(config)
     if trained["status"] == "diverged":
         return describe_rounding(config, trained, None, None)
     model = load_compressed(model_path(*exact.record_place)).to(here.device)
     model.round_stored(config.storage)
     found = evaluate(model, here.place(), here.precision)
     return describe_rounding(config, trained, found, keep_model(config, model, found.accuracy))
+
+
+def _read_trained(config: RunConfig) -> Record:
+    """The record of the run that trained the model which this one rounds."""
+    trained = find_finished(*config.with_exact_storage.record_place)
+    assert trained is not None
+    return trained
+
+
+def _find_kernels(config: RunConfig, device: torch.device) -> tuple[str, str | None]:
+    """The kernels that the run's model is trained by, and their library if they have one."""
+    if config.storage == EXACT:
+        name = resolve_kernels(config.engine, device, say)
+        return name, name_build(name)
+    trained = _read_trained(config)
+    return trained["config"]["kernels"], trained["provenance"].get("kernels_build")

@@ -51,6 +51,7 @@ CASES = [
     ("device=cuda:99", "device cuda:99 is not there; allowed here: auto, cpu"),
     ("device=toaster", "device toaster is not there; allowed here: auto, cpu"),
     ("precision=fp8", "precision must be one of auto, fp32, bf16, got fp8"),
+    ("engine=fast", "engine must be one of plain, products, native, auto, got fast"),
     ("evaluation_split=train", "evaluation_split must be one of test, validation"),
     ("dataset.imbalance=1", "dataset.imbalance must be null or a number above 1, got 1"),
     ("dataset.imbalance=much", "dataset.imbalance must be null or a number above 1, got much"),

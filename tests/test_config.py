@@ -147,7 +147,7 @@ def test_no_record_is_rounded_away() -> None:
 
 def checkpoint_name(words: str, is_shared: bool = True) -> str:
     (config,) = plan_runs(f"method=ltr {words}".split(), is_sweep=False).configs
-    return config.checkpoint_name(is_shared, precision="fp32", num_train=1437)
+    return config.checkpoint_name(is_shared, "fp32", "plain", num_train=1437)
 
 
 def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
@@ -179,14 +179,29 @@ def test_what_changes_a_training_changes_the_folder(words: str) -> None:
     assert checkpoint_name(words) != checkpoint_name("")
 
 
-def test_a_folder_is_for_one_precision_and_one_set_of_images() -> None:
+def test_a_folder_is_for_one_arithmetic_and_one_set_of_images() -> None:
     (config,) = plan_runs(["method=ltr"], is_sweep=False).configs
-    places = (("fp32", 1437), ("bf16", 1437), ("fp32", 1000))
-    names = [config.checkpoint_name(True, precision, count) for precision, count in places]
-    assert len(set(names)) == 3
+    places = (
+        ("fp32", "plain", 1437),
+        ("bf16", "plain", 1437),
+        ("fp32", "plain", 1000),
+        ("fp32", "products-1", 1437),
+        ("fp32", "products-2", 1437),
+        ("fp32", "native-avx512-1", 1437),
+    )
+    assert len({config.checkpoint_name(True, *place) for place in places}) == len(places)
     other = dataclasses.replace(config, compression=100.0)
     assert other.run_id_without_compression == config.run_id_without_compression
     assert other.run_id != config.run_id
+
+
+def test_an_engine_that_is_not_plain_is_another_run() -> None:
+    """By what is asked for, so on every machine alike."""
+    names = ("plain", "products", "native", "auto")
+    assert len({run_id(f"engine={name}") for name in names}) == len(names)
+    assert run_id("engine=plain") == run_id("")
+    assert "engine" not in plan_one("engine=plain").identity
+    assert plan_one("engine=auto").identity["engine"] == "auto"
 
 
 def test_a_whole_number_for_a_float_option_is_the_same_run() -> None:

@@ -24,18 +24,18 @@ FLOORS: dict[str, str] = {
     "models": "core engine",
     "methods": "core models",
     "costs": "core runtime models methods",
-    "training": "core runtime datasets methods",
+    "training": "core runtime datasets engine methods",
     "plugins": "core datasets models methods",
     "__init__": "runtime plugins",
     # One run, frozen: the fields of a recipe are those of training.
-    "config": "core training",
-    "records": "core runtime datasets methods costs training config",
+    "config": "core engine training",
+    "records": "core runtime datasets engine methods costs training config",
     # Records never depend on it.
     "tracking": "core runtime datasets training records",
     # What a run is, before any is done.
-    "sweep": "core runtime datasets models methods training plugins config records tracking",
+    "sweep": "core runtime datasets engine models methods training plugins config records tracking",
     # The spine sees all that a run needs, and nothing of how runs are launched.
-    "run": "core runtime datasets models methods costs training config records tracking",
+    "run": "core runtime datasets engine models methods costs training config records tracking",
     "launch": "core runtime datasets training config records tracking sweep run",
     # Reads records only; dataset facts for chance levels, a recipe's fields for options.
     "reports": "core datasets training records tracking",

@@ -245,7 +245,7 @@ def test_a_run_recorded_meanwhile_is_not_trained(tmp_path: Path) -> None:
     train_all(elsewhere, *words)
     (record,) = read_records(elsewhere)[0]
     (config,) = plan(*words)
-    name = config.checkpoint_name(False, "fp32", 1437)
+    name = config.checkpoint_name(False, "fp32", "plain", 1437)
     with Checkpoints(results, name, print).in_use(config.run_id):
         process = start(log, results, *words)
         wait_for_line(log, f"waiting for other processes: {config.run_id}")

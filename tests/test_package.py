@@ -31,6 +31,7 @@ def test_the_wheel_carries_every_yaml_and_the_style(installed: Path) -> None:
     }
     assert in_wheel == in_checkout
     assert (installed / "rps_bench" / "reports" / "rps_bench.mplstyle").is_file()
+    assert (installed / "rps_bench" / "engine" / "kernels.cpp").is_file()
     assets = Path("rps_bench/reports/html/assets")
     here = {path.name for path in (ROOT / assets).iterdir()}
     assert here == {path.name for path in (installed / assets).iterdir()}

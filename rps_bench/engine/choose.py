@@ -14,21 +14,22 @@ A layer trains by a set because of its class, which has no state: parameters, bu
 copies and files are those of the plain layer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
-from rps_bench.core.errors import UserError
+from rps_bench.core import checks
 from rps_bench.engine.layers import (
     FusedSequential,
     NativeBatchNorm2d,
     NativeConv2d,
     ProductsConv2d,
 )
-from rps_bench.engine.native import find_native
+from rps_bench.engine.names import AUTO, ENGINES, PLAIN
+from rps_bench.engine.native import find_native, loaded_native
 
-PLAIN = "plain"
-KERNEL_SETS = (PLAIN, "products", "native")
 PRODUCTS_VERSION, NATIVE_VERSION = 1, 1  # raise it when the set gives other bits
 
 Swaps = dict[type[nn.Module], type[nn.Module]]
@@ -45,26 +46,44 @@ _SWAPS: dict[str, Swaps] = {
 _PLAIN_CLASSES: Swaps = {fast: plain for swaps in _SWAPS.values() for plain, fast in swaps.items()}
 
 
-def resolve_kernels(requested: str, say: Callable[[str], object]) -> str:
-    """The full name of the set that this machine trains by when one is asked for.
+def resolve_kernels(requested: str, device: torch.device, say: Callable[[str], object]) -> str:
+    """The full name of the set that a device trains by when one is asked for.
 
-    Where ``native`` cannot be had, that is ``products``, with a line on why, once in a process.
+    Where ``native`` cannot be had, that is ``products``, with a line on why, once in a process;
+    for ``auto`` it is ``plain``. All sets but ``plain`` are for CPUs alone.
 
     Args:
-        requested: A name of ``KERNEL_SETS``.
+        requested: A name of ``ENGINES``.
+        device: Where the training computes.
         say: Takes a line for the user.
 
     Raises:
         UserError: An unknown name.
     """
-    if requested not in KERNEL_SETS:
-        raise UserError(f"kernels must be one of {', '.join(KERNEL_SETS)}, got {requested!r}")
-    if requested == PLAIN:
+    checks.choice("engine", requested, ENGINES)
+    if requested == PLAIN or device.type != "cpu":
         return PLAIN
-    native = find_native(say) if requested == "native" else None
-    if native is None:
-        return f"products-{PRODUCTS_VERSION}"
-    return f"native-{native.instructions}-{NATIVE_VERSION}"
+    otherwise = PLAIN if requested == AUTO else f"products-{PRODUCTS_VERSION}"
+    native = None if requested == "products" else find_native(otherwise, say)
+    return otherwise if native is None else f"native-{native.instructions}-{NATIVE_VERSION}"
+
+
+def name_build(name: str) -> str | None:
+    """The library of a set that ``resolve_kernels`` gave on this machine; None if it has none.
+
+    It names the source, the compiler and the processor.
+    """
+    return loaded_native().build if name.startswith("native") else None
+
+
+@contextmanager
+def training_by(model: nn.Module, name: str) -> Iterator[None]:
+    """Let a network train by a set of kernels; its layers are plain again however that ends."""
+    use_kernels(model, name)
+    try:
+        yield
+    finally:
+        use_kernels(model, PLAIN)
 
 
 def use_kernels(model: nn.Module, name: str) -> None:

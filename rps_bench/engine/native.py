@@ -209,14 +209,19 @@ _loaded: list[Native | str] = []  # the kernels, or why there are none, once it 
 _said: set[str] = set()
 
 
-def find_native(say: Callable[[str], object]) -> Native | None:
-    """The native kernels; None where they cannot be had, and a line on why, once in a process."""
+def find_native(otherwise: str, say: Callable[[str], object]) -> Native | None:
+    """The native kernels; None where they cannot be had, and a line on why, once in a process.
+
+    Args:
+        otherwise: The set that is used then.
+        say: Takes the line, and one where it takes seconds.
+    """
     found = _load(say)
     if isinstance(found, Native):
         return found
     if found not in _said:
         _said.add(found)
-        say(f"kernels=products instead of native: {found}")
+        say(f"kernels {otherwise} instead of native ones: {found}")
     return None
 
 

@@ -21,7 +21,8 @@ def discard_checkpoints(configs: Sequence[RunConfig]) -> None:
         # The folder's name holds what the run has resolved, which its record alone tells.
         described = record["config"]
         num_train = described.get("dataset_options", {}).get("num_train")
-        name = config.checkpoint_name(True, described.get("precision"), num_train)
+        resolved = described.get("precision"), described["kernels"], num_train
+        name = config.checkpoint_name(True, *resolved)
         names.setdefault(chain, set()).add(name)
     for results_dir, identity in names.keys() - needed:
         for name in names[results_dir, identity]:

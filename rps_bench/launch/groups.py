@@ -13,6 +13,7 @@ def find_groups(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     groups: dict[Hashable, list[RunConfig]] = {}
     for number, config in enumerate(configs):
         network = config.arch, config.width
-        key = (config.data_source, network, config.recipe, config.precision, config.compute)
+        arithmetic = config.precision, config.engine
+        key = (config.data_source, network, config.recipe, arithmetic, config.compute)
         groups.setdefault(number if config.compute.population == 1 else key, []).append(config)
     return list(groups.values())

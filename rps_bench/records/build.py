@@ -72,7 +72,7 @@ def build_record(
 
 
 def describe_config(
-    config: RunConfig, device: str, precision: str, dataset: Dataset | None
+    config: RunConfig, device: str, precision: str, kernels: str, dataset: Dataset | None
 ) -> dict[str, Any]:
     """The ``config`` block: what was asked for, with everything resolved."""
     dataset_options: dict[str, Any] = {"imbalance": config.imbalance}
@@ -94,6 +94,7 @@ def describe_config(
         "evaluation_split": config.evaluation_split,
         "storage": config.storage,
         "precision": precision,
+        "kernels": kernels,
         "device": device,
         "dataset_options": dataset_options,
         "arch_options": {"width": config.width},
@@ -199,7 +200,8 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
 
 def record_failure(config: RunConfig, reason: str) -> Record:
     """Write the record of a run that crashed; a later call of the same command tries it again."""
-    described = describe_config(config, config.compute.device, config.precision, None)
+    asked = config.compute.device, config.precision, config.engine
+    described = describe_config(config, *asked, None)
     blocks = {
         "metrics": dict.fromkeys(METRIC_KEYS),
         "history": [],

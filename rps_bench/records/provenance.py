@@ -26,12 +26,15 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 _CODE = ("rps_bench", "conf", "pyproject.toml")
 
 
-def collect_provenance() -> dict[str, Any]:
+def collect_provenance(kernels_build: str | None = None) -> dict[str, Any]:
     """A JSON-ready dict with code, versions, hardware and the UTC time of the call.
 
     Keys: `started_at`, `git_commit`, `git_dirty`, `package_version`, `python`, `versions`,
     `platform`, `cpu_model`, `cpu_count`, `num_threads`, `waiting` (environment variables on how
-    threads wait, if any), `gpu_name`, `deterministic`. Unknown values are None.
+    threads wait, if any), `gpu_name`, `deterministic`, `kernels_build`. Unknown values are None.
+
+    Args:
+        kernels_build: The library of the kernels that the run trains by, if it has one.
     """
     commit, is_dirty = _describe_own_checkout()
     return {
@@ -48,6 +51,7 @@ def collect_provenance() -> dict[str, Any]:
         "waiting": stated_waiting(os.environ),
         "gpu_name": _gpu_name(),
         "deterministic": _is_deterministic(),
+        "kernels_build": kernels_build,
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from rps_bench.core.errors import UserError
+from rps_bench.engine.names import PLAIN
 
 Record = dict[str, Any]
 
@@ -72,7 +73,8 @@ def split_of(config: Mapping[str, Any]) -> EvaluationSplit:
 
 
 # Keys that every record has. Values of `metrics`, `size` and `cost` are numbers or null.
-# Older records lack ``method_kind``, which `upgrade.py` fills in; null is a kind that is not known.
+# Older records lack ``method_kind`` and ``kernels``, which `upgrade.py` fills in. A kind that is
+# not known is null.
 CONFIG_NAMES = ("dataset", "arch", "method", "recipe")
 METRIC_KEYS = (*TEST.keys, "train_loss")
 SIZE_KEYS = (
@@ -157,6 +159,8 @@ def _check_config(config: Mapping[str, Any]) -> None:
             raise RecordError(f"config.{key} must be a non-empty string")
     if not isinstance(config.get("method_kind"), str | None):
         raise RecordError("config.method_kind must be a string or null")
+    if not isinstance(config.get("kernels", PLAIN), str):
+        raise RecordError("config.kernels must be a string")
     compression = config.get("compression")
     if not _is_number(compression) or not compression >= 1:
         raise RecordError(f"config.compression is {compression!r}, must be a number >= 1")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rps_bench.core.kinds import Kind
+from rps_bench.engine.names import PLAIN
 
 # The methods that there were before records carried `config.method_kind`. Complete for good: later
 # methods write their kind themselves.
@@ -24,6 +25,7 @@ def upgrade_record(record: Mapping[str, Any]) -> dict[str, Any]:
     The kind of a method that is not known is null: nothing is guessed from its name.
     """
     config = record["config"]
-    if "method_kind" in config:
-        return dict(record)
-    return {**record, "config": {**config, "method_kind": KINDS_BEFORE.get(config["method"])}}
+    # Records of before there were other kernels than PyTorch's name none.
+    known = {"method_kind": KINDS_BEFORE.get(config["method"]), "kernels": PLAIN}
+    lacking = {key: value for key, value in known.items() if key not in config}
+    return {**record, "config": {**config, **lacking}} if lacking else dict(record)

@@ -21,6 +21,7 @@ from rps_bench.core.origins import Origin
 from rps_bench.core.shown import show
 from rps_bench.core.storages import STORAGES
 from rps_bench.datasets.info import DATASETS
+from rps_bench.engine.names import ENGINES
 from rps_bench.plugins import load_plugins, provide
 from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.options import check_option, list_options
@@ -41,7 +42,7 @@ LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
 # In the yaml, the fields of ``compute`` and ``files`` stand beside the keys that identify a run.
 TOP_KEYS = (
     *("dataset", "arch", "method", "recipe", "compression", "seed"),
-    *("evaluation_split", "precision", "storage"),
+    *("evaluation_split", "precision", "engine", "storage"),
     *(field.name for part in (Compute, Files) for field in fields(part)),
     *("exclude", "plugins"),
 )
@@ -98,6 +99,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         ),
         imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
+        engine=checks.choice("engine", composed["engine"], ENGINES),
         storage=checks.choice("storage", composed["storage"], STORAGES),
         plugins=MappingProxyType(plugins),
         compute=_compute(composed),

@@ -7,10 +7,13 @@ deepest one that is there. A run that rounds another's model trains nothing itse
 from collections.abc import Sequence
 
 from rps_bench.config import RunConfig
+from rps_bench.core.console import say
 from rps_bench.core.errors import UserError
 from rps_bench.core.storages import EXACT
 from rps_bench.datasets.imbalance import class_counts
 from rps_bench.datasets.info import DATASETS
+from rps_bench.engine.choose import resolve_kernels
+from rps_bench.engine.names import PLAIN
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Method
 from rps_bench.methods.levels import Level
@@ -83,7 +86,8 @@ class Workload:
             num_train = described.get("dataset_options", {}).get("num_train")
             if described["dataset"] == config.dataset and isinstance(num_train, int):
                 sizes.add(num_train)
-        names = {config.checkpoint_name(True, _find_precision(config), size) for size in sizes}
+        arithmetic = _find_arithmetic(config)
+        names = {config.checkpoint_name(True, *arithmetic, size) for size in sizes}
         return {
             level
             for name in names
@@ -102,9 +106,11 @@ def count_images(config: RunConfig) -> int:
     return sum(class_counts(largest, info.num_classes, config.imbalance))
 
 
-def _find_precision(config: RunConfig) -> str:
-    """As a run resolves it; for a device of another machine as on a GPU."""
+def _find_arithmetic(config: RunConfig) -> tuple[str, str]:
+    """Precision and kernels as a run resolves them; for another machine's device as on a GPU."""
     try:
-        return resolve_precision(config.precision, resolve_device(config.compute.device))
+        device = resolve_device(config.compute.device)
     except UserError:
-        return "bf16" if config.precision == "auto" else config.precision
+        return ("bf16" if config.precision == "auto" else config.precision), PLAIN
+    kernels = resolve_kernels(config.engine, device, say)
+    return resolve_precision(config.precision, device), kernels

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
+from rps_bench.engine.choose import training_by
+from rps_bench.engine.names import PLAIN
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.runtime.signals import undisturbed
 from rps_bench.runtime.turns import let_others, most_at_once
@@ -38,12 +40,14 @@ class Training:
         recipe: The numbers of the training.
         seed: Of the data order and the augmentation.
         precision: fp32 or bf16.
+        kernels: The set that training steps are done by, in full; evaluation is always plain.
     """
 
     dataset: Dataset
     recipe: Recipe
     seed: int
     precision: str
+    kernels: str = PLAIN
 
     @property
     def steps_per_epoch(self) -> int:
@@ -100,6 +104,13 @@ class Trainer:
         """
         if start is not None:
             self.restore(start)
+        with training_by(self.model, self.training.kernels):
+            self._train()
+        self._count_others()
+        return self.outcome
+
+    def _train(self) -> None:
+        """Train the epochs that are left."""
         try:
             for epoch in range(self.epoch, self.recipe.epochs + 1):
                 self.train_epoch(epoch)
@@ -113,8 +124,6 @@ class Trainer:
             if self._can_go_on:
                 self._keep_checkpoint()
             raise
-        self._count_others()
-        return self.outcome
 
     def train_epoch(self, epoch: int) -> None:
         """Take the steps of an epoch that are not taken yet.

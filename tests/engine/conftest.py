@@ -18,7 +18,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Native]:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     native_module._loaded.clear()
     try:
-        found = find_native(lines.append)
+        found = find_native("plain", lines.append)
     finally:
         os.environ.pop("XDG_CACHE_HOME")
         if before is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from rps_bench.engine import build
 from rps_bench.engine import native as native_module
@@ -15,6 +16,7 @@ from rps_bench.engine.choose import resolve_kernels
 from rps_bench.engine.native import Native
 from tests.conftest import Disk
 
+CPU = torch.device("cpu")
 has_compiler = any(shutil.which(name) for name in build.COMPILERS)
 needs_compiler = pytest.mark.skipif(not has_compiler, reason="needs a C++ compiler")
 
@@ -140,12 +142,15 @@ def test_without_a_library_products_are_used_with_one_line(
 ) -> None:
     reason = spoil(tmp_path, monkeypatch)
     lines: list[str] = []
-    assert resolve_kernels("native", lines.append).startswith("products-")
-    assert resolve_kernels("native", lines.append).startswith("products-")
-    said = [line for line in lines if line.startswith("kernels=products instead of native: ")]
+    assert resolve_kernels("native", CPU, lines.append).startswith("products-")
+    assert resolve_kernels("native", CPU, lines.append).startswith("products-")
+    said = [
+        line for line in lines if line.startswith("kernels products-1 instead of native ones: ")
+    ]
     assert len(said) == 1
     assert reason in said[0]
     assert "\n" not in said[0]
+    assert resolve_kernels("auto", CPU, lines.append) == "plain"
     if own_cache.is_dir():
         assert not [path for path in own_cache.rglob("*") if path.suffix == ".tmp"]
 
@@ -182,7 +187,7 @@ def test_a_library_that_computes_wrong_is_not_used(
     source.write_text(wrong)
     monkeypatch.setattr(build, "SOURCE", source)
     lines: list[str] = []
-    assert resolve_kernels("native", lines.append).startswith("products-")
+    assert resolve_kernels("native", CPU, lines.append).startswith("products-")
     assert "the compiled kernels are wrong" in lines[-1]
 
 
@@ -190,7 +195,7 @@ def test_a_library_that_computes_wrong_is_not_used(
 def test_processors_of_other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without -march=native: what every processor of this architecture can do."""
     monkeypatch.setattr(build, "_processor_flags", lambda: ("-O1",))
-    found = native_module.find_native(lambda line: None)
+    found = native_module.find_native("plain", lambda line: None)
     assert found is not None
     assert found.instructions in ("generic", "neon")
 
@@ -201,7 +206,7 @@ def test_only_one_openmp_runtime_is_loaded(quick_compiler: Path) -> None:
 import torch
 from rps_bench.engine.native import find_native
 torch.set_num_threads(2)
-native = find_native(print)
+native = find_native("plain", print)
 images = torch.randn(64, 32, 16, 16).contiguous(memory_format=torch.channels_last)
 native.convolve(images, torch.randn(32, 32, 3, 3), None)
 words = {word for word in open("/proc/self/maps").read().split() if word.startswith("/")}

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.core.errors import UserError
-from rps_bench.engine.choose import KERNEL_SETS, resolve_kernels, use_kernels
+from rps_bench.engine.choose import name_build, resolve_kernels, training_by, use_kernels
+from rps_bench.engine.names import ENGINES, KERNEL_SETS
 from rps_bench.engine.native import Native
 from rps_bench.methods import build_method
 from rps_bench.models import build_model
@@ -54,12 +55,13 @@ def own_network() -> nn.Module:
     return OwnNetwork()
 
 
+CPU = torch.device("cpu")
 NETWORKS = [resnet, vgg, own_network]
 Make = Callable[[], nn.Module]
 
 
 def name_of(kernels: str) -> str:
-    return resolve_kernels(kernels, lambda line: None)
+    return resolve_kernels(kernels, CPU, lambda line: None)
 
 
 def train(network: nn.Module, num_steps: int = 2) -> list[torch.Tensor]:
@@ -184,9 +186,33 @@ def test_a_run_is_the_same_bit_for_bit_whatever_the_number_of_threads(native: Na
 def test_names_tell_the_set_and_its_version(native: Native) -> None:
     assert name_of("plain") == "plain"
     assert name_of("products") == "products-1"
-    assert name_of("native") == f"native-{native.instructions}-1"
+    assert name_of("native") == f"native-{native.instructions}-1" == name_of("auto")
+    builds = [name_build(name_of(kernels)) for kernels in KERNEL_SETS]
+    assert builds == [None, None, native.build]
+
+
+@pytest.mark.parametrize("kernels", ENGINES)
+@pytest.mark.parametrize("device", ["cuda:0", "meta"])
+def test_other_devices_train_by_pytorch(kernels: str, device: str) -> None:
+    def fail(line: str) -> None:
+        raise AssertionError(line)
+
+    assert resolve_kernels(kernels, torch.device(device), fail) == "plain"
+
+
+def test_layers_are_plain_again_however_training_ends(native: Native) -> None:
+    network = OwnNetwork()
+
+    def train_until_interrupted() -> None:
+        with training_by(network, name_of("native")):
+            assert type(network.twice) is not nn.Conv2d
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_until_interrupted()
+    assert [type(network.twice), type(network.norm)] == [nn.Conv2d, nn.BatchNorm2d]
 
 
 def test_an_unknown_set_is_one_line_that_names_them_all() -> None:
-    with pytest.raises(UserError, match="kernels must be one of plain, products, native"):
+    with pytest.raises(UserError, match="engine must be one of plain, products, native, auto"):
         name_of("fast")

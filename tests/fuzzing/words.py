@@ -22,6 +22,7 @@ GOOD = {
     "seed": ("0", "1", "9223372036854775807"),
     "evaluation_split": ("test", "validation"),
     "precision": ("auto", "fp32", "bf16"),
+    "engine": ("plain", "products", "native", "auto"),
     "storage": ("exact", "fp16", "bf16", "int8"),
     "device": ("auto", "cpu"),
     "keep_model": ("true", "false"),

@@ -17,6 +17,7 @@ def record() -> dict[str, Any]:
             "arch": "resnet20",
             "method": "stable_rps",
             "method_kind": "sharing",
+            "kernels": "plain",
             "compression": 10.0,
             "seed": 0,
             "recipe": "smoke",

@@ -58,7 +58,7 @@ def test_it_names_no_place() -> None:
     assert set(provenance) == {
         "started_at", "git_commit", "git_dirty", "package_version", "python", "versions",
         "platform", "cpu_model", "cpu_count", "num_threads", "waiting",
-        "gpu_name", "deterministic",
+        "gpu_name", "deterministic", "kernels_build",
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ def test_unknown_keys_are_tolerated(record: dict[str, Any]) -> None:
         ("config.dataset", None, "config.dataset must be a non-empty string"),
         ("config.compression", 0.5, "config.compression is 0.5"),
         ("config.compression", None, "config.compression is None"),
+        ("config.kernels", None, "config.kernels must be a string"),
         ("config.method_kind", 3, "config.method_kind must be a string or null"),
         ("config.seed", True, "config.seed is True"),
         ("config.method_options", [], "config.method_options must be a JSON object"),

@@ -44,6 +44,15 @@ def test_an_old_record_says_its_kind_when_it_is_read(
     assert "method_kind" not in json.loads(before)["config"]
 
 
+def test_an_old_record_trained_by_pytorch_s_kernels(record: dict[str, Any]) -> None:
+    assert upgrade_record(record)["config"]["kernels"] == "plain"
+    record["config"]["kernels"] = "native-avx512-1"
+    assert upgrade_record(record) == record
+    del record["config"]["kernels"]
+    check_record(record)
+    assert upgrade_record(record)["config"]["kernels"] == "plain"
+
+
 @pytest.mark.parametrize("kind", [*KINDS, None, "a_later_kind"])
 def test_a_kind_that_is_recorded_stays(kind: str | None, record: dict[str, Any]) -> None:
     """Also one that this version does not know."""
