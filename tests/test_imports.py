@@ -38,7 +38,7 @@ FLOORS: dict[str, str] = {
     "run": "core runtime datasets engine models methods costs training config records tracking",
     "launch": "core runtime datasets training config records tracking sweep run",
     # Reads records only; dataset facts for chance levels, a recipe's fields for options.
-    "reports": "core datasets training records tracking",
+    "reports": "core datasets engine training records tracking",
     # Rooms with a door of their own.
     "inference": "core runtime models methods costs records reports",
     "studies": "core datasets models methods training records sweep reports",

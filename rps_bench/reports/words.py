@@ -1,7 +1,10 @@
 """Wording shared by all reports: numbers, counts, settings, hardware."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
+from rps_bench.engine.names import PLAIN
 from rps_bench.reports.styles import ARCH_TITLES, DATASET_TITLES, TIMES
 
 
@@ -13,6 +16,13 @@ def count_of(number: int, noun: str) -> str:
 def name_setting(dataset: str, arch: str) -> str:
     """A dataset and architecture, such as `CIFAR-10, ResNet-20`."""
     return f"{DATASET_TITLES.get(dataset, dataset)}, {ARCH_TITLES.get(arch, arch)}"
+
+
+def name_arithmetic(precisions: Iterable[str], kernels: Iterable[str]) -> str:
+    """The precisions and kernels of some runs; PyTorch's own kernels alone need no word."""
+    sets = sorted(set(kernels))
+    named = "" if sets == [PLAIN] else f", kernels {' and '.join(sets)}"
+    return " and ".join(sorted(set(precisions))) + named
 
 
 def name_hardware(runs: pd.DataFrame) -> "pd.Series[str]":

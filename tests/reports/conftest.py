@@ -61,6 +61,7 @@ def make_record(
         "recipe": recipe,
         "evaluation_split": "test",
         "precision": "fp32",
+        "kernels": "plain",
         "device": "cpu",
         "method_options": {},
         "recipe_options": {"epochs": epochs, "drops": [1, 2]},

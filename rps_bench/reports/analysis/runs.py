@@ -1,13 +1,15 @@
 """Which runs may share a mean: the experiment and the curve that each run belongs to.
 
 An *experiment* is what one figure shows: a dataset, architecture, recipe and evaluation split with
-all their options. A *curve* is a method with its non-default options, at one precision. Runs are
-averaged only if they agree in experiment, curve and compression; they may differ in seed (and
-hardware). Each seed counts once: of several records of one configuration only one is kept.
+all their options. A *curve* is a method with its non-default options, at one precision and by one
+set of kernels. Runs are averaged only if they agree in experiment, curve and compression; they may
+differ in seed (and hardware). Each seed counts once: of several records of one configuration only
+one is kept.
 """
 
 import pandas as pd
 
+from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import TEST, VALIDATION
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import (
@@ -21,7 +23,9 @@ from rps_bench.reports.analysis.options import (
 )
 
 EXPERIMENT_KEYS = ["dataset", "arch", "recipe", "evaluation_split", "experiment_options"]
-CURVE_KEYS = ["method", "label", "precision"]
+# What a run computes by: other numbers come of it, and it is no option of a method.
+ARITHMETIC_KEYS = ["precision", "kernels"]
+CURVE_KEYS = ["method", "label", *ARITHMETIC_KEYS]
 POINT_KEYS = [*EXPERIMENT_KEYS, *CURVE_KEYS, "compression"]
 RUN_KEYS = [*POINT_KEYS, "seed"]
 
@@ -33,7 +37,7 @@ def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     architecture, recipe, split and imbalance differ; empty for balanced runs that share all
     options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated on; null
     unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method has its default
-    options, at any precision). `label` is made unique for every curve of an experiment. Costs that
+    options, by any arithmetic). `label` is made unique for every curve of an experiment. Costs that
     older records lack are filled in as those of one ordinary training.
 
     Of several records of one configuration and seed, only one is returned (`find_counted`). The
@@ -48,13 +52,13 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
     runs = runs.assign(**_headline(runs), **_costs(runs))
-    # Options are filled in before they are compared; labels need the final precision.
+    # Options are filled in before they are compared; labels need the final arithmetic.
     if IMBALANCE not in runs:
         runs[IMBALANCE] = float("nan")
     within = [*EXPERIMENT_KEYS[:-1], IMBALANCE]
     runs = fill_options(runs, within)
     runs["experiment_options"] = _name_experiments(runs, within)
-    runs["precision"] = _resolve_precision(runs)
+    runs["precision"], runs["kernels"] = _resolve_precision(runs), _resolve_kernels(runs)
     return _label_curves(runs)
 
 
@@ -96,18 +100,35 @@ def _costs(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
 def _resolve_precision(runs: pd.DataFrame) -> "pd.Series[str]":
     """The precision of each run; one that failed too early takes its experiment's, if unique."""
     precision = runs["precision"].fillna("fp32")
-    outcomes = precision.mask(runs["has_failed"]).groupby([runs[key] for key in EXPERIMENT_KEYS])
-    is_open = runs["has_failed"] & (precision == "auto") & (outcomes.transform("nunique") == 1)
-    return precision.mask(is_open, outcomes.transform("first"))
+    return _join_outcomes(runs, precision, precision == "auto", precision)
+
+
+def _resolve_kernels(runs: pd.DataFrame) -> "pd.Series[str]":
+    """The kernels of each run; one that failed too early takes its experiment's, if unique.
+
+    What asked for other kernels than PyTorch's is never counted among runs by these.
+    """
+    kernels = runs["kernels"].fillna(PLAIN)
+    is_asked = kernels.isin(ENGINES) & (kernels != PLAIN)
+    return _join_outcomes(runs, kernels, is_asked, kernels.mask(kernels == PLAIN))
+
+
+def _join_outcomes(
+    runs: pd.DataFrame, own: "pd.Series[str]", is_asked: "pd.Series[bool]", known: "pd.Series[str]"
+) -> "pd.Series[str]":
+    """The own values; failed runs that hold what was asked for take the experiment's known one."""
+    outcomes = known.mask(runs["has_failed"]).groupby([runs[key] for key in EXPERIMENT_KEYS])
+    is_open = runs["has_failed"] & is_asked & (outcomes.transform("nunique") == 1)
+    return own.mask(is_open, outcomes.transform("first"))
 
 
 def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
     """Make labels unique per curve: the label in the record, plus what else tells curves apart.
 
     A record's label is the method and its non-default options. Options that still differ under one
-    label (defaults that changed, hand-made records) are added to it, and so is the precision if
-    completed or diverged runs of one experiment have several. An option that a record does not
-    state is no difference here: under the same label it had the default value.
+    label (defaults that changed, hand-made records) are added to it, and so are the precision and
+    the kernels if completed or diverged runs of one experiment have several. An option that a
+    record does not state is no difference here: under the same label it had the default value.
     """
     # Options may tell runs of the same label apart that the label itself does not name.
     options = describe_differences(
@@ -118,17 +139,19 @@ def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
     )
     labels = [_add_note(*pair) for pair in zip(runs["label"], options, strict=True)]
     runs = runs.assign(is_plain=[a == b for a, b in zip(labels, runs["method"], strict=True)])
-    notes = _precision_notes(runs)
-    return runs.assign(label=[_add_note(*pair) for pair in zip(labels, notes, strict=True)])
+    for column in ARITHMETIC_KEYS:
+        notes = _note_differences(runs, column)
+        labels = [_add_note(*pair) for pair in zip(labels, notes, strict=True)]
+    return runs.assign(label=labels)
 
 
-def _precision_notes(runs: pd.DataFrame) -> "pd.Series[str]":
-    """The precision of each run, empty if all outcomes of its experiment have the same."""
-    outcomes = runs["precision"].mask(runs["has_failed"])
+def _note_differences(runs: pd.DataFrame, column: str) -> "pd.Series[str]":
+    """The value of each run, empty if all outcomes of its experiment have the same."""
+    outcomes = runs[column].mask(runs["has_failed"])
     groups = outcomes.groupby([runs[key] for key in EXPERIMENT_KEYS])
     usual = groups.transform("first").where(groups.transform("nunique") == 1)
     is_lone = groups.transform("nunique") == 0
-    return runs["precision"].mask((runs["precision"] == usual) | is_lone, "")
+    return runs[column].mask((runs[column] == usual) | is_lone, "")
 
 
 def _add_note(label: str, note: str) -> str:

@@ -24,7 +24,7 @@ from rps_bench.records.schema import (
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "method_kind",
-    "recipe", "evaluation_split", "precision", "device", "started_at", "git_commit",
+    "recipe", "evaluation_split", "precision", "kernels", "device", "started_at", "git_commit",
     "package_version", "python", "platform", "cpu_model", "gpu_name",
 )  # fmt: skip
 _INTEGERS = (
@@ -41,7 +41,7 @@ _BOOLEANS = ("git_dirty",)
 # These are in every table, in this order; other keys of the records follow, sorted by name.
 COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "method_kind", "label",
-    "compression", "seed", "recipe", "evaluation_split", "precision", "device", "epochs",
+    "compression", "seed", "recipe", "evaluation_split", "precision", "kernels", "device", "epochs",
     *METRIC_KEYS, *VALIDATION.keys, *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels",
     "num_trainings", "total_epochs", "total_train_seconds", "population", "started_at",
     "git_commit", "git_dirty", "package_version", "python", "platform", "cpu_model", "cpu_count",

@@ -61,7 +61,7 @@ COLUMNS = tuple(_DTYPES)
 
 
 def judge_claims(results: Results, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
-    """One row per claim, experiment, precision and compression, with its verdict.
+    """One row per claim, experiment, arithmetic and compression, with its verdict.
 
     A claim that no experiment can answer has one row, with null for its experiment and compression.
 

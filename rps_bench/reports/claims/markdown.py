@@ -12,7 +12,7 @@ from rps_bench.reports.claims.summary import COUNTS, summarise_claims
 from rps_bench.reports.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
 from rps_bench.reports.styles import TIMES
 from rps_bench.reports.tables.markdown import escape
-from rps_bench.reports.words import name_setting
+from rps_bench.reports.words import name_arithmetic, name_setting
 
 PAPER = "[arXiv 2310.11611](https://arxiv.org/abs/2310.11611)"
 MINUS = "\N{MINUS SIGN}"
@@ -31,10 +31,13 @@ def write_claims(claims: pd.DataFrame, margin: float) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def title_group(dataset: str, arch: str, recipe: str, split: str, options: str, prec: str) -> str:
+def title_group(
+    dataset: str, arch: str, recipe: str, split: str, options: str, precision: str, kernels: str
+) -> str:
     """The heading of an experiment, from its `GROUP_KEYS`."""
     names = [name_setting(dataset, arch), f"recipe {recipe}"]
-    extras = [f"{split} split" if split != "test" else "", options, prec]
+    arithmetic = name_arithmetic([precision], [kernels])
+    extras = [f"{split} split" if split != "test" else "", options, arithmetic]
     return ", ".join([*names, *(extra for extra in extras if extra)])
 
 
@@ -106,7 +109,7 @@ def _write_groups(
 
 
 def _split_groups(claims: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
-    """Yield the values of `GROUP_KEYS` and the rows, for each experiment at each precision."""
+    """Yield the values of `GROUP_KEYS` and the rows, for each experiment by each arithmetic."""
     for key, rows in claims.dropna(subset=["dataset"]).groupby(GROUP_KEYS, dropna=False):
         assert isinstance(key, tuple)
         yield [str(part) for part in key], rows

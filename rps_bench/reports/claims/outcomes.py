@@ -1,6 +1,6 @@
 """The outcome of each run in points of accuracy, and the spots at which runs are compared.
 
-Runs are compared only at the same spot: one experiment, precision and compression (`SPOT_KEYS`).
+Runs are compared only at the same spot: one experiment, arithmetic and compression (`SPOT_KEYS`).
 """
 
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
-from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS, EXPERIMENT_KEYS
 
-GROUP_KEYS = [*EXPERIMENT_KEYS, "precision"]
+GROUP_KEYS = [*EXPERIMENT_KEYS, *ARITHMETIC_KEYS]
 SPOT_KEYS = [*GROUP_KEYS, "compression"]
 
 _FLAGS = ["is_plain", "has_diverged", "has_failed"]
@@ -41,7 +41,7 @@ def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_groups(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The experiments, each at one precision: unique rows of `GROUP_KEYS`, sorted."""
+    """The experiments, each by one arithmetic: unique rows of `GROUP_KEYS`, sorted."""
     return outcomes[GROUP_KEYS].drop_duplicates().sort_values(GROUP_KEYS, ignore_index=True)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS
 from rps_bench.reports.claims.declared import Stability
 from rps_bench.reports.claims.outcomes import GROUP_KEYS, list_groups
 
@@ -12,7 +13,7 @@ SETTING_KEYS = ["value", "compression", "seed"]
 
 
 def judge_stability(outcomes: pd.DataFrame, claim: Stability) -> list[dict[str, Any]]:
-    """One row per experiment and precision, over all its compressions together.
+    """One row per experiment and arithmetic, over all its compressions together.
 
     A setting is a value of the option, a compression and a seed. It is covered if both methods
     completed or diverged there, with all their other options at the defaults.
@@ -40,14 +41,15 @@ def judge_stability(outcomes: pd.DataFrame, claim: Stability) -> list[dict[str, 
     return rows
 
 
-def changed_options(label: str, method: str, precision: str) -> frozenset[str]:
+def changed_options(label: str, method: str, *arithmetic: str) -> frozenset[str]:
     """The option names in a curve's label: `roast (init_std=1, bf16)` gives `init_std`.
 
-    The precision is not an option of the method: labels name it if an experiment has several.
+    Precision and kernels are no options of the method: labels name them if an experiment has
+    several.
     """
     notes = label.removeprefix(method).strip().removeprefix("(").removesuffix(")")
     return frozenset(
-        note.partition("=")[0] for note in notes.split(", ") if note and note != precision
+        note.partition("=")[0] for note in notes.split(", ") if note and note not in arithmetic
     )
 
 
@@ -61,9 +63,10 @@ def _select_varied(outcomes: pd.DataFrame, claim: Stability) -> pd.DataFrame:
     is_meant = runs["method"].isin([claim.method, claim.rival]) & ~runs["has_failed"]
     runs = runs[is_meant & runs["value"].notna()]
     # Labels name all non-default options: keep the runs that changed the varied one at most.
+    columns = ["label", "method", *ARITHMETIC_KEYS]
     is_alone = [
         changed_options(*names) <= {claim.option}
-        for names in zip(runs["label"], runs["method"], runs["precision"], strict=True)
+        for names in zip(*(runs[key] for key in columns), strict=True)
     ]
     return runs[pd.Series(is_alone, index=runs.index, dtype=bool)]
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS
 from rps_bench.reports.figures.accuracy import (
     DIVERGED_STEP_POINTS,
     draw_chance,
@@ -108,8 +109,7 @@ def _name_series(runs: pd.DataFrame) -> list[str]:
     options = [c for c in runs.columns if c.startswith("method.") and c != "method.init_std"]
     varied = [c for c in options if runs.groupby("method")[c].nunique().gt(1).any()]
     columns = dict.fromkeys([*(c for c in options if c == "method.scaling"), *varied])
-    if runs["precision"].nunique() > 1:
-        columns["precision"] = None
+    columns |= dict.fromkeys(key for key in ARITHMETIC_KEYS if runs[key].nunique() > 1)
     parts = [runs["method"], *(_text(runs, column) for column in columns)]
     return [", ".join(filter(None, row)) for row in zip(*parts, strict=True)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rps_bench.reports.figures.panels import Panel
-from rps_bench.reports.words import count_of, name_hardware
+from rps_bench.reports.words import count_of, name_arithmetic, name_hardware
 
 COLUMNS_PER_INCH = 21.5  # characters of the small print, at its size
 
@@ -16,19 +16,19 @@ def describe_panels(
 ) -> list[str]:
     """The lines below a figure of these panels, which share recipe and split.
 
-    First recipe, epochs, seeds and precision, then hardware and the newest run's date, then the
+    First recipe, epochs, seeds and arithmetic, then hardware and the newest run's date, then the
     `notes` of the figure. `spread` says what is drawn if there are several seeds.
     """
     runs = pd.concat([panel.runs for panel in panels])
     options = f", {panels[0].options}" if len(panels) == 1 and panels[0].options else ""
-    precisions = " and ".join(sorted(set(runs["precision"])))
+    arithmetic = name_arithmetic(runs["precision"], runs["kernels"])
     setup = f"Recipe {panels[0].recipe}, {count_epochs(panels)}{options}"
     dates = [date[:10] for date in runs["started_at"].dropna()]
     newest = [f"newest run {max(dates)}"] if dates else []
     num_failed = sum(panel.num_failed for panel in panels)
     failed = [f"{count_of(num_failed, 'failed run')} not drawn"] if num_failed else []
     return [
-        f"{setup}; {_count_seeds(panels, spread)}; {precisions}",
+        f"{setup}; {_count_seeds(panels, spread)}; {arithmetic}",
         "; ".join([_list_hardware(runs), *newest, *failed]),
         *(["; ".join(notes)] if notes else []),
     ]

@@ -21,7 +21,7 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
-from rps_bench.reports.words import count_of
+from rps_bench.reports.words import count_of, name_arithmetic
 
 _INTRODUCTION = """<p>Each claim of the paper (arXiv 2310.11611) is judged on these records alone,
 in pairs of runs with the same seed. The interval is the plain 95% interval of the mean difference
@@ -95,8 +95,9 @@ def _make_row(claim: dict[Hashable, Any]) -> Row:
 
 
 def _name_experiment(claim: dict[Hashable, Any]) -> str:
-    """Name the experiment and its precision; a dash if no experiment has runs for the claim."""
+    """Name the experiment and its arithmetic; a dash if no experiment has runs for the claim."""
     key = [claim[name] for name in EXPERIMENT_KEYS]
     if pd.isna(key[0]):
         return NOTHING
-    return f"{name_experiment(*key)}, {claim['precision']}"
+    arithmetic = name_arithmetic([claim["precision"]], [claim["kernels"]])
+    return f"{name_experiment(*key)}, {arithmetic}"

@@ -13,6 +13,7 @@ _FACTS = {
     "platform": "Platform",
     "num_threads": "Threads",
     "precision": "Precision",
+    "kernels": "Kernels",
 }
 _LIBRARY = "versions."
 _SETTINGS = ("recipe.", "dataset.", "arch.")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+from rps_bench.reports.words import name_arithmetic
 
 HEADINGS = (
     "method", "compression", "true compression", "n", "accuracy (%)", "95% interval", "diverged",
@@ -52,10 +53,10 @@ def _title(points: pd.DataFrame) -> str:
     """The name of an experiment in the words of the command line."""
     first = points.iloc[0]
     options = f" ({first['experiment_options']})" if first["experiment_options"] else ""
-    precisions = " and ".join(sorted(set(points["precision"])))
+    arithmetic = name_arithmetic(points["precision"], points["kernels"])
     return (
         f"{first['dataset']}, {first['arch']}, recipe {first['recipe']}{options},"
-        f" {first['evaluation_split']} split, {precisions}"
+        f" {first['evaluation_split']} split, {arithmetic}"
     )
 
 

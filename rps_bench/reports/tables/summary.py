@@ -24,6 +24,7 @@ COLUMNS = {
     "options": "experiment_options",
     "split": "evaluation_split",
     "precision": "precision",
+    "kernels": "kernels",
     "method": "label",
     "compression": "compression",
     "true_compression": "true_compression",

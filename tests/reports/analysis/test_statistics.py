@@ -118,6 +118,7 @@ def test_older_records_count_as_one_ordinary_training(make_record: MakeRecord) -
         {"method_options": {"init_std": 0.1}},
         {"label": "mag (init_std=0.1)"},
         {"precision": "bf16"},
+        {"kernels": "native-avx512-1"},
         {"recipe_options": {"epochs": 30}},
         {"recipe": "paper"},
         {"arch": "vgg11"},
@@ -190,6 +191,40 @@ def test_a_failed_run_joins_the_experiment_it_would_have_been_part_of(
     assert points[["label", "precision", "n", "num_failed"]].to_numpy().tolist() == [
         ["mag", "bf16", 1, 1]
     ]
+
+
+def test_labels_tell_kernels_apart(make_record: MakeRecord) -> None:
+    points = _summarise(
+        make_record(kernels="native-avx512-1"),
+        make_record("snip", kernels="plain", precision="bf16"),
+        make_record("synflow", kernels="products-1", arch="vgg11"),
+    )
+    assert points["label"].tolist() == [
+        "mag (fp32, native-avx512-1)",
+        "snip (bf16, plain)",
+        "synflow",
+    ]
+    assert points["is_plain"].all()
+
+
+@pytest.mark.parametrize(
+    ("others", "joined"),
+    [
+        (["native-avx512-1"], "native-avx512-1"),
+        (["native-avx512-1", "plain"], "native-avx512-1"),
+        (["native-avx512-1", "products-1"], "native"),
+        (["plain"], "native"),
+    ],
+)
+def test_a_failed_run_joins_the_kernels_it_asked_for(
+    make_record: MakeRecord, others: list[str], joined: str
+) -> None:
+    """Never PyTorch's own, which others of the experiment trained by."""
+    points = _summarise(
+        *(make_record(kernels=kernels) for kernels in others),
+        make_record(seed=1, status="failed", kernels="native"),
+    )
+    assert points.loc[points["num_failed"] == 1, "kernels"].tolist() == [joined]
 
 
 def test_a_failed_run_of_another_precision_leaves_the_other_labels_alone(

@@ -230,6 +230,7 @@ def test_equal_differences_have_the_spread_of_a_test_image(make_arm: MakeArm, ju
     [
         {"method_options": {"rounds": 2}, "label": "mag (rounds=2)"},
         {"precision": "bf16"},
+        {"kernels": "native-avx512-1"},
         {"recipe_options": {"epochs": 30}},
         {"arch": "vgg11"},
         {"dataset": "cifar100"},
@@ -250,14 +251,20 @@ def test_only_equals_are_compared(
     assert "no runs of mag" in rows["reason"].tolist()
 
 
-def test_precisions_of_one_experiment_are_judged_apart(make_arm: MakeArm, judge: Judge) -> None:
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("precision", ["bf16", "fp32"]), ("kernels", ["native-avx512-1", "plain"])],
+)
+def test_arithmetics_of_one_experiment_are_judged_apart(
+    make_arm: MakeArm, judge: Judge, column: str, values: list[str]
+) -> None:
     arms = [
-        make_arm(method, [base, base + 1], precision=precision)
+        make_arm(method, [base, base + 1], **{column: value})
         for method, base in (("stable_rps", 80.0), ("mag", 79.0))
-        for precision in ("bf16", "fp32")
+        for value in values
     ]
     rows = judge("rps_vs_mag", *arms)
-    assert rows["precision"].tolist() == ["bf16", "fp32"]
+    assert rows[column].tolist() == values
     assert rows["n"].tolist() == [2, 2]
 
 

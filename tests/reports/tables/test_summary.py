@@ -26,14 +26,14 @@ def test_the_csv_row_by_row(small_study: Results) -> None:
     path = save_summary(small_study)[0]
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
-        "dataset,arch,recipe,options,split,precision,method,compression,true_compression,n,mean,"
-        "std,low,high,diverged,failed,stored_bytes,macs,effective_macs,epochs"
+        "dataset,arch,recipe,options,split,precision,kernels,method,compression,true_compression,n,"
+        "mean,std,low,high,diverged,failed,stored_bytes,macs,effective_macs,epochs"
     )
     assert len(lines) == 1 + 5
     read = pd.read_csv(path).drop(columns=["std", "low", "high", "options"])
     assert read.iloc[2].tolist() == [
-        "digits", "resnet20", "smoke", "test", "fp32", "mag", 100.0, 10.0, 2, 61.0, 1, 0, 440.0,
-        2e6, 2e4, 2.0,
+        "digits", "resnet20", "smoke", "test", "fp32", "plain", "mag", 100.0, 10.0, 2, 61.0, 1,
+        0, 440.0, 2e6, 2e4, 2.0,
     ]  # fmt: skip
 
 
@@ -168,6 +168,13 @@ def test_experiments_have_sections_of_their_own(make_record: MakeRecord) -> None
         "cifar10, resnet20, recipe quick (epochs=30), test split, fp32",
     ]
     assert [len(section.rows) for section in sections] == [2, 1]
+
+
+def test_a_title_names_kernels_other_than_pytorch_s(make_record: MakeRecord) -> None:
+    records = [make_record(kernels="native-avx512-1"), make_record(kernels="plain", accuracy=70.0)]
+    (section,) = group_experiments(summarise(build_table(records)))
+    assert section.title.endswith("test split, fp32, kernels native-avx512-1 and plain")
+    assert [row.cells[0] for row in section.rows] == ["mag (native-avx512-1)", "mag (plain)"]
 
 
 def test_kept_weights_count_as_macs(make_record: MakeRecord) -> None:
