@@ -13,6 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
 from rps_bench.__main__ import main
+from rps_bench.engine import native as native_module
+from rps_bench.engine.native import Native, find_native
 
 # One thread: the tests run side by side, and sums in one thread have one order.
 torch.set_num_threads(1)
@@ -52,6 +54,25 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command
         sys.modules["joblib.externals.loky"].get_reusable_executor(reuse=True).shutdown(
             kill_workers=True
         )
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Native]:
+    """The native kernels, compiled once; without a compiler tests that need them are skipped."""
+    lines: list[str] = []
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    native_module._loaded.clear()
+    try:
+        found = find_native("plain", lines.append)
+    finally:
+        os.environ.pop("XDG_CACHE_HOME")
+        if before is not None:
+            os.environ["XDG_CACHE_HOME"] = before
+    if found is None:
+        pytest.skip("; ".join(lines))
+    yield found
+    native_module._loaded.clear()
 
 
 class Disk:
