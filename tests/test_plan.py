@@ -132,9 +132,14 @@ def test_levels_follow_fraction_and_rewinding(planned: Callable[..., str]) -> No
     assert epochs == round(2 + 2 * (2 - 1 / steps), 1)
 
 
-def test_levels_on_disk_are_done(planned: Callable[..., str], command: Command) -> None:
-    words = (*LTR, "method.level_fraction=0.5", "method.rewind_steps=0")
+@pytest.mark.parametrize("engine", ["plain", "products", "native"])
+def test_levels_on_disk_are_done(
+    engine: str, planned: Callable[..., str], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan compiles no kernels to find them."""
+    words = (*LTR, "method.level_fraction=0.5", "method.rewind_steps=0", f"engine={engine}")
     assert command(*words, "compression=2") == 0
+    monkeypatch.delattr("rps_bench.engine.native._load")
     assert epochs_of(planned(*words, "compression=2,4")) == [0.0, 2.0]
     assert epochs_of(planned(*words, "compression=8", "seed=0,1")) == [4.0, 8.0]
     for path in Path("results/checkpoints").rglob("level-01-*.safetensors"):

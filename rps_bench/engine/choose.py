@@ -31,6 +31,7 @@ from rps_bench.engine.names import AUTO, ENGINES, PLAIN
 from rps_bench.engine.native import find_native, loaded_native
 
 PRODUCTS_VERSION, NATIVE_VERSION = 1, 1  # raise it when the set gives other bits
+INSTRUCTIONS = ("avx512", "avx2", "neon", "generic")  # that kernels.cpp may be compiled for
 
 Swaps = dict[type[nn.Module], type[nn.Module]]
 
@@ -63,9 +64,25 @@ def resolve_kernels(requested: str, device: torch.device, say: Callable[[str], o
     checks.choice("engine", requested, ENGINES)
     if requested == PLAIN or device.type != "cpu":
         return PLAIN
-    otherwise = PLAIN if requested == AUTO else f"products-{PRODUCTS_VERSION}"
+    otherwise = _name_without_native(requested)
     native = None if requested == "products" else find_native(otherwise, say)
-    return otherwise if native is None else f"native-{native.instructions}-{NATIVE_VERSION}"
+    return otherwise if native is None else _name_native(native.instructions)
+
+
+def list_names(requested: str, device: torch.device) -> tuple[str, ...]:
+    """The names that ``resolve_kernels`` may give; nothing is compiled to know them."""
+    if requested == PLAIN or device.type != "cpu":
+        return (PLAIN,)
+    names = () if requested == "products" else tuple(map(_name_native, INSTRUCTIONS))
+    return (*names, _name_without_native(requested))
+
+
+def _name_native(instructions: str) -> str:
+    return f"native-{instructions}-{NATIVE_VERSION}"
+
+
+def _name_without_native(requested: str) -> str:
+    return PLAIN if requested == AUTO else f"products-{PRODUCTS_VERSION}"
 
 
 def name_build(name: str) -> str | None:

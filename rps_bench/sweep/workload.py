@@ -4,15 +4,14 @@ The levels of a chain are trained by the first run that needs them; the others s
 deepest one that is there. A run that rounds another's model trains nothing itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rps_bench.config import RunConfig
-from rps_bench.core.console import say
 from rps_bench.core.errors import UserError
 from rps_bench.core.storages import EXACT
 from rps_bench.datasets.imbalance import class_counts
 from rps_bench.datasets.info import DATASETS
-from rps_bench.engine.choose import resolve_kernels
+from rps_bench.engine.choose import list_names
 from rps_bench.engine.names import PLAIN
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Method
@@ -86,8 +85,11 @@ class Workload:
             num_train = described.get("dataset_options", {}).get("num_train")
             if described["dataset"] == config.dataset and isinstance(num_train, int):
                 sizes.add(num_train)
-        arithmetic = _find_arithmetic(config)
-        names = {config.checkpoint_name(True, *arithmetic, size) for size in sizes}
+        names = {
+            config.checkpoint_name(True, *arithmetic, size)
+            for arithmetic in _list_arithmetics(config)
+            for size in sizes
+        }
         return {
             level
             for name in names
@@ -106,11 +108,12 @@ def count_images(config: RunConfig) -> int:
     return sum(class_counts(largest, info.num_classes, config.imbalance))
 
 
-def _find_arithmetic(config: RunConfig) -> tuple[str, str]:
-    """Precision and kernels as a run resolves them; for another machine's device as on a GPU."""
+def _list_arithmetics(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Precision and kernels as a run may resolve them; for another machine's device as on a GPU."""
     try:
         device = resolve_device(config.compute.device)
     except UserError:
-        return ("bf16" if config.precision == "auto" else config.precision), PLAIN
-    kernels = resolve_kernels(config.engine, device, say)
-    return resolve_precision(config.precision, device), kernels
+        yield ("bf16" if config.precision == "auto" else config.precision), PLAIN
+        return
+    for kernels in list_names(config.engine, device):
+        yield resolve_precision(config.precision, device), kernels

@@ -9,7 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.core.errors import UserError
-from rps_bench.engine.choose import name_build, resolve_kernels, training_by, use_kernels
+from rps_bench.engine.choose import (
+    list_names,
+    name_build,
+    resolve_kernels,
+    training_by,
+    use_kernels,
+)
 from rps_bench.engine.names import ENGINES, KERNEL_SETS
 from rps_bench.engine.native import Native
 from rps_bench.methods import build_method
@@ -192,12 +198,18 @@ def test_names_tell_the_set_and_its_version(native: Native) -> None:
 
 
 @pytest.mark.parametrize("kernels", ENGINES)
+def test_a_name_is_among_those_that_are_told_beforehand(kernels: str, native: Native) -> None:
+    assert name_of(kernels) in list_names(kernels, CPU)
+
+
+@pytest.mark.parametrize("kernels", ENGINES)
 @pytest.mark.parametrize("device", ["cuda:0", "meta"])
 def test_other_devices_train_by_pytorch(kernels: str, device: str) -> None:
     def fail(line: str) -> None:
         raise AssertionError(line)
 
     assert resolve_kernels(kernels, torch.device(device), fail) == "plain"
+    assert list_names(kernels, torch.device(device)) == ("plain",)
 
 
 def test_layers_are_plain_again_however_training_ends(native: Native) -> None:
