@@ -32,7 +32,7 @@ class SharingMethod(Method):
 
     Attributes:
         init_std: s0, the std of the repository (the half-width for ``uniform``).
-        repository_init: normal, uniform or project.
+        repository_init: How theta starts, a name of ``REPOSITORY_INITS``.
         scaling: Name of the gradient scaling.
     """
 

@@ -1,5 +1,6 @@
 """How the repository theta starts: drawn, or fitted to the dense init."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,19 @@ def draw_normal(
     return draws.normal_(0.0, init_std, generator=named_generator(seed, "repository")).to(
         weights.device
     )
+
+
+def draw_matched(
+    weight_map: SharingMap, weights: torch.Tensor, init_std: float, seed: int
+) -> torch.Tensor:
+    """(m,) from Normal(0, init_std / sqrt(n / m)): the norm that uniform pruning to m leaves.
+
+    Before BatchNorm the norm sets how far a step turns the weights, so that a shared network turns
+    as fast at first as a randomly pruned one of its size. At n = m these are the draws of
+    ``normal``.
+    """
+    ratio = weight_map.num_weights / weight_map.num_stored
+    return draw_normal(weight_map, weights, init_std / math.sqrt(ratio), seed)
 
 
 def draw_uniform(
@@ -39,4 +53,5 @@ REPOSITORY_INITS: dict[str, Callable[[SharingMap, torch.Tensor, float, int], tor
     "normal": draw_normal,
     "uniform": draw_uniform,
     "project": project,
+    "matched": draw_matched,
 }

@@ -105,7 +105,10 @@ def test_the_bound_that_roast_names_is_allowed(width: int, probe: Probe) -> None
         ({"init_std": math.inf}, r"method\.init_std"),
         ({"init_std": "big"}, r"method\.init_std"),
         ({"init_std": None}, r"method\.init_std"),
-        ({"repository_init": "ones"}, r"method\.repository_init.*normal, uniform, project.*ones"),
+        (
+            {"repository_init": "ones"},
+            r"method\.repository_init.*normal, uniform, project, matched.*ones",
+        ),
         (
             {"scaling": "gramm"},
             r"method\.scaling.*none, gram, squared_mean, sum, mean, root_gram.*gramm",

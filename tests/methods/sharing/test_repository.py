@@ -10,6 +10,7 @@ from torch import nn
 from rps_bench.methods import build_method, methods_of
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
+from rps_bench.models import build_model
 
 SHARING = methods_of("sharing")
 
@@ -67,7 +68,47 @@ def test_draws_have_the_range_asked_for(
         assert beyond_two == 0
 
 
-@pytest.mark.parametrize("init", ["normal", "uniform"])
+@pytest.mark.parametrize("compression", [3.16, 100])
+@pytest.mark.parametrize("name", [*SHARING, "rand"])
+def test_a_matched_start_has_the_norm_that_random_pruning_leaves(
+    name: str, compression: float, probe: Probe
+) -> None:
+    """Both in expectation: |w|^2 is (m / n) sum of n_l std_l^2, five standard errors allowed."""
+    options = {"repository_init": "matched", **options_of(name)} if name in SHARING else {}
+    squares = []
+    for seed in range(8):
+        model = build_model("resnet20", 10, 4, torch.Generator().manual_seed(seed))
+        compressed = build_method(name, compression, seed, **options).compress(model, probe)
+        squares.append(compressed.weights().detach().double().square().sum())
+    variances = torch.cat(
+        [torch.full((math.prod(s),), 2 / math.prod(s[1:])) for _, s in compressed.layout]
+    ).double()
+    m = compressed.stored.numel()
+    expected = (variances.sum() * m / len(variances)).item()
+    gram = compressed.weight_map.gram().double()
+    if name in SHARING:  # the variance of sum of gram_j theta_j^2, theta Gaussian
+        relative = 2 * (gram.square().sum() / gram.sum().square()).item()
+    else:  # m independent draws of a weight, whose fourth moment is 3 std^4
+        relative = (3 * variances.square().mean() / variances.mean().square() - 1).item() / m
+    found = torch.stack(squares).mean().item()
+    assert found == pytest.approx(expected, rel=5 * math.sqrt(relative / len(squares)))
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_a_matched_start_is_a_normal_one_made_smaller(
+    name: str, resnet: nn.Module, probe: Probe
+) -> None:
+    def draw(init: str, compression: float) -> torch.Tensor:
+        method = build_method(name, compression, repository_init=init, **options_of(name))
+        return method.compress(resnet, probe).stored.detach()
+
+    assert torch.equal(draw("matched", 1), draw("normal", 1))
+    n = flatten_weights(resnet).numel()
+    smaller = draw("normal", 7) / math.sqrt(n / (n // 7))
+    torch.testing.assert_close(draw("matched", 7), smaller, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("init", ["normal", "uniform", "matched"])
 def test_draws_come_from_the_methods_seed_alone(init: str, resnet: nn.Module, probe: Probe) -> None:
     def draw(seed: int) -> torch.Tensor:
         torch.manual_seed(torch.seed())
