@@ -10,7 +10,8 @@ from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
 from rps_bench.methods.files.read import load_compressed
 from rps_bench.methods.pruning.grasp import Grasp
-from rps_bench.methods.pruning.magnitude import Magnitude, RandomPruning
+from rps_bench.methods.pruning.magnitude import Magnitude
+from rps_bench.methods.pruning.random import RandomPruning
 from rps_bench.methods.pruning.snip import Snip
 from rps_bench.methods.pruning.synflow import SynFlow
 from rps_bench.methods.pruning.trained import LotteryTicketRewinding, TrainedMagnitude

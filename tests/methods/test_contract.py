@@ -280,7 +280,7 @@ def test_default_options_are_those_of_the_spec() -> None:
     assert default_options("roast") == shared | {"tile": 16}
     assert default_options("hashednet") == shared
     assert default_options("rpg") == shared
-    assert default_options("rand") == {"rounds": 1}
+    assert default_options("rand") == {"rounds": 1, "density": "uniform"}
     assert default_options("mag") == {"rounds": 1}
     assert default_options("snip") == {"rounds": 1, "score_mode": "train"}
     assert default_options("grasp") == {"rounds": 1, "score_mode": "train"}
