@@ -70,7 +70,7 @@ CASES = [
     ("method.scaling=foo", "one of none, gram, squared_mean, sum, mean, root_gram, got foo"),
     ("method.init_std=0", "method.init_std must be a finite number above 0"),
     ("method.init_std=[1]", "method.init_std must be a single value"),
-    ("method=snip method.score_mode=foo", "method.score_mode must be one of train, eval"),
+    ("method=snip method.score_mode=foo", "method.score_mode must be one of train, eval, probe"),
     ("method=synflow method.rounds=0", "method.rounds must be a whole number from 1 up"),
     (
         "method=ltr method.rewind_steps=-1",

@@ -1,6 +1,8 @@
 """The contract of a pruning method: scores for the flat w, everything else is shared."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +17,10 @@ from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of
 from rps_bench.methods.pruning.conditions import scoring
 from rps_bench.methods.pruning.rounds import prune_in_rounds
+from rps_bench.methods.pruning.statistics import probe_statistics
 from rps_bench.methods.weight_map import SelectionMap
+
+SCORE_MODES = ("train", "eval", "probe")
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,25 @@ class ProbedPruningMethod(PruningMethod):
     """A pruning method that scores with the labels of the probe.
 
     Attributes:
-        score_mode: The model's mode while scoring: ``train`` normalises by the probe's own
-            statistics (the choice of the methods' authors), ``eval`` by the initial running ones
-            (the harness behind the paper).
+        score_mode: The model's mode while scoring: ``train`` normalises by the statistics of each
+            pass over the probe (the choice of the methods' authors), ``eval`` by the initial
+            running ones (the harness behind the paper), ``probe`` also in eval mode, by running
+            ones that were taken from the probe first.
     """
 
     score_mode: str = "train"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.choice("method.score_mode", self.score_mode, ("train", "eval"))
+        checks.choice("method.score_mode", self.score_mode, SCORE_MODES)
+
+    @contextmanager
+    def in_score_mode(self, model: nn.Module, probe: Probe) -> Iterator[None]:
+        """Let a model be in the mode to score it in."""
+        model.train(self.score_mode == "train")
+        with (
+            probe_statistics(model, probe, self.name)
+            if self.score_mode == "probe"
+            else nullcontext()
+        ):
+            yield

@@ -27,7 +27,11 @@ class Grasp(ProbedPruningMethod):
 
         A network that draws, as dropout does, draws the same for g and for H g.
         """
-        model.train(self.score_mode == "train")
+        with self.in_score_mode(model, probe):
+            return flatten_weights(model) * self._hessian_product(model, probe)
+
+    def _hessian_product(self, model: nn.Module, probe: Probe) -> torch.Tensor:
+        """(n,) H g."""
         weights = layer_weights(model)
         with fixed_draws(model, self.seed):
             gradient = probe_loss_gradient(model, probe, self.name, TEMPERATURE)
@@ -36,4 +40,4 @@ class Grasp(ProbedPruningMethod):
             for loss, share in probe_losses(model, probe, self.name, TEMPERATURE):
                 part = flat_gradient(loss, weights, differentiable=True)
                 product += share * flat_gradient(part @ gradient, weights)
-        return flatten_weights(model) * product
+        return product

@@ -77,7 +77,8 @@ def outputs_of(model: nn.Module, images: torch.Tensor, asked_by: str) -> torch.T
     try:
         outputs = model(images)
     except (RuntimeError, ValueError, IndexError) as error:
-        misfit = _find_misfit(images, weight, model.training, str(error))
+        normalises = any(module.training for module in model.modules())
+        misfit = _find_misfit(images, weight, normalises, str(error))
         if misfit is None or isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError(f"{asked_by} cannot run the network on the probe: {misfit}") from error
@@ -90,7 +91,7 @@ def outputs_of(model: nn.Module, images: torch.Tensor, asked_by: str) -> torch.T
 
 
 def _find_misfit(
-    images: torch.Tensor, weight: torch.Tensor, is_training: bool, message: str
+    images: torch.Tensor, weight: torch.Tensor, normalises: bool, message: str
 ) -> str | None:
     """Why a network that failed with a message did so, if the images explain it."""
     if images.device != weight.device:
@@ -104,7 +105,7 @@ def _find_misfit(
         return f"its images are {images.dtype}, the network's weights {weight.dtype}"
     if "'indices'" in message:  # of PyTorch's embedding, which has no error of its own
         return "its images are floating numbers; this network looks up int64 indices in a table"
-    if len(images) == 1 and is_training:
+    if len(images) == 1 and normalises:
         return (
             "one image alone has no statistics to normalise by; give more of them, or set "
             "method.score_mode=eval"

@@ -20,5 +20,5 @@ class Snip(ProbedPruningMethod):
 
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
         """(n,) abs(w * dL/dw), L the mean cross-entropy over the probe."""
-        model.train(self.score_mode == "train")
-        return (flatten_weights(model) * probe_loss_gradient(model, probe, self.name)).abs()
+        with self.in_score_mode(model, probe):
+            return (flatten_weights(model) * probe_loss_gradient(model, probe, self.name)).abs()

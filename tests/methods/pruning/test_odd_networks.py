@@ -25,6 +25,7 @@ METHODS: dict[str, dict[str, object]] = {
     "mag": {},
     "snip": {},
     "snip, eval": {"score_mode": "eval"},
+    "snip, probe": {"score_mode": "probe"},
     "snip, rounds": {"rounds": 2},
     "grasp": {},
     "grasp, eval": {"score_mode": "eval"},

@@ -47,7 +47,7 @@ def test_the_default_mode_is_the_authors(plain: nn.Module, probe: Probe) -> None
         build_method("snip", 10).compress(plain, probe).weight_map.slots(),
         build_method("snip", 10, score_mode="train").compress(plain, probe).weight_map.slots(),
     )
-    with pytest.raises(UserError, match=r"method\.score_mode.*train, eval.*both"):
+    with pytest.raises(UserError, match=r"method\.score_mode.*train, eval, probe.*both"):
         build_method("snip", 10, score_mode="both")
 
 
