@@ -11,6 +11,7 @@ from typing import Any
 
 from rps_bench.core.origins import Origin
 from rps_bench.core.storages import EXACT
+from rps_bench.datasets.info import sized_name
 from rps_bench.engine.names import PLAIN
 from rps_bench.training.recipe import Recipe
 
@@ -77,6 +78,7 @@ class RunConfig:
         validation_images: Held out of train when ``evaluation_split`` is validation.
         evaluation_split: test or validation.
         imbalance: Training images of the largest class over those of the smallest, None for all.
+        image_size: Height and width that images are averaged down to, None for their own.
         precision: auto, fp32 or bf16.
         engine: The kernels of training steps that are asked for: plain, products, native or auto.
         storage: How theta is rounded before it is evaluated; exact is not at all.
@@ -97,6 +99,7 @@ class RunConfig:
     validation_images: int
     evaluation_split: str
     imbalance: float | None
+    image_size: int | None
     precision: str
     engine: str
     storage: str
@@ -135,6 +138,8 @@ class RunConfig:
             identity["validation_images"] = self.validation_images
         if self.imbalance is not None:
             identity["imbalance"] = self.imbalance
+        if self.image_size is not None:
+            identity["image_size"] = self.image_size
         if self.storage != EXACT:
             identity["storage"] = self.storage
         if self.precision != "auto":
@@ -186,7 +191,7 @@ class RunConfig:
         """What the images depend on beside the seed."""
         root, split = self.files.data_root, self.evaluation_split
         whole = self.dataset, root, split, self.validation_images
-        return (*whole, self.imbalance)
+        return (*whole, self.imbalance, self.image_size)
 
     @property
     def run_id_without_compression(self) -> str:
@@ -224,8 +229,9 @@ class RunConfig:
         text = json.dumps(identity, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         storage = f"-{identity['storage']}" if "storage" in identity else ""
+        dataset = sized_name(self.dataset, self.image_size)
         return (
-            f"{self.dataset}-{self.arch}-{self.method}-{compression}{storage}-"
+            f"{dataset}-{self.arch}-{self.method}-{compression}{storage}-"
             f"{self.recipe.name}-s{self.seed}-{digest}"
         )
 

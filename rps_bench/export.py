@@ -23,6 +23,7 @@ from rps_bench.core.console import say
 from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import no_pair, unknown_name
 from rps_bench.core.output import command
+from rps_bench.core.shown import show
 from rps_bench.core.storages import STORAGES
 from rps_bench.datasets.info import DATASETS, DatasetInfo
 from rps_bench.methods import load_compressed
@@ -128,7 +129,7 @@ def make_content(export: Export) -> tuple[bytes, str]:
     dense = compressed.to_dense().eval()
     if export.format == DENSE:
         return to_safetensors(dense.state_dict(), {"format": "pt"}), ""
-    size = _find_info(dataset).image_size
+    size = _find_image_size(path, _find_info(dataset))
     content = to_onnx(dense, size)
     difference = compare_onnx(content, dense, size)
     return content, f", largest difference to PyTorch {difference:.1e}"
@@ -168,6 +169,15 @@ def _find_info(dataset: str) -> DatasetInfo:
     if dataset not in DATASETS:
         raise UserError(f"the run's dataset {dataset} is of a plugin: name it with plugins=[...]")
     return DATASETS[dataset]
+
+
+def _find_image_size(path: Path, info: DatasetInfo) -> int:
+    """Height and width of the images that a kept file's network was trained on."""
+    size = read_facts(path).get("image_size", info.image_size)
+    if type(size) is not int or size not in info.sizes:
+        allowed = ", ".join(map(str, info.sizes))
+        raise UserError(f"{path}: its image_size must be one of {allowed}, got {show(size)}")
+    return size
 
 
 def to_onnx(dense: nn.Module, image_size: int) -> bytes:

@@ -14,6 +14,7 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.placed import PlacedData
 from rps_bench.datasets.probe import probe_batch
+from rps_bench.datasets.shrinking import shrink
 from rps_bench.datasets.splits import hold_out
 from rps_bench.engine.choose import name_build, resolve_kernels
 from rps_bench.methods import build_method, load_compressed
@@ -99,8 +100,10 @@ def run(
 
 
 def load_data(config: RunConfig) -> Dataset:
-    """The images of a run, split and thinned out as it asks."""
+    """The images of a run, as small, split and thinned out as it asks."""
     dataset = load_dataset(config.dataset, config.files.data_root)
+    if config.image_size is not None:
+        dataset = shrink(dataset, config.image_size)
     if config.evaluation_split == "validation":
         dataset = hold_out(dataset, config.validation_images, config.seed)
     if config.imbalance is not None:

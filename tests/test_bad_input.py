@@ -59,6 +59,25 @@ CASES = [
         "dataset.imbalance=10 evaluation_split=validation",
         "dataset.imbalance needs evaluation_split=test",
     ),
+    ("dataset.image_size=12", "must be null or one of 8, 16, 32 for digits, got 12$"),
+    ("dataset.image_size=4", "must be null or one of 8, 16, 32 for digits, got 4$"),
+    (
+        "dataset.image_size=0 dataset=cifar10",
+        "null or one of 1, 2, 4, 8, 16, 32 for cifar10, got 0$",
+    ),
+    ("dataset.image_size=-16", "must be null or one of 8, 16, 32 for digits, got -16$"),
+    ("dataset.image_size=small", "must be null or one of 8, 16, 32 for digits, got small$"),
+    ("dataset.image_size=16.0", "got 16.0; type 16$"),
+    ("dataset.image_size=true", "null or one of 8, 16, 32 for digits, got true$"),
+    (
+        "arch=vgg11 dataset.image_size=8",
+        "vgg11 needs images of 16x16 pixels or more, those of digits are 8x8; "
+        "dataset.image_size can be 16, 32$",
+    ),
+    (
+        "dataset=cifar10 dataset.image_size=2",
+        "resnet20 needs images of 4x4 .* can be 4, 8, 16, 32$",
+    ),
     ("results_dir=/dev/null/results", "results_dir /dev/null/results cannot be written"),
     ("results_dir=", "results_dir must be a non-empty text"),
     ("recipe.epochs=0", "recipe.epochs must be a whole number from 1 to 100000"),

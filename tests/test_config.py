@@ -78,6 +78,8 @@ def test_where_a_run_computes_and_what_it_leaves_identify_no_run(key: str, value
         "method=stable_rps",
         "dataset.validation_images=7",
         "dataset.imbalance=null",
+        "dataset.image_size=null",
+        "dataset.image_size=32",
         "storage=exact",
     ],
 )
@@ -99,6 +101,7 @@ def test_what_changes_no_result_changes_no_id(words: str) -> None:
         "recipe.max_steps_per_epoch=5",
         "evaluation_split=validation",
         "dataset.imbalance=100",
+        "dataset.image_size=16",
         "precision=fp32",
         "dataset=cifar10",
         "storage=int8",
@@ -173,6 +176,7 @@ def test_compressions_share_a_folder_only_where_they_share_levels() -> None:
         "method.rewind=false",
         "evaluation_split=validation",
         "dataset.imbalance=100",
+        "dataset.image_size=16",
     ],
 )
 def test_what_changes_a_training_changes_the_folder(words: str) -> None:
@@ -202,6 +206,14 @@ def test_an_engine_that_is_not_plain_is_another_run() -> None:
     assert run_id("engine=plain") == run_id("")
     assert "engine" not in plan_one("engine=plain").identity
     assert plan_one("engine=auto").identity["engine"] == "auto"
+
+
+def test_smaller_images_are_named_and_are_other_data() -> None:
+    plain, small = plan_one("dataset=cifar10"), plan_one("dataset=cifar10 dataset.image_size=16")
+    assert small.run_id.startswith("cifar10-16px-resnet20-stable_rps-10x-quick-s0-")
+    assert small.record_place[1:3] == plain.record_place[1:3]
+    assert small.data_identity != plain.data_identity
+    assert small.data_source != plain.data_source
 
 
 def test_a_whole_number_for_a_float_option_is_the_same_run() -> None:

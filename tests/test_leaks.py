@@ -23,6 +23,7 @@ KINDS = [
     "method=mag storage=int8",
     "method=mag evaluation_split=validation",
     "method=mag dataset.imbalance=3",
+    "method=mag dataset.image_size=16",
     "method=stable_rps recipe.lr=1e30",
     "method=ltr compression=2 recipe.lr=1e30",
     "method=rand recipe.batch_size=16",  # fails
@@ -72,7 +73,7 @@ def test_no_network_and_no_data_outlive_their_run(
         born.clear()
     out = capsys.readouterr().out
     counts = {status: out.count(f"{status}: ") for status in ("completed", "diverged", "failed")}
-    assert counts == {"completed": len(METHODS) + 5, "diverged": 2, "failed": 1}
+    assert counts == {"completed": len(METHODS) + 6, "diverged": 2, "failed": 1}
     assert count_tensors() == num_tensors
 
 

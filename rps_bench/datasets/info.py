@@ -59,6 +59,18 @@ class DatasetInfo:
     hub: HubCopy | None = None  # None: the images are part of an installed package
     archive: Archive | None = None
     load: Load | None = None  # of a plugin's dataset: its own function, called once a process
+    smallest_size: int = 1  # that images may be averaged down to; below it nothing real is left
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The heights and widths that images can be had in: whole parts of their own, ascending."""
+        smaller = range(self.smallest_size, self.image_size)
+        return (*(size for size in smaller if self.image_size % size == 0), self.image_size)
+
+
+def sized_name(dataset: str, image_size: int | None) -> str:
+    """A dataset in names of runs and files, such as ``cifar10-16px``; None is its own size."""
+    return dataset if image_size is None else f"{dataset}-{image_size}px"
 
 
 DATASETS: dict[str, DatasetInfo] = {
@@ -72,6 +84,7 @@ DATASETS: dict[str, DatasetInfo] = {
         num_train=1_437,
         num_test=360,
         flip=False,
+        smallest_size=8,  # what was scanned
     ),
     "cifar10": DatasetInfo(
         name="cifar10",

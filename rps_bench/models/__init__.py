@@ -14,6 +14,17 @@ ARCHITECTURES: dict[str, type[Network]] = {
 }
 
 
+def find_architecture(name: str) -> type[Network]:
+    """The class of a network.
+
+    Raises:
+        UserError: Unknown name.
+    """
+    if name not in ARCHITECTURES:
+        raise unknown_name("architecture", name, ARCHITECTURES)
+    return ARCHITECTURES[name]
+
+
 def build_model(
     name: str,
     num_classes: int = 10,
@@ -31,9 +42,7 @@ def build_model(
     Raises:
         UserError: Unknown name, or a width or number of classes below 1.
     """
-    if name not in ARCHITECTURES:
-        raise unknown_name("architecture", name, ARCHITECTURES)
-    architecture = ARCHITECTURES[name]
+    architecture = find_architecture(name)
     width = architecture.default_width if width is None else width
     if width < 1:
         raise UserError(f"width must be a whole number from 1 up, got {width}")

@@ -16,11 +16,13 @@ class Network(nn.Module, ABC):
 
     Attributes:
         default_width: The width that is built where none is asked for.
+        smallest_image: The least height and width of its input, in pixels.
         num_classes: Number of logits.
         width: Channels of the first convolution.
     """
 
     default_width: ClassVar[int]
+    smallest_image: ClassVar[int] = 1
 
     @abstractmethod
     def __init__(

@@ -42,6 +42,7 @@ class ResNet20(Network):
     """
 
     default_width: ClassVar[int] = 16
+    smallest_image: ClassVar[int] = 4
 
     def __init__(
         self, num_classes: int, width: int = default_width, generator: torch.Generator | None = None

@@ -19,6 +19,7 @@ class VGG11(Network):
     """
 
     default_width: ClassVar[int] = 64
+    smallest_image: ClassVar[int] = 16
 
     def __init__(
         self, num_classes: int, width: int = default_width, generator: torch.Generator | None = None

@@ -86,6 +86,9 @@ def _check_architecture(name: str, offered: Any) -> None:
     width = getattr(offered, "default_width", None)
     if type(width) is not int or width < 1:
         raise BrokenError(f"needs default_width, a whole number from 1 up, got {show(width)}")
+    smallest = offered.smallest_image
+    if type(smallest) is not int or smallest < 1:
+        raise BrokenError(f"needs smallest_image, a whole number from 1 up, got {show(smallest)}")
     try:
         inspect.signature(offered).bind(10, width, None)
     except TypeError as error:
@@ -110,6 +113,10 @@ def _check_dataset(name: str, offered: Any) -> None:
         value = getattr(offered, key)
         if type(value) is not int or value < 1:
             raise BrokenError(f"needs {key}, a whole number from 1 up, got {show(value)}")
+    smallest = offered.smallest_size
+    if type(smallest) is not int or not 1 <= smallest <= offered.image_size:
+        wanted = f"a whole number from 1 to its image_size {offered.image_size}"
+        raise BrokenError(f"needs smallest_size, {wanted}, got {show(smallest)}")
     _check_channels("mean", offered.mean, 0.0)
     _check_channels("std", offered.std, math.ulp(0.0))
     if not isinstance(offered.flip, bool):

@@ -75,7 +75,10 @@ def describe_config(
     config: RunConfig, device: str, precision: str, kernels: str, dataset: Dataset | None
 ) -> dict[str, Any]:
     """The ``config`` block: what was asked for, with everything resolved."""
-    dataset_options: dict[str, Any] = {"imbalance": config.imbalance}
+    dataset_options: dict[str, Any] = {
+        "imbalance": config.imbalance,
+        "image_size": config.image_size,
+    }
     if dataset is not None:
         dataset_options |= {
             "num_train": len(dataset.train),
@@ -184,7 +187,7 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
     Returns:
         The size of the file in bytes, also where it is not kept.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "run_id": config.run_id,
         "dataset": config.dataset,
         "method": config.label,
@@ -193,6 +196,8 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
         "recipe": config.recipe.name,
         EvaluationSplit(config.evaluation_split).accuracy: accuracy,
     }
+    if config.image_size is not None:
+        facts["image_size"] = config.image_size
     if config.files.keep_model and accuracy is not None:
         return model.save(model_path(*config.record_place), config.storage, facts)
     return len(to_bytes(model, config.storage, facts))

@@ -13,9 +13,13 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def name_setting(dataset: str, arch: str) -> str:
-    """A dataset and architecture, such as `CIFAR-10, ResNet-20`."""
-    return f"{DATASET_TITLES.get(dataset, dataset)}, {ARCH_TITLES.get(arch, arch)}"
+def name_setting(dataset: str, arch: str, image_size: int | None = None) -> str:
+    """A dataset and architecture, such as `CIFAR-10, ResNet-20` or `CIFAR-10 at 16 px, ResNet-20`.
+
+    The size is told where it is not the dataset's own.
+    """
+    size = "" if image_size is None else f" at {image_size} px"
+    return f"{DATASET_TITLES.get(dataset, dataset)}{size}, {ARCH_TITLES.get(arch, arch)}"
 
 
 def name_arithmetic(precisions: Iterable[str], kernels: Iterable[str]) -> str:

@@ -26,8 +26,8 @@ def estimate_seconds(
 ) -> float | None:
     """Median training time per epoch of the most similar earlier runs, times the epochs to train.
 
-    Most similar: same dataset and architecture, then also width, method and compression. Time is
-    proportional to the number of images. None: no such run.
+    Most similar: same dataset, image size and architecture, then also width, method and
+    compression. Time is proportional to the number of images. None: no such run.
     """
     if num_epochs == 0:
         return 0.0
@@ -36,11 +36,8 @@ def estimate_seconds(
         ("method", config.method),
         ("compression", config.compression),
     ]
-    alike = [
-        record
-        for record in records
-        if (record["config"]["dataset"], record["config"]["arch"]) == (config.dataset, config.arch)
-    ]
+    setting = config.dataset, config.image_size, config.arch
+    alike = [record for record in records if _setting(record["config"]) == setting]
     for key, value in wanted:
         narrower = [record for record in alike if record["config"].get(key) == value]
         alike = narrower or alike
@@ -51,6 +48,12 @@ def estimate_seconds(
     num_images = _images_of_epoch(count_images(config), asdict(config.recipe))
     rates = [_seconds(record) / _epochs(record) / _images(record) for record in alike]
     return num_epochs * num_images * median(rates)
+
+
+def _setting(described: Mapping[str, Any]) -> tuple[object, object, object]:
+    """What a time per image is of: dataset, image size and architecture."""
+    size = described.get("dataset_options", {}).get("image_size")
+    return described["dataset"], size, described["arch"]
 
 
 def format_seconds(seconds: float | None) -> str:

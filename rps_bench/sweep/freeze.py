@@ -47,6 +47,8 @@ TOP_KEYS = (
     *("exclude", "plugins"),
 )
 
+DATASET_KEYS = ("name", "validation_images", "imbalance", "image_size")
+
 
 def freeze_composed(composed: DictConfig) -> RunConfig:
     """Freeze what Hydra composed."""
@@ -66,7 +68,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         UserError: Any other bad value; one line that names what is allowed.
     """
     _check_keys("", composed, TOP_KEYS)
-    dataset = _table(composed, "dataset", ("name", "validation_images", "imbalance"))
+    dataset = _table(composed, "dataset", DATASET_KEYS)
     arch = _table(composed, "arch", ("name", "width"))
     recipe = _table(composed, "recipe", RECIPE_KEYS)
     method = dict(_table(composed, "method"))
@@ -98,6 +100,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
             "evaluation_split", composed["evaluation_split"], EVALUATION_SPLITS
         ),
         imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
+        image_size=_image_size(dataset["image_size"], str(dataset["name"])),
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
         engine=checks.choice("engine", composed["engine"], ENGINES),
         storage=checks.choice("storage", composed["storage"], STORAGES),
@@ -189,6 +192,19 @@ def _imbalance(value: object, evaluation_split: str) -> float | None:
     if evaluation_split != "test":
         raise UserError("dataset.imbalance needs evaluation_split=test: all training images")
     return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
+
+
+def _image_size(value: object, dataset: str) -> int | None:
+    """A size below the dataset's own; None for that, however it was written."""
+    info = DATASETS[dataset]
+
+    def fits(value: object) -> bool:
+        return value is None or (type(value) is int and value in info.sizes)
+
+    if not fits(value):
+        allowed = ", ".join(map(str, info.sizes))
+        checks.refuse("dataset.image_size", f"null or one of {allowed} for {dataset}", value, fits)
+    return None if value == info.image_size else value  # type: ignore[return-value]
 
 
 def _compute(composed: Mapping[str, Any]) -> Compute:

@@ -89,4 +89,5 @@ def _make_table(group: str, name: str) -> dict[str, Any]:
     if group == "arch":
         return {"name": name, "width": None}
     num_held_out = max(1, offered.num_train // VALIDATION_SHARE)
-    return {"name": name, "validation_images": num_held_out, "imbalance": None}
+    values = {"validation_images": num_held_out, "imbalance": None, "image_size": None}
+    return {"name": name} | values

@@ -6,10 +6,11 @@ from functools import cache
 import torch
 
 from rps_bench.config import RunConfig
+from rps_bench.core.errors import UserError
 from rps_bench.datasets.info import DATASETS
 from rps_bench.methods import build_method
 from rps_bench.methods.layout import Layout, layout_of
-from rps_bench.models import build_model
+from rps_bench.models import build_model, find_architecture
 from rps_bench.runtime.devices import resolve_device
 
 
@@ -23,16 +24,38 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
         method = build_method(
             config.method, config.compression, config.seed, **config.method_options
         )
-        num_classes = DATASETS[config.dataset].num_classes
-        method.num_stored(find_layout(config.arch, num_classes, config.width))
+        method.num_stored(find_layout(config))
         if method.rewinding is not None:
             num_train = DATASETS[config.dataset].num_train
             steps_per_epoch = config.recipe.steps_per_epoch(num_train)
             method.rewinding.resolve_step(steps_per_epoch * config.recipe.epochs)
 
 
-@cache
-def find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
-    """The layer table of a network; a sweep has thousands of runs and a handful of networks."""
+def find_layout(config: RunConfig) -> Layout:
+    """The layer table of a run's network.
+
+    Raises:
+        UserError: The network cannot be built, or the run's images are too small for it.
+    """
+    _check_image_size(config)
+    return _find_layout(config.arch, DATASETS[config.dataset].num_classes, config.width)
+
+
+def _check_image_size(config: RunConfig) -> None:
+    """Raise a UserError if the images of a run are too small for its network."""
+    info, architecture = DATASETS[config.dataset], find_architecture(config.arch)
+    size, smallest = config.image_size or info.image_size, architecture.smallest_image
+    if size >= smallest:
+        return
+    allowed = [str(size) for size in info.sizes if size >= smallest]
+    choices = f"dataset.image_size can be {', '.join(allowed)}" if allowed else "no size of it fits"
+    raise UserError(
+        f"{config.arch} needs images of {smallest}x{smallest} pixels or more, those of "
+        f"{config.dataset} are {size}x{size}; {choices}"
+    )
+
+
+@cache  # a sweep has thousands of runs and a handful of networks
+def _find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
     with torch.device("meta"):
         return layout_of(build_model(arch, num_classes, width))

@@ -55,7 +55,7 @@ class Workload:
         if place in self._trained:
             return 0.0
         self._trained.add(place)
-        layout = find_layout(config.arch, DATASETS[config.dataset].num_classes, config.width)
+        layout = find_layout(config)
         options = config.method_options
         method = build_method(config.method, config.compression, config.seed, **options)
         levels = method.levels(layout)

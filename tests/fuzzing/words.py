@@ -34,6 +34,7 @@ GOOD = {
     "exclude": ("[]", "[{method: ltr}]", "[{seed: [0, 1], compression: 10}]", "[{}]", "[[]]"),
     "arch.width": ("null", "2", "65536"),
     "dataset.imbalance": ("null", "10", "1e300"),
+    "dataset.image_size": ("null", "32", "16", "8"),
     "method.init_std": ("0.04", "1e-320", "1e308"),
     "method.scaling": ("gram", "none"),
     "method.rounds": ("1", "100"),

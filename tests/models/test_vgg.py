@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rps_bench.models import build_model
+from rps_bench.models.vgg import VGG11
 
 
 def by_hand(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -64,3 +65,11 @@ def test_the_multiply_adds_are_those_of_the_spec() -> None:
 def test_any_image_size_from_sixteen_up(size: int) -> None:
     model = build_model("vgg11", 7, 2).eval()
     assert model(torch.zeros(2, 3, size, size)).shape == (2, 7)
+
+
+def test_smaller_images_than_it_says_it_cannot_take() -> None:
+    size = VGG11.smallest_image
+    model = build_model("vgg11", 7, 2).eval()
+    assert model(torch.zeros(2, 3, size, size)).shape == (2, 7)
+    with pytest.raises(RuntimeError, match="too small"):
+        model(torch.zeros(2, 3, size - 1, size - 1))

@@ -111,6 +111,14 @@ FILES = {
         network(INIT),
         "network mine needs default_width, a whole number from 1 up, got null",
     ),
+    "no size of images": (
+        network(f"default_width = 4\nsmallest_image = 0\n{INIT}"),
+        "network mine needs smallest_image, a whole number from 1 up, got 0",
+    ),
+    "images below none": (
+        f"DATASETS = {{'mine': DatasetInfo({FACTS}, smallest_size=9, load=print)}}",
+        "dataset mine needs smallest_size, a whole number from 1 to its image_size 8, got 9",
+    ),
     "no signature": (
         network("default_width = 4\ndef __init__(self): super().__init__(10, 4)"),
         r"must be built as Mine\(num_classes, width, generator\)",

@@ -38,6 +38,17 @@ def test_the_estimate_takes_the_likest_runs() -> None:
     elsewhere = fake("mag", 4, 7.0, 1)
     elsewhere["config"]["arch"] = "vgg11"
     assert estimate_seconds(config, 2, [elsewhere]) is None
+
+
+def test_times_of_other_image_sizes_say_nothing() -> None:
+    words = ["method=mag", "compression=4", "recipe=quick"]
+    (whole,) = plan_runs(words, False).configs
+    (small,) = plan_runs([*words, "dataset.image_size=16"], False).configs
+    records = [fake("mag", 4, 20.0, 1), fake("mag", 4, 5.0, 1)]
+    records[1]["config"]["dataset_options"] = {"image_size": 16}
+    assert estimate_seconds(whole, 1, records) == pytest.approx(20)
+    assert estimate_seconds(small, 1, records) == pytest.approx(5)
+    assert estimate_seconds(small, 1, records[:1]) is None
     narrow = fake("mag", 4, 1.0, 1)
     narrow["config"]["arch_options"] = {"width": 2}
     (config,) = plan_runs([*words, "arch.width=2"], False).configs

@@ -10,7 +10,10 @@ from rps_bench.training.recipe import Recipe
 
 EXPERIMENT_PREFIXES = ("dataset.", "arch.", "recipe.")
 METHOD_PREFIXES = ("method.",)
-IMBALANCE = "dataset.imbalance"  # null: the classes as the dataset has them
+# What makes other data of a dataset, so that it is always named; null: as the dataset has it.
+IMBALANCE = "dataset.imbalance"
+IMAGE_SIZE = "dataset.image_size"
+DATA_OPTIONS = (IMAGE_SIZE, IMBALANCE)
 
 # Recipe options added later have defaults that change nothing; older records lack these options.
 _KNOWN_DEFAULTS = {
@@ -63,8 +66,13 @@ def describe_differences(
             continue
         for note, differs_here, value in zip(notes, marks, runs[column], strict=True):
             if differs_here and not pd.isna(value):
-                note.append(f"{column.partition('.')[2]}={write_value(value)}")
+                note.append(write_option(column, value))
     return [", ".join(note) for note in notes]
+
+
+def write_option(column: str, value: Any) -> str:
+    """An option as a note, such as ``epochs=3`` of ``recipe.epochs``; null is no note."""
+    return "" if pd.isna(value) else f"{column.partition('.')[2]}={write_value(value)}"
 
 
 def write_value(value: Any) -> str:

@@ -13,13 +13,13 @@ from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import TEST, VALIDATION
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import (
+    DATA_OPTIONS,
     EXPERIMENT_PREFIXES,
-    IMBALANCE,
     METHOD_PREFIXES,
     describe_differences,
     fill_options,
     option_columns,
-    write_value,
+    write_option,
 )
 
 EXPERIMENT_KEYS = ["dataset", "arch", "recipe", "evaluation_split", "experiment_options"]
@@ -33,12 +33,12 @@ RUN_KEYS = [*POINT_KEYS, "seed"]
 def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The runs that count, with the columns that tell experiments and curves apart.
 
-    Adds `experiment_options` (class imbalance, then the options in which runs of one dataset,
-    architecture, recipe, split and imbalance differ; empty for balanced runs that share all
-    options), `accuracy`, `best_accuracy` and `loss` (of the split the run was evaluated on; null
-    unless completed), `has_diverged`, `has_failed`, and `is_plain` (the method has its default
-    options, by any arithmetic). `label` is made unique for every curve of an experiment. Costs that
-    older records lack are filled in as those of one ordinary training.
+    Adds `experiment_options` (image size and class imbalance, then the options in which runs of one
+    dataset, architecture, recipe, split, size and imbalance differ; empty for runs on the dataset
+    as it is that share all options), `accuracy`, `best_accuracy` and `loss` (of the split the run
+    was evaluated on; null unless completed), `has_diverged`, `has_failed`, and `is_plain` (the
+    method has its default options, by any arithmetic). `label` is made unique for every curve of an
+    experiment. Costs that older records lack are filled in as those of one ordinary training.
 
     Of several records of one configuration and seed, only one is returned (`find_counted`). The
     index is the table's.
@@ -53,9 +53,8 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
     runs = runs.assign(**_headline(runs), **_costs(runs))
     # Options are filled in before they are compared; labels need the final arithmetic.
-    if IMBALANCE not in runs:
-        runs[IMBALANCE] = float("nan")
-    within = [*EXPERIMENT_KEYS[:-1], IMBALANCE]
+    runs = runs.assign(**{key: float("nan") for key in DATA_OPTIONS if key not in runs})
+    within = [*EXPERIMENT_KEYS[:-1], *DATA_OPTIONS]
     runs = fill_options(runs, within)
     runs["experiment_options"] = _name_experiments(runs, within)
     runs["precision"], runs["kernels"] = _resolve_precision(runs), _resolve_kernels(runs)
@@ -63,11 +62,11 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
-    """The options that tell experiments apart, for each run; its imbalance always among them."""
+    """The options that tell experiments apart, for each run; those of its data always are named."""
     columns = option_columns(runs, EXPERIMENT_PREFIXES)
     differences = describe_differences(runs, within, columns, null_differs=True)
-    ratios = ["" if pd.isna(x) else f"imbalance={write_value(x)}" for x in runs[IMBALANCE]]
-    return [", ".join(filter(None, pair)) for pair in zip(ratios, differences, strict=True)]
+    of_data = ([write_option(key, value) for value in runs[key]] for key in DATA_OPTIONS)
+    return [", ".join(filter(None, notes)) for notes in zip(*of_data, differences, strict=True)]
 
 
 def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:

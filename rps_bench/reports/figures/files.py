@@ -55,8 +55,8 @@ def save_figures(results: Results, overlay_reference: bool = False) -> list[Path
     Args:
         results: The study to draw.
         overlay_reference: Draw published curves (`results_dir/reference/`) over every experiment
-            that has them, not only over those of recipe `paper` with all epochs and data. They come
-            in separate files, `...-with-published`.
+            on the whole dataset that has them, not only over those of recipe `paper` with all
+            epochs and data. They come in separate files, `...-with-published`.
     """
     folder = results.results_dir / PLOTS_FOLDER
     written = []
@@ -80,7 +80,8 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
         yield from _plan_pareto(panel)
         yield from _plan_latency(panel, measured)
         known = published_for(published, panel.dataset, panel.arch)
-        if len(known) and panel.split == "test" and (overlay_reference or _is_paper_recipe(panel)):
+        is_alike = panel.split == "test" and panel.is_of_whole_data
+        if len(known) and is_alike and (overlay_reference or _is_paper_recipe(panel)):
             yield _plan(
                 f"pareto-{panel.stem}-with-published", draw_pareto_figure, panel, COMPRESSION, known
             )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rps_bench.datasets import DATASETS
-from rps_bench.reports.analysis.options import IMBALANCE
+from rps_bench.datasets.info import DATASETS, sized_name
+from rps_bench.reports.analysis.options import IMAGE_SIZE, IMBALANCE, write_option
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.words import name_setting
@@ -20,9 +20,10 @@ class Panel:
     arch: str
     recipe: str
     split: str  # test or validation
+    image_size: int | None  # of images averaged down; None: the dataset's own
     options: str  # in which it differs from experiments of the same names, often empty
     stem: str  # the end of its figures' file names
-    is_main: bool  # whether it has most runs of its dataset, architecture, recipe and split
+    is_main: bool  # whether it has most runs of its dataset at this size, arch, recipe and split
     num_failed: int  # runs left out because they crashed
     runs: pd.DataFrame
     points: pd.DataFrame  # rows of `Study.points` with completed or diverged runs
@@ -30,7 +31,17 @@ class Panel:
     @property
     def title(self) -> str:
         """The dataset and architecture by their usual names."""
-        return name_setting(self.dataset, self.arch)
+        return name_setting(self.dataset, self.arch, self.image_size)
+
+    @property
+    def is_of_whole_data(self) -> bool:
+        """Whether its images are the dataset's, neither smaller nor thinned out by class."""
+        return self.image_size is None and not self.is_imbalanced
+
+    @property
+    def is_imbalanced(self) -> bool:
+        """Whether its training classes were made unequal."""
+        return bool(self.runs[IMBALANCE].notna().any())
 
     @property
     def chance(self) -> float | None:
@@ -49,8 +60,8 @@ def split_panels(results: Results) -> list[Panel]:
 
     Failed runs are left out. Experiments that differ only in options (such as epochs) are separate
     panels: the one with most runs gets the plain name, the others have their options added to it.
-    Imbalanced data always adds its options, so that its figures are never taken for those of the
-    dataset.
+    Smaller images are always part of the name (`cifar10-16px`), and imbalanced data always adds its
+    options, so that their figures are never taken for those of the dataset.
     """
     runs = results.runs[results.runs["has_diverged"] | results.runs["accuracy"].notna()]
     groups = [
@@ -72,17 +83,27 @@ def _make_panel(
     results: Results, key: tuple[str, ...], runs: pd.DataFrame, taken: set[str]
 ) -> Panel:
     dataset, arch, recipe, split, options = key
-    plain = slug("-".join([dataset, arch, recipe] + ([split] if split != "test" else [])))
+    size = _find_image_size(runs)
+    names = [sized_name(dataset, size), arch, recipe] + ([split] if split != "test" else [])
+    plain = slug("-".join(names))
     # Imbalanced data never gets the plain name, even if it is free.
     reserved = {plain} if runs[IMBALANCE].notna().any() else set()
-    stem = _free_name(plain, options, taken | reserved)
+    named = write_option(IMAGE_SIZE, size)
+    others = ", ".join(note for note in options.split(", ") if note != named)
+    stem = _free_name(plain, others, taken | reserved)
     taken.add(stem)
     points = _select(results.points, key)
     points = points[(points["n"] > 0) | (points["num_diverged"] > 0)]
     num_failed = int(_select(results.runs, key)["has_failed"].sum())
     return Panel(
-        dataset, arch, recipe, split, options, stem, stem == plain, num_failed, runs, points
+        dataset, arch, recipe, split, size, options, stem, stem == plain, num_failed, runs, points
     )
+
+
+def _find_image_size(runs: pd.DataFrame) -> int | None:
+    """The size that the images of an experiment were averaged down to; None for their own."""
+    size = runs[IMAGE_SIZE].iloc[0]
+    return None if pd.isna(size) else int(size)
 
 
 def _select(table: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:

@@ -30,7 +30,7 @@ LARGEST_EMPTY = 1 / 3  # part of the datasets x architectures grid that may stay
 
 
 def gather_sheets(panels: Sequence[Panel]) -> dict[str, list[Panel]]:
-    """The panels of each sheet by the sheet's file name: one sheet per recipe and split.
+    """The panels of each sheet by the sheet's file name: one per recipe, split and image size.
 
     Of experiments that differ only in options, the main one is shown.
     """
@@ -38,12 +38,13 @@ def gather_sheets(panels: Sequence[Panel]) -> dict[str, list[Panel]]:
     for panel in sorted(panels, key=_place):
         if panel.is_main:
             parts = ["sheet", panel.recipe] + ([panel.split] if panel.split != "test" else [])
+            parts += [] if panel.image_size is None else [f"{panel.image_size}px"]
             sheets.setdefault(slug("-".join(parts)), []).append(panel)
     return sheets
 
 
 def draw_sheet(panels: Sequence[Panel]) -> Figure:
-    """The sheet of panels that share recipe and split; needs `figure_style` in force.
+    """The sheet of panels that share recipe, split and image size; needs `figure_style` in force.
 
     Rows are datasets and columns architectures if that fills most of the sheet; otherwise panels
     follow each other line by line. Variants of a method with other options are left out if it has a

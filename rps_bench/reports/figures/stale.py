@@ -11,6 +11,7 @@ from rps_bench.reports.styles import ARCH_TITLES
 
 RECIPES = ("paper", "quick", "smoke")
 
+_SIZE_OR_NONE = r"(-[0-9]+px)?"  # of smaller images
 _REST = r"[A-Za-z0-9._-]+\.(png|svg|pdf)"
 _REST_OR_NONE = r"(-[A-Za-z0-9._-]+)?\.(png|svg|pdf)"
 
@@ -39,7 +40,8 @@ def _match_own_names(results: Results) -> re.Pattern[str]:
     recipes = _either([*RECIPES, *results.table["recipe"].unique()])
     kinds = "(pareto|curves|densities|init-std)"
     return re.compile(
-        f"{kinds}-{datasets}-{archs}-{_REST}|sheet-{recipes}{_REST_OR_NONE}", re.ASCII
+        f"{kinds}-{datasets}{_SIZE_OR_NONE}-{archs}-{_REST}|sheet-{recipes}{_REST_OR_NONE}",
+        re.ASCII,
     )
 
 

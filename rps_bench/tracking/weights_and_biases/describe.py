@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rps_bench.datasets.info import DATASETS
+from rps_bench.datasets.info import DATASETS, sized_name
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, METRIC_KEYS, TEST, Record, split_of
 from rps_bench.tracking.base import RunDescription
 
@@ -40,7 +40,8 @@ def run_name(config: Mapping[str, Any]) -> str:
 def group_name(config: Mapping[str, Any]) -> str:
     """The sweep that a run belongs to: the same for every command that adds to it."""
     split = split_of(config)
-    parts = [config["dataset"], config["arch"], config["recipe"]]
+    size = config.get("dataset_options", {}).get("image_size")
+    parts = [sized_name(config["dataset"], size), config["arch"], config["recipe"]]
     return "-".join(parts + ([] if split == TEST else [split.name]))[:LONGEST_NAME]
 
 

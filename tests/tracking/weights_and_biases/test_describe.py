@@ -26,6 +26,8 @@ def test_name_and_group() -> None:
     assert run_name(config | {"label": "stable_rps", "seed": 2}) == "stable_rps-10x-s2"
     assert run_name(config | {"label": "mag", "compression": 3.16}) == "mag-3.16x-s0"
     assert group_name(config) == "digits-resnet20-smoke"
+    small = {"dataset_options": {"image_size": 16}}
+    assert group_name(config | small) == "digits-16px-resnet20-smoke"
     assert group_name(config | {"evaluation_split": "validation"}).endswith("-smoke-validation")
 
 
