@@ -5,11 +5,16 @@ from typing import Any
 
 import torch
 
+from rps_bench.core import checks
 from rps_bench.core.errors import UserError
 from rps_bench.core.shown import show
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.sharing.sharing_map import MAP_TYPES, SharingMap
+from rps_bench.methods.sharing.shuffled import LayerShuffledMap
 from rps_bench.methods.weight_map import IdentityMap, SelectionMap, WeightMap
+
+# Beside the kind and the options of a map whose rows are permuted; always true, or left out.
+SHUFFLED = "shuffled_within_layers"
 
 
 class UnknownMapError(UserError):
@@ -22,6 +27,8 @@ def describe_map(weight_map: WeightMap) -> dict[str, Any]:
     Raises:
         UserError: Its class has no kind of its own, so that another class would be built.
     """
+    if isinstance(weight_map, LayerShuffledMap):
+        return describe_map(weight_map.inner) | {SHUFFLED: True}
     if "kind" not in vars(type(weight_map)):
         raise UserError(
             f"the map {type(weight_map).__name__} has no kind of its own: give its class a text "
@@ -55,9 +62,11 @@ def build_map(
         if kept is None:
             raise ValueError("its kept positions are missing")
         return SelectionMap(n, kept)
-    map_type = _find_type(kind)
+    map_type, is_shuffled = _find_type(kind), options.pop(SHUFFLED, False)
     map_type.check_options(layout, options)
-    return map_type(layout, **options)
+    checks.truth_value(f"its {SHUFFLED}", is_shuffled)
+    weight_map = map_type(layout, **options)
+    return LayerShuffledMap(weight_map) if is_shuffled else weight_map
 
 
 def _find_type(kind: object) -> type[SharingMap]:

@@ -275,16 +275,17 @@ def test_unknown_method_names_the_allowed_ones() -> None:
 def test_default_options_are_those_of_the_spec() -> None:
     assert default_options("dense") == {}
     assert default_options("small") == {}
-    shared = {"init_std": 0.04, "repository_init": "normal", "scaling": "none"}
+    shared = {"init_std": 0.04, "repository_init": "normal", "scaling": "none", "shuffle": "none"}
     assert default_options("stable_rps") == shared | {"scaling": "gram"}
     assert default_options("roast") == shared | {"tile": 16}
     assert default_options("hashednet") == shared
     assert default_options("rpg") == shared
-    assert default_options("rand") == {"rounds": 1, "density": "uniform"}
-    assert default_options("mag") == {"rounds": 1}
-    assert default_options("snip") == {"rounds": 1, "score_mode": "train"}
-    assert default_options("grasp") == {"rounds": 1, "score_mode": "train"}
-    assert default_options("synflow") == {"rounds": 100}
+    chosen = {"rounds": 1, "shuffle": "none", "reinit": False}
+    assert default_options("rand") == chosen | {"density": "uniform"}
+    assert default_options("mag") == chosen
+    assert default_options("snip") == chosen | {"score_mode": "train"}
+    assert default_options("grasp") == chosen | {"score_mode": "train"}
+    assert default_options("synflow") == chosen | {"rounds": 100}
     levels = {"rewind_steps": None, "level_fraction": 0.2}
     assert default_options("ltr") == levels | {"rewind": True}
     assert default_options("mag_trained") == levels | {"rewind": False}

@@ -112,7 +112,7 @@ def test_options_sweep_and_are_checked_by_their_annotation(my_methods: Path) -> 
         "method.offset=1.5": "method.offset must be a whole number or null, got 1.5",
         "method.offset=true": "method.offset must be a whole number or null, got true",
         "method.foo=1": "unknown key method.foo; allowed: method.name, method.rounds, "
-        "method.exponent, method.offset",
+        "method.shuffle, method.reinit, method.exponent, method.offset",
     }.items():
         with pytest.raises(UserError, match=line):
             plan_runs([*words[:2], word], is_sweep=False)

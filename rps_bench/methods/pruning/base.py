@@ -16,8 +16,10 @@ from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import flatten_weights, layout_of
 from rps_bench.methods.pruning.conditions import scoring
+from rps_bench.methods.pruning.redrawn import redraw_weights
 from rps_bench.methods.pruning.rounds import prune_in_rounds
 from rps_bench.methods.pruning.statistics import probe_statistics
+from rps_bench.methods.shuffling import SHUFFLES, shuffle_kept
 from rps_bench.methods.weight_map import SelectionMap
 
 SCORE_MODES = ("train", "eval", "probe")
@@ -29,15 +31,23 @@ class PruningMethod(Method):
 
     Attributes:
         rounds: R; after round r keep n (m/n)^(r/R), rescoring with pruned weights at zero.
+        shuffle: ``layer`` puts the mask of each layer at random places in it, a control that keeps
+            only the layers' numbers of kept weights; ``none`` leaves it as it is.
+        reinit: Whether the kept weights are drawn anew after they were chosen, a control for what
+            the mask owes to the values that were scored.
     """
 
     kind: ClassVar[Kind] = "pruning"
 
     rounds: int = 1
+    shuffle: str = "none"
+    reinit: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.whole_number("method.rounds", self.rounds, 1)
+        checks.choice("method.shuffle", self.shuffle, SHUFFLES)
+        checks.truth_value("method.reinit", self.reinit)
 
     @abstractmethod
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
@@ -56,8 +66,12 @@ class PruningMethod(Method):
             with scoring(working, self.seed):
                 return self.scores(working, probe)
 
-        kept = prune_in_rounds(model, score, self.num_stored(layout_of(model)), self.rounds)
-        return CompressedModel(model, SelectionMap(weights.numel(), kept), weights[kept])
+        layout = layout_of(model)
+        initial = redraw_weights(model, self.seed) if self.reinit else weights
+        kept = prune_in_rounds(model, score, self.num_stored(layout), self.rounds)
+        if self.shuffle == "layer":
+            kept = shuffle_kept(kept, layout, self.seed)
+        return CompressedModel(model, SelectionMap(weights.numel(), kept), initial[kept])
 
 
 @dataclass(frozen=True)

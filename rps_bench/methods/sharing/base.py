@@ -24,6 +24,9 @@ from rps_bench.methods.layout import (
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.sharing.repository import REPOSITORY_INITS
 from rps_bench.methods.sharing.sharing_map import SharingMap
+from rps_bench.methods.sharing.shuffled import LayerShuffledMap
+from rps_bench.methods.shuffling import SHUFFLES
+from rps_bench.methods.weight_map import WeightMap
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class SharingMethod(Method):
         init_std: s0, the std of the repository (the half-width for ``uniform``).
         repository_init: How theta starts, a name of ``REPOSITORY_INITS``.
         scaling: Name of the gradient scaling.
+        shuffle: ``layer`` permutes the map's rows within each layer, a control for which weights
+            share; ``none`` leaves the map as it is.
     """
 
     kind: ClassVar[Kind] = "sharing"
@@ -42,12 +47,14 @@ class SharingMethod(Method):
     init_std: float = 0.04
     repository_init: str = "normal"
     scaling: str = "none"
+    shuffle: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.positive_number("method.init_std", self.init_std)
         checks.choice("method.repository_init", self.repository_init, REPOSITORY_INITS)
         checks.choice("method.scaling", self.scaling, SCALINGS)
+        checks.choice("method.shuffle", self.shuffle, SHUFFLES)
 
     def build_map(self, layout: Layout, scales: tuple[float, ...]) -> SharingMap:
         """The method's map for a layer table with scales lambda.
@@ -60,7 +67,10 @@ class SharingMethod(Method):
         """The network read from a fresh repository. The probe is not looked at."""
         scales = tuple(std / self.init_std for std in init_stds_of(model))
         weights = flatten_weights(model)
-        weight_map = self.build_map(layout_of(model), scales).to(weights.device, weights.dtype)
+        own_map = self.build_map(layout_of(model), scales)
+        is_shuffled = self.shuffle == "layer"
+        weight_map: WeightMap = LayerShuffledMap(own_map) if is_shuffled else own_map
+        weight_map.to(weights.device, weights.dtype)
         draw = REPOSITORY_INITS[self.repository_init]
         stored = draw(weight_map, weights, self.init_std, self.seed)
         return CompressedModel(model, weight_map, stored, self.scaling)

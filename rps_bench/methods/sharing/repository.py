@@ -6,11 +6,11 @@ from collections.abc import Callable
 import torch
 
 from rps_bench.core.seeds import named_generator
-from rps_bench.methods.sharing.sharing_map import SharingMap
+from rps_bench.methods.weight_map import WeightMap
 
 
 def draw_normal(
-    weight_map: SharingMap, weights: torch.Tensor, init_std: float, seed: int
+    weight_map: WeightMap, weights: torch.Tensor, init_std: float, seed: int
 ) -> torch.Tensor:
     """(m,) from Normal(0, init_std): recovered weights have the dense std."""
     draws = torch.empty(weight_map.num_stored, dtype=weights.dtype)
@@ -20,7 +20,7 @@ def draw_normal(
 
 
 def draw_matched(
-    weight_map: SharingMap, weights: torch.Tensor, init_std: float, seed: int
+    weight_map: WeightMap, weights: torch.Tensor, init_std: float, seed: int
 ) -> torch.Tensor:
     """(m,) from Normal(0, init_std / sqrt(n / m)): the norm that uniform pruning to m leaves.
 
@@ -33,7 +33,7 @@ def draw_matched(
 
 
 def draw_uniform(
-    weight_map: SharingMap, weights: torch.Tensor, init_std: float, seed: int
+    weight_map: WeightMap, weights: torch.Tensor, init_std: float, seed: int
 ) -> torch.Tensor:
     """(m,) from U(-init_std, init_std), as the published code: recovered std 1/sqrt(3) of dense."""
     draws = torch.empty(weight_map.num_stored, dtype=weights.dtype)
@@ -42,14 +42,14 @@ def draw_uniform(
 
 
 def project(
-    weight_map: SharingMap, weights: torch.Tensor, init_std: float, seed: int
+    weight_map: WeightMap, weights: torch.Tensor, init_std: float, seed: int
 ) -> torch.Tensor:
     """(m,) gram^-1 A' w0: the least-squares fit of the dense init, 0 in unused slots."""
     gram = weight_map.gram()
     return weight_map.reduce(weights) / torch.where(gram > 0, gram, 1.0)
 
 
-REPOSITORY_INITS: dict[str, Callable[[SharingMap, torch.Tensor, float, int], torch.Tensor]] = {
+REPOSITORY_INITS: dict[str, Callable[[WeightMap, torch.Tensor, float, int], torch.Tensor]] = {
     "normal": draw_normal,
     "uniform": draw_uniform,
     "project": project,

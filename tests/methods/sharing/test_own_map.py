@@ -77,6 +77,17 @@ def test_its_file_is_read_back(compressed: CompressedModel, probe: Probe, tmp_pa
     assert_alike(load_compressed(tmp_path / "model.safetensors"), compressed, probe)
 
 
+def test_its_rows_are_shuffled_and_read_back_like_those_of_any_map(
+    compressed: CompressedModel, resnet: nn.Module, probe: Probe, tmp_path: Path
+) -> None:
+    method = build_method("strided", 10, seed=4, stride=7, shuffle="layer")
+    shuffled = method.compress(resnet, probe)
+    assert not torch.equal(shuffled.weights(), compressed.weights())
+    shuffled.save(tmp_path / "model.safetensors")
+    found = load_compressed(tmp_path / "model.safetensors")
+    assert torch.equal(found.weights(), shuffled.weights())
+
+
 def test_its_state_is_restored(compressed: CompressedModel, probe: Probe) -> None:
     found = restore(build_model("resnet20", 10, 4), compressed.state_dict())
     assert_alike(found, compressed, probe)
