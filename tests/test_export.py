@@ -112,6 +112,31 @@ def test_onnx(kept: CompressedModel, capsys: Any) -> None:
 
 
 @needs_onnx
+def test_onnx_takes_images_of_the_size_that_was_trained_on(
+    kept: CompressedModel, results: Path
+) -> None:
+    import onnxruntime
+
+    path = model_path(results, "digits", "resnet20", RUN_ID)
+    for facts, size in ((FACTS, 32), (FACTS | {"image_size": 16}, 16)):
+        kept.save(path, facts=facts)
+        assert main([f"run_id={RUN_ID}", "format=onnx"]) == 0
+        (images,) = onnxruntime.InferenceSession(f"{RUN_ID}.onnx").get_inputs()
+        assert images.shape[1:] == [3, size, size]
+
+
+@needs_onnx
+@pytest.mark.parametrize("size", [12, 0, "16", 16.0, 10**9, None, [16]])
+def test_a_file_that_names_a_size_which_its_dataset_lacks(
+    kept: CompressedModel, results: Path, size: object, capsys: Any
+) -> None:
+    path = model_path(results, "digits", "resnet20", RUN_ID)
+    kept.save(path, facts=FACTS | {"image_size": size})
+    line = export_fails(capsys, f"run_id={RUN_ID}", "format=onnx")
+    assert "its image_size must be one of 8, 16, 32, got" in line
+
+
+@needs_onnx
 def test_onnx_that_computes_something_else(
     kept: CompressedModel, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

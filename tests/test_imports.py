@@ -28,7 +28,7 @@ FLOORS: dict[str, str] = {
     "plugins": "core datasets models methods",
     "__init__": "runtime plugins",
     # One run, frozen: the fields of a recipe are those of training.
-    "config": "core engine training",
+    "config": "core datasets engine training",
     "records": "core runtime datasets engine methods costs training config",
     # Records never depend on it.
     "tracking": "core runtime datasets training records",

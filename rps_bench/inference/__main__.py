@@ -34,6 +34,7 @@ def _parse(arguments: Sequence[str] | None) -> list[str]:
         "  threads=1              threads of the CPU\n"
         "  seconds=1              how long each batch is timed (five runs at least)\n"
         "  width=                 channels of the first convolution (the architecture's own)\n"
+        "  image_size=32          height and width of the images\n"
         "  results_dir=results    where the files go",
     )
     parser.add_argument("options", nargs="*", help="key=value", metavar="option=value")

@@ -14,7 +14,7 @@ from torch import nn
 from rps_bench.costs.latency import limit_threads, measure_latency
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.inference import preload
-from rps_bench.inference.ways import IMAGE_SIZE, WAYS, check_outputs
+from rps_bench.inference.ways import WAYS, check_outputs
 from rps_bench.methods.files.read import load_compressed
 from rps_bench.runtime.allocator import keep_freed_memory
 from rps_bench.runtime.devices import use_exact_fp32
@@ -29,6 +29,7 @@ class Job(NamedTuple):
     way: str
     device: str
     batches: tuple[int, ...]
+    image_size: int
     num_threads: int
     seconds: float
 
@@ -57,7 +58,7 @@ def measure_job(job: Job) -> list[dict[str, Any]]:
     those of `Latency`.
     """
     device = torch.device(job.device)
-    batches = {size: draw_images(size, device) for size in sorted(job.batches)}
+    batches = {size: draw_images(size, job.image_size, device) for size in sorted(job.batches)}
     with limit_threads(job.num_threads):
         use_exact_fp32()
         keep_freed_memory()
@@ -103,7 +104,7 @@ def _measure_batch(
     return {"peak_memory_bytes": peak} | latency._asdict()
 
 
-def draw_images(batch: int, device: torch.device) -> torch.Tensor:
-    """Noise images (batch, 3, 32, 32)."""
+def draw_images(batch: int, size: int, device: torch.device) -> torch.Tensor:
+    """Noise images (batch, 3, size, size)."""
     generator = torch.Generator().manual_seed(batch)
-    return torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device)
+    return torch.randn(batch, 3, size, size, generator=generator).to(device)

@@ -14,15 +14,15 @@ from rps_bench.costs.macs import measure_macs
 from rps_bench.costs.sizes import measure_sizes
 from rps_bench.inference.child import Job, measure_apart
 from rps_bench.inference.options import Options
-from rps_bench.inference.ways import DENSE, IMAGE_SIZE, WAYS, build_compressed, build_dense
+from rps_bench.inference.ways import DENSE, WAYS, build_compressed, build_dense
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.runtime.devices import available_devices
 
 PRECISION = "fp32"
 COLUMNS = (
     "arch", "method", "way", "compression", "true_compression", "file_bytes", "macs",
-    "effective_macs", "batch", "threads", "device", "precision", "memory_format", "load_ms",
-    "median_ms", "low_ms", "high_ms", "peak_memory_bytes", "num_runs",
+    "effective_macs", "image_size", "batch", "threads", "device", "precision", "memory_format",
+    "load_ms", "median_ms", "low_ms", "high_ms", "peak_memory_bytes", "num_runs",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def _measure_arch(options: Options, arch: str) -> Iterator[dict[str, Any]]:
             print(f"note: {arch}, {method}, {compression:g}x left out: {error}", file=sys.stderr)
             continue
         names = {"arch": arch, "method": method, "compression": compression}
-        sizes = _describe(compressed, model)
+        sizes = _describe(compressed, model, options.image_size)
         for row in _measure_ways(options, compressed, method):
             yield names | sizes | row
 
@@ -58,12 +58,13 @@ def _list_networks(options: Options) -> Iterator[tuple[str, float]]:
             yield method, float(compression)
 
 
-def _describe(compressed: CompressedModel, dense: nn.Module) -> dict[str, Any]:
+def _describe(compressed: CompressedModel, dense: nn.Module, image_size: int) -> dict[str, Any]:
     sizes = measure_sizes(compressed, dense)
     return {
         "true_compression": sizes["true_compression"],
         "file_bytes": sizes["stored_bytes"],
-        **measure_macs(compressed, IMAGE_SIZE),
+        "image_size": image_size,
+        **measure_macs(compressed, image_size),
     }
 
 
@@ -78,6 +79,14 @@ def _measure_ways(
             for way, own in WAYS.items():
                 if method not in own.methods:
                     continue
-                job = Job(str(path), way, device, options.batch, options.threads, options.seconds)
+                job = Job(
+                    str(path),
+                    way,
+                    device,
+                    options.batch,
+                    options.image_size,
+                    options.threads,
+                    options.seconds,
+                )
                 for row in measure_apart(job):
                     yield {"way": way, "device": device, "precision": PRECISION} | row

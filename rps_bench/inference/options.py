@@ -10,6 +10,8 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import no_pair, unknown_name
 from rps_bench.models import ARCHITECTURES
 
+LARGEST_IMAGE = 512  # pixels
+
 
 @dataclass(frozen=True)
 class Options:
@@ -22,6 +24,7 @@ class Options:
         threads: CPU threads.
         seconds: How long each batch is timed (at least five runs).
         width: Channels of the first convolution; None for the architecture's own.
+        image_size: Height and width of the images, as the networks are trained on.
         results_dir: The folder for `inference.csv`, `inference.json` and `plots/`.
     """
 
@@ -31,6 +34,7 @@ class Options:
     threads: int = 1
     seconds: float = 1.0
     width: int | None = None
+    image_size: int = 32
     results_dir: Path = Path("results")
 
     def __post_init__(self) -> None:
@@ -41,6 +45,8 @@ class Options:
         checks.positive_number("seconds", self.seconds)
         if self.width is not None:
             checks.whole_number("width", self.width, 1, also="null or ")
+        smallest = max(ARCHITECTURES[name].smallest_image for name in self.arch)
+        checks.whole_number("image_size", self.image_size, smallest, LARGEST_IMAGE)
 
 
 LISTS = ("arch", "compression", "batch")

@@ -10,7 +10,12 @@ from rps_bench.inference.figure import draw_inference
 from rps_bench.inference.measure import measure_inference
 from rps_bench.inference.options import Options
 from rps_bench.records import collect_provenance
-from rps_bench.reports.analysis.latency import INFERENCE_NAME, describe_hardware, read_latency
+from rps_bench.reports.analysis.latency import (
+    INFERENCE_NAME,
+    Measured,
+    describe_hardware,
+    read_latency,
+)
 from rps_bench.reports.figures import figure_style, save_figure
 from rps_bench.reports.figures.files import PLOTS_FOLDER
 
@@ -36,5 +41,15 @@ def save_inference_figure(folder: Path) -> list[Path]:
     measured = read_latency(folder)
     assert measured is not None
     with figure_style():
-        figure = draw_inference(measured.table, [describe_hardware(measured)])
+        figure = draw_inference(
+            measured.table, [*_name_size(measured), describe_hardware(measured)]
+        )
         return save_figure(figure, folder / PLOTS_FOLDER, INFERENCE_NAME)
+
+
+def _name_size(measured: Measured) -> list[str]:
+    """The size of the images as small print; tables of before there was a choice say none."""
+    if "image_size" not in measured.table:
+        return []
+    size = measured.table["image_size"].iloc[0]
+    return [f"images of {size}x{size} pixels"]

@@ -20,7 +20,6 @@ from rps_bench.models import build_model
 
 DENSE, SMALL = "dense", "small"
 EQUAL_TO = "stable_rps"  # the method whose file's size limits that of `small`
-IMAGE_SIZE = 32  # height and width
 BOTH_FORMATS = ("contiguous", "channels_last")
 
 
@@ -57,7 +56,7 @@ def build_compressed(model: nn.Module, method: str, compression: float) -> Compr
     """
     if method == SMALL and compression > 1:
         return narrow_to_bytes(model, len(to_bytes(build_compressed(model, EQUAL_TO, compression))))
-    images = torch.zeros(2, 3, IMAGE_SIZE, IMAGE_SIZE)  # magnitudes and hashes need no data
+    images = torch.zeros(2, 3, 32, 32)  # magnitudes and hashes need no data
     return build_method(method, compression).compress(model, (images, torch.arange(2)))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rps_bench.core.errors import UserError
+from rps_bench.costs.macs import measure_macs
 from rps_bench.inference.__main__ import main
 from rps_bench.inference.csr import CsrConv2d, CsrLinear, to_csr
 from rps_bench.inference.measure import COLUMNS, measure_inference
@@ -159,7 +160,8 @@ def test_options_have_defaults_and_read_lists() -> None:
     [
         "arch=lenet", "arch=", "compression=0.5", "compression=ten", "compression=nan", "batch=0",
         "batch=1.5", "batch=1,,2", "threads=0", "seconds=0", "seconds=inf", "width=0", "colour=red",
-        "batch", "results_dir=",
+        "image_size=8", "image_size=0", "image_size=small", "image_size=100000", "batch",
+        "results_dir=",
     ],
 )  # fmt: skip
 def test_bad_words_end_in_one_line(word: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,10 +173,10 @@ def test_bad_words_end_in_one_line(word: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small measurement through the door."""
+    """A small measurement on small images through the door."""
     folder = tmp_path_factory.mktemp("results")
     words = ["arch=resnet20", "compression=2,40", "batch=1,3", "width=2", "seconds=0.001"]
-    assert main([*words, f"results_dir={folder}"]) == 0
+    assert main([*words, "image_size=16", f"results_dir={folder}"]) == 0
     return folder
 
 
@@ -214,6 +216,9 @@ def test_rows_describe_the_network(table: pd.DataFrame) -> None:
     dense = table[table["way"] == "dense"].iloc[0]
     sharing, pruning = table[table["method"] == "stable_rps"], table[table["method"] == "mag"]
     assert dense["true_compression"] == 1
+    network = store_everything(build_dense("resnet20", 2))
+    assert dense["macs"] == measure_macs(network, 16)["macs"]
+    assert set(table["image_size"]) == {16}
     assert set(sharing["macs"]) == set(pruning["macs"]) == {dense["macs"]}
     assert (sharing["effective_macs"] == dense["macs"]).all()
     assert (pruning["effective_macs"] < dense["macs"]).all()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ def test_a_sweep_over_plugins_and_own(
         assert str(tmp_path) not in json.dumps(config)
     assert command("-m", *words) == 0
     assert capsys.readouterr().out.count("already recorded") == 6
+
+
+def test_smaller_images_of_a_dataset_of_ones_own(
+    command: Command, my_methods: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("plugins=[my_methods.py]", "dataset=stripes", "method=mag", *TINY)
+    assert command("-m", *words, "arch=shallow", "dataset.image_size=null,4,8") == 0
+    sizes = [config["dataset_options"]["image_size"] for config in configs_of(tmp_path / "results")]
+    assert sorted(sizes, key=str) == [4, None]  # 8 is its own
+    capsys.readouterr()
+    for arch, size, line in (
+        ("shallow", "3", "must be null or one of 1, 2, 4, 8 for stripes, got 3"),
+        ("vgg11", "null", "vgg11 needs images of 16x16 .* those of stripes are 8x8; no size of it"),
+    ):
+        assert command(*words, f"arch={arch}", f"dataset.image_size={size}") == 2
+        assert re.search(line, capsys.readouterr().err)
 
 
 def test_a_run_without_plugins_keeps_its_id(my_methods: Path) -> None:
