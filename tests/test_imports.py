@@ -44,7 +44,7 @@ FLOORS: dict[str, str] = {
     "studies": "core datasets models methods training records sweep reports",
     "plan": "core runtime config records sweep",
     "export": "core datasets methods plugins records",
-    "__main__": "core runtime records tracking sweep launch",
+    "__main__": "core runtime sweep launch",
 }
 BELOW = {room: set(rooms.split()) for room, rooms in FLOORS.items()}
 # Modules that one other alone may import.
@@ -179,6 +179,20 @@ def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
     )
     assert "rps_bench.sweep.planning" in loaded
     assert not loaded & {"torch", "pandas", "matplotlib", "wandb", "sklearn"}
+
+
+def test_help_imports_nothing_of_a_run(tmp_path: Path) -> None:
+    code = (
+        "import io, sys\nfrom contextlib import redirect_stdout, suppress\n"
+        "from rps_bench.__main__ import main\nsys.argv[1:] = ['--help']\n"
+        "with redirect_stdout(io.StringIO()), suppress(SystemExit):\n    main()"
+    )
+    loaded = modules_after(code, tmp_path)
+    assert "rps_bench.sweep.information" in loaded
+    assert not {name.split(".")[1] for name in loaded if name.startswith("rps_bench.")} & {
+        *("config", "training", "records", "tracking", "run", "launch"),
+    }
+    assert not loaded & {"torch", "rich.console", "filelock", "urllib.request"}
 
 
 @pytest.mark.parametrize("module", ["rps_bench.records", "rps_bench.reports.__main__"])

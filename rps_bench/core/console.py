@@ -4,11 +4,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from rps_bench.core.errors import CompressionWarning
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FILE_COLUMNS = 240
 
@@ -32,8 +33,10 @@ def say_cautions(run_id: str) -> Iterator[None]:
             warnings.warn_explicit(own.message, own.category, own.filename, own.lineno)
 
 
-def show_table(table: Table) -> None:
+def show_table(table: "Table") -> None:
     """Write a table to standard output; into a file so wide that no line breaks."""
+    from rich.console import Console  # every command imports this file, few show a table
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=FILE_COLUMNS)

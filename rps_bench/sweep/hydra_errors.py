@@ -15,10 +15,8 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import did_you_mean, no_pair, unknown_name
 from rps_bench.core.shown import show
 from rps_bench.plugins.groups import GROUPS as PLUGIN_GROUPS
-from rps_bench.sweep.freeze import TOP_KEYS
 
 GROUPS = ("dataset", "arch", "method", "recipe", "tracking", "experiment")
-ALLOWED = (*TOP_KEYS, "experiment")  # as keys of a command line
 NAMED_GROUPS = ("dataset", "arch", "method", "tracking")  # those whose name is no free text
 NOISE = ("hydra.cc", "append", "Error when parsing index")  # lines of Hydra's that help nobody
 LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
@@ -43,7 +41,7 @@ def refuse_unchosen(overrides: Sequence[Override]) -> None:
         key, value = override.key_or_group, override.value()
         group, _, option = key.partition(".")
         if not key:
-            raise no_pair(str(override.input_line), ALLOWED)
+            raise no_pair(str(override.input_line), _allowed_keys())
         if key in GROUPS and not override.is_delete() and isinstance(value, int | float):
             hint = "leave it out for the default"
             raise UserError(f"{key} is chosen by name, got {show(value)}; {hint}")
@@ -88,7 +86,7 @@ def _explain_word(error: OverrideParseException) -> UserError:
     if "while evaluating" in str(error):  # a function such as range, which says what it takes
         return UserError(_join_lines(error))
     if any("missing EQUAL" in reason for reason in reasons):
-        return no_pair(word, ALLOWED)
+        return no_pair(word, _allowed_keys())
     if word.endswith(","):
         return UserError(f"{word} ends in a comma: lists are written {key}=a,b without spaces")
     own = [reason for reason in reasons if not reason.startswith(("Error parsing", "See "))]
@@ -135,8 +133,16 @@ def _explain_key(error: Exception, text: str, folder: Path) -> str | None:
 def _explain_top_key(key: str, config: DictConfig) -> str:
     """Why there is no such key; it may be one of a group's, or another's name."""
     options = [f"{group}.{name}" for group in GROUPS for name in map(str, config.get(group) or ())]
-    hint = did_you_mean(key.replace("/", "."), [*ALLOWED, *options])
-    return f"unknown key {show(key)}; allowed: {', '.join(ALLOWED)}{hint}"
+    allowed = _allowed_keys()
+    hint = did_you_mean(key.replace("/", "."), [*allowed, *options])
+    return f"unknown key {show(key)}; allowed: {', '.join(allowed)}{hint}"
+
+
+def _allowed_keys() -> tuple[str, ...]:
+    """The keys of a command line."""
+    from rps_bench.sweep.freeze import TOP_KEYS  # imports what a run is, which --help need not
+
+    return (*TOP_KEYS, "experiment")
 
 
 def _name_owners(key: str, folder: Path) -> str:

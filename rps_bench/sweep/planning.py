@@ -7,7 +7,6 @@ one line before any data is touched, and finished runs cost nothing.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
@@ -18,20 +17,15 @@ from rps_bench.core import checks
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import InapplicableError, UserError
 from rps_bench.core.storages import EXACT
-from rps_bench.plugins import load_plugins
 from rps_bench.sweep.compose import Composer, ResolverCache
 from rps_bench.sweep.expansion import Expansion, expand, parse
 from rps_bench.sweep.freeze import freeze
 from rps_bench.sweep.hydra_errors import explained, refuse_unchosen
 from rps_bench.sweep.hydra_words import PARAMS, check_hydra_words
-from rps_bench.sweep.plugin_configs import plugin_source
-from rps_bench.sweep.plugin_words import find_plugins, with_plugins
+from rps_bench.sweep.plugin_words import add_plugins
 from rps_bench.sweep.sources import find_sources, opened_hydra
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
-
-# In conf/config.yaml, for what Hydra makes itself of a folder that was typed.
-OmegaConf.register_new_resolver("path", partial(checks.path, "results_dir"), replace=True)
 
 
 @dataclass(frozen=True)
@@ -103,16 +97,6 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool, config_dir: str | None =
     overrides, sources = add_plugins(overrides, words, sources)
     with opened_hydra(sources) as app:
         return _plan(overrides, is_sweep, sources, app.config_loader)
-
-
-def add_plugins(
-    overrides: Sequence[str], words: Sequence[Override], sources: tuple[str, ...]
-) -> tuple[Sequence[str], tuple[str, ...]]:
-    """Load the plugins of a command line; its words and places of yaml files, with theirs."""
-    with explained():
-        references = find_plugins(overrides, words, sources)
-        load_plugins(references)
-        return with_plugins(overrides, references), (*sources, *plugin_source(references))
 
 
 def _plan(

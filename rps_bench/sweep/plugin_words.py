@@ -8,9 +8,22 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from rps_bench.core.errors import UserError
+from rps_bench.plugins import load_plugins
 from rps_bench.plugins.references import KEY, read_references
 from rps_bench.sweep.expansion import EXPERIMENT, list_words, parse
+from rps_bench.sweep.hydra_errors import explained
+from rps_bench.sweep.plugin_configs import plugin_source
 from rps_bench.sweep.sources import opened_hydra
+
+
+def add_plugins(
+    overrides: Sequence[str], words: Sequence[Override], sources: tuple[str, ...]
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """Load the plugins of a command line; its words and places of yaml files, with theirs."""
+    with explained():
+        references = find_plugins(overrides, words, sources)
+        load_plugins(references)
+        return with_plugins(overrides, references), (*sources, *plugin_source(references))
 
 
 def find_plugins(

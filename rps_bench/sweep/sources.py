@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -11,13 +12,18 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
 from rps_bench.core import checks
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import UserError
+from rps_bench.sweep.repository import make_loader
 
 SEARCH_PATH = "hydra.searchpath"  # the word that names more places
 _FOLDER = "file://"
+
+# In conf/config.yaml, for what Hydra makes itself of a folder that was typed.
+OmegaConf.register_new_resolver("path", partial(checks.path, "results_dir"), replace=True)
 
 
 def hydra_version_base() -> dict[str, str]:
@@ -63,7 +69,9 @@ def opened_hydra(sources: Sequence[str]) -> Iterator[Hydra]:
     outer = running.hydra
     running.clear()
     try:
-        yield Hydra.create_main_hydra2("rps_bench", search_path)
+        app = Hydra("rps_bench", make_loader(search_path))
+        running.initialize(app)
+        yield app
     finally:
         running.clear()
         if outer is not None:

@@ -21,7 +21,7 @@ PLACES = {
     "train_epoch": "training",
     "_measure": "measuring",
     "work_through": "between steps of work",
-    "_run_all": "planning",
+    "run_all": "planning",
     "save_table": "building the table",
 }
 EPOCH = re.compile(r"^(\S+)  (?:(level \d+)\S* \S+ \S+  )?epoch (\d+)/", re.MULTILINE)

@@ -23,6 +23,7 @@ import rps_bench.__main__
 import rps_bench.export
 import rps_bench.inference.__main__
 import rps_bench.inference.store
+import rps_bench.launch.whole
 import rps_bench.plan
 import rps_bench.reports.__main__
 import rps_bench.studies.__main__
@@ -53,7 +54,7 @@ def ask_run(words: Sequence[str]) -> str:
 
     def main() -> None:
         with (
-            patch.object(rps_bench.__main__, "launch", launch),
+            patch.object(rps_bench.launch.whole, "launch", launch),
             patch.object(sys, "argv", ["rps_bench", *words]),
         ):
             rps_bench.__main__.main()

@@ -89,7 +89,7 @@ def test_the_harness_sees_a_write_elsewhere(monkeypatch: pytest.MonkeyPatch) -> 
         with open("elsewhere", "w") as file:
             file.write("x")
 
-    monkeypatch.setattr("rps_bench.__main__.require_writable", write)
+    monkeypatch.setattr("rps_bench.launch.whole.require_writable", write)
     with pytest.raises(Fault, match="elsewhere"):
         ask_run(["seed=0"])
 
@@ -98,6 +98,6 @@ def test_the_harness_sees_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rps_bench.__main__.require_writable", crash)
+    monkeypatch.setattr("rps_bench.launch.whole.require_writable", crash)
     with pytest.raises(Fault, match="ZeroDivisionError"):
         ask_run(["seed=0"])

@@ -35,7 +35,8 @@ def send(number: int = signal.SIGTERM) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["rps_bench.__main__.plan_runs", "rps_bench.run.run", "rps_bench.run.load_dataset"]
+    "place",
+    ["rps_bench.sweep.planning.plan_runs", "rps_bench.run.run", "rps_bench.run.load_dataset"],
 )
 @pytest.mark.parametrize("error", [UnboundLocalError, UserError])
 def test_a_library_that_a_signal_makes_fail_has_not_failed(

@@ -358,7 +358,7 @@ def test_variables_are_set_for_the_runs(command: Command, monkeypatch: pytest.Mo
         seen.append(os.environ.get("RPS_TEST"))
         return True
 
-    monkeypatch.setattr("rps_bench.__main__.launch", launch)
+    monkeypatch.setattr("rps_bench.launch.whole.launch", launch)
     command("+hydra.job.env_set.RPS_TEST=yes")
     assert seen == ["yes"]
     assert "RPS_TEST" not in os.environ
