@@ -4,82 +4,25 @@ import importlib.util
 import json
 import os
 import re
-import signal
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rps_bench.core.errors import ExplainedError
 from rps_bench.datasets.folders import DATA_VARIABLE
 from rps_bench.records import read_records
 from scripts.bench.subject import IMAGE_SIZE, build_network
 from scripts.bench.traffic import count_traffic_bytes
+from scripts.commands import ROOT, Command, run_command, run_python
 from scripts.soak.images import write_images
 
-ROOT = Path(__file__).resolve().parents[1]
 RANDOM_IMAGES = {"train": 50_000, "test": 1_000}
 PAPER_IMAGES = 160 * 50_000  # images seen in a training of recipe paper
 RUN = ("dataset=cifar10", "method=stable_rps", "compression=10", "recipe=quick")
 MORE_SEEDS = (1, 2)
 OUTCOMES = ("PASSED", "FAILED", "ERROR", "SKIPPED")
-
-
-class Command(NamedTuple):
-    """A finished command: its exit status (None: it reached its time limit) and its output."""
-
-    status: int | None
-    output: str
-    seconds: float
-
-    @property
-    def last_line(self) -> str:
-        """The last line of the output."""
-        return (self.output.strip().splitlines() or ["it said nothing"])[-1]
-
-
-def run_command(words: Sequence[str], seconds: float, **environment: str) -> Command:
-    """Run a command; at the time limit, kill it and all processes that it started."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    status = None
-    try:
-        output, _ = process.communicate(timeout=seconds)
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return Command(status, output, time.monotonic() - started)
-
-
-def run_python(words: Sequence[str], seconds: float, **environment: str) -> Command:
-    """Run a Python module that must succeed.
-
-    Raises:
-        ExplainedError: The module failed or took too long.
-    """
-    done = run_command([sys.executable, "-m", *words], seconds, **environment)
-    if done.status is None:
-        raise ExplainedError(f"not done in {seconds:.0f} s; the last line: {done.last_line}")
-    if done.status != 0:
-        raise ExplainedError(f"status {done.status}: {done.last_line}")
-    return done
 
 
 @dataclass(frozen=True)

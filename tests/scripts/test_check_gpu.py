@@ -11,12 +11,11 @@ import torch
 
 from scripts import check_gpu, gpu_stages
 from scripts.check_gpu import Stage, main, run_stages
+from scripts.commands import Command, run_command
 from scripts.gpu_stages import (
-    Command,
     Runs,
     Setting,
     read_outcomes,
-    run_command,
     summarise_tests,
     train_alone,
     train_at_once,
