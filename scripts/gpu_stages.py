@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from rps_bench.datasets.folders import DATA_VARIABLE
 from rps_bench.records import read_records
+from scripts.bench.jobs import count_threads
 from scripts.bench.subject import IMAGE_SIZE, build_network
 from scripts.bench.traffic import count_traffic_bytes
 from scripts.commands import ROOT, Command, run_command, run_python
@@ -104,10 +105,11 @@ def read_outcomes(output: str) -> dict[str, str]:
 
 
 def benchmark(setting: Setting, arch: str, seconds: float) -> dict[str, Any]:
-    """Run `python -m scripts.bench` for one network: the conventional loop and the engine."""
+    """Run `python -m scripts.bench` for one network: the conventional loop and plain kernels."""
     path = setting.folder / f"{arch}.json"
     words = ["--arch", arch, "--device", setting.device, "--images", setting.images]
     words += ["--rounds", "3", "--workers", str(min(8, os.cpu_count() or 1))]
+    words += ["--threads", str(count_threads()), "--sweeps", "0"]
     if setting.steps is not None:
         words += ["--steps", str(setting.steps)]
     run_python(["scripts.bench", *words, "--output", str(path)], seconds)

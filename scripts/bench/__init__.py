@@ -1,4 +1,4 @@
-"""The benchmark of training: our engine against the loop that repositories of the field use.
+"""The benchmark of training: the kernels of this project against the loop that others use.
 
 The entry point is `python -m scripts.bench`, in the folder of the checkout.
 """

@@ -3,13 +3,14 @@
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 
 from rps_bench.costs.macs import measure_macs
+from rps_bench.engine.names import PLAIN
 from rps_bench.methods import build_method
 from scripts.bench.children import Child
 from scripts.bench.subject import (
@@ -27,13 +28,13 @@ BASELINE = "conventional fp32"
 PAUSE_SECONDS = 0.1  # threads of the previous side may still be spinning
 
 
-def count_needs(jobs: Mapping[str, Job]) -> dict[str, Any]:
+def count_needs(
+    arch: str, width: int | None, compression: float, precisions: Collection[str]
+) -> dict[str, Any]:
     """The ``macs`` of a forward pass and the ``traffic_bytes`` of training, for one image."""
-    job = jobs[BASELINE]
-    model = build_network(job.arch, job.width)
-    method = build_method(METHOD, job.compression, SEED)
+    model = build_network(arch, width)
+    method = build_method(METHOD, compression, SEED)
     compressed = method.compress(model, make_probe(torch.device("cpu")))
-    precisions = {own.precision for own in jobs.values()}
     return {
         "macs": measure_macs(compressed, IMAGE_SIZE)["macs"],
         "traffic_bytes": {
@@ -64,7 +65,8 @@ def take_turns(
 def _say_round(job: Job, name: str, number: int, num_rounds: int, seconds: float) -> None:
     which = f"round {number} of {num_rounds}" if number else "warm-up"
     speed = job.num_steps * BATCH_SIZE / seconds
-    say(f"{job.arch} {job.compression:g}x, {name}: {which}, {speed:.0f} images/s")
+    cell = f"{job.arch} {job.compression:g}x, threads {job.num_threads}"
+    say(f"{cell}, {name}: {which}, {speed:.0f} images/s")
 
 
 def describe_cell(
@@ -73,7 +75,7 @@ def describe_cell(
     needs: Mapping[str, Any],
     rates: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The numbers of one network and compression, by side."""
+    """The numbers of one network, compression and number of threads, by side."""
     job = jobs[BASELINE]
     speeds = {
         name: [job.num_steps * BATCH_SIZE / round_["seconds"] for round_ in own]
@@ -81,8 +83,10 @@ def describe_cell(
     }
     sides = {
         name: {
+            "kernels": own.kernels,
             "images_per_second": summarise(speeds[name]),
-            "ratio": compare_speeds(speeds[name], speeds[BASELINE]),
+            "ratio_to_conventional": compare_speeds(speeds[name], speeds[BASELINE]),
+            "ratio_to_plain": compare_speeds(speeds[name], speeds[f"{PLAIN} {own.precision}"]),
             **_share(statistics.median(speeds[name]), own.precision, needs, rates),
             "peak_memory_bytes": rounds[name][-1]["peak_memory_bytes"],
             "workers_memory_bytes": rounds[name][-1]["workers_memory_bytes"],
@@ -90,13 +94,12 @@ def describe_cell(
         for name, own in jobs.items()
     }
     names = {"arch": job.arch, "method": METHOD, "compression": job.compression}
-    return {**names, **needs, "sides": sides}
+    return {**names, "num_threads": job.num_threads, **needs, "sides": sides}
 
 
 def compare_speeds(speeds: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
-    """The ratio of the medians, with lowest, highest and all ratios of the rounds."""
-    ratios = summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
-    return ratios | {"median": statistics.median(speeds) / statistics.median(baseline)}
+    """The ratios of the rounds, summarised: sides that took turns saw the same machine."""
+    return summarise([fast / slow for fast, slow in zip(speeds, baseline, strict=True)])
 
 
 def _share(

@@ -1,50 +1,29 @@
-"""The whole measurement as one JSON-ready dict: machine rates, training by turns, recovery."""
+"""The whole measurement as one JSON-ready dict: rates, sweeps, training by turns, recovery."""
 
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from rps_bench.engine.names import PLAIN
 from rps_bench.records import collect_provenance
 from rps_bench.runtime.devices import resolve_device
-from rps_bench.runtime.waiting import stated_waiting
 from rps_bench.training.precision import resolve_precision
 from scripts.bench.cells import BASELINE, count_needs, describe_cell, say, start_sides, take_turns
-from scripts.bench.children import call_apart, waiting_of_a_run
+from scripts.bench.children import call_apart
+from scripts.bench.jobs import Cell, find_kernels, list_cells, list_jobs
+from scripts.bench.notes import NOTES
 from scripts.bench.options import Options
 from scripts.bench.rates import keep_best, measure_rates
 from scripts.bench.recovery import RecoveryJob, measure_recovery
-from scripts.bench.subject import BATCH_SIZE, Job, choose_images
-from scripts.bench.waiting import LIBRARY, measure_waiting
+from scripts.bench.subject import BATCH_SIZE, Job
+from scripts.bench.sweeps import measure_sweeps
+from scripts.bench.waiting import measure_waiting
 
-ENGINE = "engine fp32"
-NOTES = (
-    "rates: the best of ten times before the rounds and ten after them",
-    "images_per_second: median, lowest and highest of the rounds, which the sides took in turns; "
-    "the first round of each is not counted",
-    f"ratio: against {BASELINE}, of the medians; lowest and highest of the rounds' own ratios",
-    "share_of_matrix_rate: 2 * 3 * macs * images_per_second / matrix_flops_per_second of the same "
-    "precision. The backward pass counts twice the forward one; the gradient with respect to the "
-    "images, which nobody computes, is counted with it. Convolutions can be faster than matrix "
-    "products (convolution_flops_per_second): a share may be above 1",
-    "on a GPU: the conventional loop's convolutions are rounded to TF32, PyTorch's default; the "
-    "engine's in fp32 and the matrix rate are not. eager: the engine without CUDA graphs",
-    "share_of_copy_rate: traffic_bytes * images_per_second / copy_bytes_per_second. traffic_bytes: "
-    "14 times the outputs of all convolutions for one image, at 4 or 2 bytes: what convolution, "
-    "BatchNorm and ReLU read and write if nothing is fused and nothing stays in a cache",
-    "peak_memory_bytes: resident memory of the process during rounds, libraries included; on a "
-    "GPU what its tensors took. workers_memory_bytes: what the processes that load images hold "
-    "for themselves",
-    "conventional: what its workers load while it rests is in its favour, two batches for each",
-    f"waiting: the engine in fp32, first network only, on a CPU. Ratio against threads that wait "
-    f"{LIBRARY}; beside none and two processes that want a core each. At rest the machine must do "
-    "nothing else",
-    "per_copy: against copying as many floats as the network has weights",
-)
+Sides = Mapping[str, Job]
 
 
 def measure_training(options: Options) -> dict[str, Any]:
@@ -52,72 +31,75 @@ def measure_training(options: Options) -> dict[str, Any]:
 
     Raises:
         UserError: The device does not exist, or a network or compression cannot be built.
-        ExplainedError: A side failed.
+        ExplainedError: A side or a sweep failed.
     """
     device = str(resolve_device(options.device))
+    is_cpu = device == "cpu"
     provenance = collect_provenance()
     precision = resolve_precision("auto", torch.device(device))
-    jobs = [_list_jobs(options, device, cell, precision) for cell in _list_cells(options)]
-    needs = [count_needs(sides) for sides in jobs]  # first, as it finds what cannot be built
-    say("the machine's rates")
-    before = call_apart(measure_rates, device)
-    rounds = []
-    for sides in jobs:
-        with ExitStack() as stack:
-            rounds.append(take_turns(sides, start_sides(sides, stack), options.rounds))
-    rates = keep_best(before, call_apart(measure_rates, device))
-    training = [describe_cell(*parts, rates) for parts in zip(jobs, rounds, needs, strict=True)]
-    say("recovery of the weights")
-    recovery = [
-        call_apart(
-            measure_recovery,
-            RecoveryJob(arch, options.width, compression, device, precision, options.repeats),
-        )
-        for arch, compression in _list_cells(options)
-    ]
-    is_cpu = device == "cpu"  # next to a GPU, threads have little to do
-    waiting = measure_waiting(jobs[0][ENGINE], options.rounds) if is_cpu else []
+    precisions = list(dict.fromkeys(("fp32", precision)))
+    cells = list_cells(options, device)
+    # First, as it finds what cannot be built.
+    needs = [count_needs(own.arch, options.width, own.compression, precisions) for own in cells]
+    kernels = call_apart(find_kernels, device)  # compiled before anything is timed
+    jobs = [list_jobs(options, device, cell, precisions, kernels) for cell in cells]
+    sweep = measure_sweeps(options.sweeps) if is_cpu else None
+    rates, rounds = _measure_turns(jobs, device, options.rounds)
     described = {key: value for key, value in asdict(options).items() if key != "output"}
     described |= {"device": device, "images": jobs[0][BASELINE].images}
-    described |= {"steps": jobs[0][BASELINE].num_steps, "batch_size": BATCH_SIZE}
+    described |= {"threads": list(rates), "steps": jobs[0][BASELINE].num_steps}
+    described |= {"batch_size": BATCH_SIZE}
     return {
         "hardware": name_hardware(provenance, device),
         "provenance": provenance,
         "options": described,
         "notes": list(NOTES),
-        "rates": rates,
-        "training": training,
-        "recovery": recovery,
-        "waiting": waiting,
+        "kernels": {short: own._asdict() for short, own in kernels.items()},
+        "rates": [{"num_threads": count, **own} for count, own in rates.items()],
+        "training": [
+            describe_cell(sides, own, need, rates[cell.num_threads])
+            for cell, sides, own, need in zip(cells, jobs, rounds, needs, strict=True)
+        ],
+        "recovery": _measure_recovery(options, device, precision, cells),
+        "waiting": _measure_waiting(jobs, options.rounds) if is_cpu else [],
+        "sweep": sweep,
     }
 
 
-def _list_cells(options: Options) -> list[tuple[str, float]]:
-    return [(arch, compression) for arch in options.arch for compression in options.compression]
+def _measure_turns(
+    jobs: Sequence[Sides], device: str, num_rounds: int
+) -> tuple[dict[int, dict[str, Any]], list[dict[str, list[dict[str, Any]]]]]:
+    """The machine's rates by number of threads, and the rounds of each cell."""
+    threads = dict.fromkeys(sides[BASELINE].num_threads for sides in jobs)
+    say("the machine's rates")
+    before = {count: call_apart(measure_rates, device, count) for count in threads}
+    rounds = []
+    for sides in jobs:
+        with ExitStack() as stack:
+            rounds.append(take_turns(sides, start_sides(sides, stack), num_rounds))
+    after = {count: call_apart(measure_rates, device, count) for count in threads}
+    return {count: keep_best(before[count], after[count]) for count in threads}, rounds
 
 
-def _list_jobs(
-    options: Options, device: str, cell: tuple[str, float], precision: str
-) -> dict[str, Job]:
-    """The sides by name: baseline, engine in fp32 and in its own precision.
-
-    On a GPU, the engine without CUDA graphs as well.
-    """
-    num_steps = options.steps or (20 if device == "cpu" else 200)
-    images, (arch, compression) = choose_images(options.images), cell
-    sides = [("conventional", "fp32"), ("engine", "fp32"), ("engine", precision)]
-    if device != "cpu":
-        sides.append(("eager", precision))
-    # In the conventional loop, threads wait as set by the user or the library.
-    waiting = {"conventional": stated_waiting(os.environ)}
-    return {
-        f"{side} {own}": Job(
-            *(side, own, arch, options.width, compression, device, images, num_steps),
-            options.workers,
-            waiting.get(side, waiting_of_a_run()),
+def _measure_recovery(
+    options: Options, device: str, precision: str, cells: Sequence[Cell]
+) -> list[dict[str, Any]]:
+    """The recovery of the weights of every network and compression, with the threads of a run."""
+    say("recovery of the weights")
+    return [
+        call_apart(
+            measure_recovery,
+            RecoveryJob(arch, options.width, compression, device, precision, options.repeats),
         )
-        for side, own in sides
-    }
+        for arch, compression in dict.fromkeys(cell[:2] for cell in cells)
+    ]
+
+
+def _measure_waiting(jobs: Sequence[Sides], num_rounds: int) -> list[dict[str, Any]]:
+    """For the first network, with the most threads: one has none to wait for."""
+    plain = [sides[f"{PLAIN} fp32"] for sides in jobs]
+    own = [job for job in plain if job.arch == plain[0].arch]
+    return measure_waiting(max(own, key=lambda job: job.num_threads), num_rounds)
 
 
 def name_hardware(provenance: Mapping[str, Any], device: str) -> str:

@@ -13,8 +13,9 @@ from rps_bench.models import ARCHITECTURES
 IMAGES = ("auto", "cifar10", "random")
 MOST_STEPS = 390  # whole batches of an epoch of CIFAR-10
 DESCRIPTION = (
-    "Times the training engine against a conventional loop, and the recovery of weights: ratios,"
-    " images/s, shares of the machine's measured rates, memory. Use a quiet machine."
+    "Times training by each set of kernels against a conventional loop, whole sweeps, and the"
+    " recovery of weights: ratios, images/s, shares of the machine's measured rates, memory. Use a"
+    " quiet machine."
 )
 
 
@@ -28,8 +29,10 @@ class Options:
         device: auto, cpu, cuda or cuda:N.
         images: cifar10; random (uint8, as many and as large as CIFAR-10's); or auto: CIFAR-10 if
             its files are available. Times do not depend on the content of images.
-        steps: Steps of a round; None: 20 on a CPU, 200 on a GPU.
+        threads: Numbers of threads; None: one and as many as a run takes; on a GPU the latter.
+        steps: Steps of a round; None: 6 on a CPU, 200 on a GPU.
         rounds: Timed rounds of each side; one more before them is a warm-up.
+        sweeps: Rounds of whole sweeps by the command line; none are done on a GPU.
         workers: Processes of the conventional loop that load images.
         repeats: Calls over which medians of recovery times are taken.
         width: Channels of the first convolution; None for the architecture's own.
@@ -40,8 +43,10 @@ class Options:
     compression: tuple[float, ...] = (10.0,)
     device: str = "auto"
     images: str = "auto"
+    threads: tuple[int, ...] | None = None
     steps: int | None = None
     rounds: int = 4
+    sweeps: int = 3
     workers: int = 2
     repeats: int = 20
     width: int | None = None
@@ -53,7 +58,10 @@ class Options:
         checks.choice("images", self.images, IMAGES)
         for key in ("rounds", "repeats"):
             checks.whole_number(key, getattr(self, key), 1)
-        checks.whole_number("workers", self.workers, 0)
+        for key in ("workers", "sweeps"):
+            checks.whole_number(key, getattr(self, key), 0)
+        for num_threads in self.threads or ():
+            checks.whole_number("threads", num_threads, 1)
         if self.steps is not None:
             checks.whole_number("steps", self.steps, 1, MOST_STEPS)
         if self.width is not None:
@@ -72,14 +80,17 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     parser.add_argument("--compression", help="10, or several: 10,100")
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--images", default=default.images, help=", ".join(IMAGES))
-    parser.add_argument("--steps", type=int, help="of a round (20; on a GPU 200)")
+    parser.add_argument("--threads", type=int, nargs="+", help="1 2 (one, and all cores)")
+    parser.add_argument("--steps", type=int, help="of a round (6; on a GPU 200)")
     parser.add_argument("--rounds", type=int, default=default.rounds, help="timed, of each side")
+    parser.add_argument("--sweeps", type=int, default=default.sweeps, help="rounds of sweeps (3)")
     parser.add_argument("--workers", type=int, default=default.workers, help="loading processes")
     parser.add_argument("--repeats", type=int, default=default.repeats, help="of each recovery")
     parser.add_argument("--width", type=int, help="channels of the first convolution")
     parser.add_argument("--output", type=to_path, help="results/benchmarks/<hardware>.json")
     values = vars(parser.parse_args(words))
     values["arch"] = tuple(values["arch"].split(",")) if values["arch"] else default.arch
+    values["threads"] = tuple(values["threads"]) if values["threads"] else None
     values["compression"] = _read_numbers(values["compression"]) or default.compression
     return Options(**values)
 

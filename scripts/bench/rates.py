@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from rps_bench.runtime.cores import set_threads
 from rps_bench.runtime.devices import prepare_device
 from scripts.bench.timing import time_calls
 
@@ -17,8 +18,8 @@ COPY_BYTES = 256 << 20
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def measure_rates(device_name: str) -> dict[str, Any]:
-    """The best of ten timings of each rate.
+def measure_rates(device_name: str, num_threads: int | None = None) -> dict[str, Any]:
+    """The best of ten timings of each rate, with so many threads (None: as many as a run takes).
 
     ``matrix_flops_per_second`` by precision, of square matrices (fp32 is not rounded to TF32), and
     ``convolution_flops_per_second``, of a 3x3 convolution: on some processors PyTorch's fp32
@@ -26,7 +27,8 @@ def measure_rates(device_name: str) -> dict[str, Any]:
     once as it is read and once as it is written.
     """
     device = torch.device(device_name)
-    prepare_device(device)  # as the engine does
+    prepare_device(device)  # as a run does
+    set_threads(num_threads)
     is_gpu = device.type == "cuda"
     size, at_once = (MATRIX_SIZE_OF_GPU, 10) if is_gpu else (MATRIX_SIZE, 1)
 

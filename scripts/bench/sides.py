@@ -5,6 +5,7 @@ from typing import Protocol
 
 import torch
 
+from rps_bench.engine.names import KERNEL_SETS
 from rps_bench.runtime.cores import set_threads
 from rps_bench.runtime.devices import prepare_device
 from rps_bench.training.loop import Trainer, Training
@@ -25,6 +26,7 @@ class ConventionalSide:
 
     def __init__(self, job: Job) -> None:
         assert job.precision == "fp32"
+        set_threads(job.num_threads)
         subject, self.num_steps = prepare_subject(job), job.num_steps
         is_pinned = torch.device(job.device).type == "cuda"
         torch.backends.cudnn.benchmark = True  # as in usual scripts, which also leave TF32 on
@@ -36,15 +38,15 @@ class ConventionalSide:
         self.loop.take_steps(self.num_steps)
 
 
-class EngineSide:
-    """The trainer that the package's runs use."""
+class TrainerSide:
+    """The trainer that the package's runs use, by one set of kernels."""
 
     def __init__(self, job: Job) -> None:
-        set_threads(None)  # like a run
+        set_threads(job.num_threads)
         prepare_device(torch.device(job.device))
         subject, self.epoch = prepare_subject(job), 0
         images = subject.dataset.to(torch.device(job.device))
-        training = Training(images, subject.recipe, SEED, job.precision)
+        training = Training(images, subject.recipe, SEED, job.precision, job.kernels)
         self.trainer = Trainer(subject.compressed, training)
 
     def take_round(self) -> None:
@@ -53,8 +55,8 @@ class EngineSide:
         self.trainer.train_epoch(self.epoch)
 
 
-class EagerSide(EngineSide):
-    """The engine without captured steps, which shows the gain of CUDA graphs."""
+class EagerSide(TrainerSide):
+    """The trainer without captured steps, which shows the gain of CUDA graphs."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -63,6 +65,6 @@ class EagerSide(EngineSide):
 
 SIDES: dict[str, Callable[[Job], Side]] = {
     "conventional": ConventionalSide,
-    "engine": EngineSide,
+    **dict.fromkeys(KERNEL_SETS, TrainerSide),
     "eager": EagerSide,
 }

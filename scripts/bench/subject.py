@@ -27,7 +27,8 @@ SEED = 0
 class Job(NamedTuple):
     """The task of one side: what to train, and how."""
 
-    side: str
+    side: str  # a name of SIDES
+    kernels: str  # the set that its training steps are done by, in full
     precision: str  # fp32 or bf16
     arch: str
     width: int | None
@@ -35,7 +36,8 @@ class Job(NamedTuple):
     device: str
     images: str  # cifar10 or random
     num_steps: int  # of a round
-    num_workers: int  # processes that load images; the engine needs none
+    num_threads: int
+    num_workers: int  # processes that load images for the conventional loop; others need none
     waiting: Mapping[str, str]  # variables that say how its threads wait for each other
 
 

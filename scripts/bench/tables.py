@@ -19,7 +19,8 @@ class Rows(NamedTuple):
 
 def show_measured(measured: Mapping[str, Any]) -> None:
     """Print the tables and a description of the machine on standard output."""
-    tables = (list_training(measured), list_recovery(measured), list_waiting(measured))
+    lists = (list_training, list_recovery, list_waiting, list_sweep)
+    tables = [write(measured) for write in lists]
     for rows in filter(lambda rows: rows.cells, tables):
         if sys.stdout.isatty():
             show_table(_draw(rows))
@@ -29,9 +30,9 @@ def show_measured(measured: Mapping[str, Any]) -> None:
 
 
 def list_training(measured: Mapping[str, Any]) -> Rows:
-    """A row for each network, compression and side."""
-    columns = ("network", "loop", "images/s", "ratio", "of the matrix rate", "of the copy rate",
-               "peak memory, MB")  # fmt: skip
+    """A row for each network, compression, number of threads and side."""
+    columns = ("network", "threads", "loop", "images/s", "to conventional", "to plain",
+               "of the matrix rate", "of the copy rate", "peak memory, MB")  # fmt: skip
     cells = []
     for cell in measured["training"]:
         for name, side in cell["sides"].items():
@@ -41,15 +42,33 @@ def list_training(measured: Mapping[str, Any]) -> Rows:
             cells.append(
                 (
                     f"{cell['arch']} {cell['compression']:g}x",
+                    str(cell["num_threads"]),
                     name,
                     _format_range(side["images_per_second"], ".0f"),
-                    _format_range(side["ratio"], ".2f"),
+                    _format_range(side["ratio_to_conventional"], ".2f"),
+                    _format_range(side["ratio_to_plain"], ".2f"),
                     f"{100 * side['share_of_matrix_rate']:.1f}%",
                     f"{100 * side['share_of_copy_rate']:.1f}%",
                     memory,
                 )
             )
-    return Rows(columns, 2, cells)
+    return Rows(columns, 3, cells)
+
+
+def list_sweep(measured: Mapping[str, Any]) -> Rows:
+    """A row for each command; none where no sweep was measured."""
+    columns = ("sweep", "seconds", "ratio", "peak memory of a process, MB")
+    sweep = measured["sweep"]
+    cells = [
+        (
+            f"{name}: {' '.join(side['words'])}",
+            _format_range(side["seconds"], ".1f"),
+            _format_range(side["ratio"], ".2f"),
+            f"{side['peak_memory_bytes'] / 1e6:.0f}",
+        )
+        for name, side in (sweep["sides"].items() if sweep else ())
+    ]
+    return Rows(columns, 1, cells)
 
 
 def _format_range(values: Mapping[str, Any], style: str) -> str:
@@ -105,22 +124,35 @@ def list_waiting(measured: Mapping[str, Any]) -> Rows:
 
 
 def describe_machine(measured: Mapping[str, Any]) -> str:
-    """One line with the hardware, its rates, and the extent of the measurement."""
-    rates, options, provenance = (measured[key] for key in ("rates", "options", "provenance"))
+    """One line with the hardware, its kernels and rates, and the extent of the measurement."""
+    options, provenance = measured["options"], measured["provenance"]
+    kernels = [own["name"] for own in measured["kernels"].values()]
+    rates = [_describe_rates(own) for own in measured["rates"]]
+    return (
+        f"{measured['hardware']}, torch {provenance['versions']['torch']}, kernels "
+        f"{', '.join(kernels)}; {'; '.join(rates)}; images {options['images']}, "
+        f"{options['rounds']} rounds of {options['steps']} steps of {options['batch_size']}"
+    )
+
+
+def _describe_rates(rates: Mapping[str, Any]) -> str:
     flops = [
         f"{title} "
         + ", ".join(
-            f"{name} {value / 1e9:.0f} GFLOP/s"
-            for name, value in rates[f"{kind}_flops_per_second"].items()
+            f"{name} {value / 1e9:.0f}" for name, value in rates[f"{kind}_flops_per_second"].items()
         )
         for kind, title in (("matrix", "matrices"), ("convolution", "convolutions"))
     ]
     return (
-        f"{measured['hardware']}, torch {provenance['versions']['torch']}, "
-        f"{provenance['num_threads']} threads: {'; '.join(flops)}; copies "
-        f"{rates['copy_bytes_per_second'] / 1e9:.1f} GB/s; images {options['images']}, "
-        f"{options['rounds']} rounds of {options['steps']} steps of {options['batch_size']}"
+        f"threads {rates['num_threads']}: {', '.join(flops)} GFLOP/s, copies "
+        f"{rates['copy_bytes_per_second'] / 1e9:.1f} GB/s"
     )
+
+
+def describe_sweep(measured: Mapping[str, Any]) -> str:
+    """One line on what was swept over."""
+    sweep = measured["sweep"]
+    return f"{sweep['num_runs']} runs of `{' '.join(sweep['words'])}`"
 
 
 def write_markdown(rows: Rows) -> str:

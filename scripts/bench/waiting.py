@@ -1,15 +1,14 @@
 """The gain and the cost of letting waiting threads sleep soon (rps_bench.runtime.waiting).
 
-The engine trains in fp32 in two ways that take turns: threads wait as the OpenMP library lets them,
-or as in a run. This is done once on the machine as it is, which should be idle, and once while
-other processes want the same cores. Neither uses the user's own environment variables on waiting.
+The plain kernels train in fp32 in two ways that take turns: threads wait as the OpenMP library lets
+them, or as in a run. This is done once on the machine as it is, which should be idle, and once
+while other processes want the same cores. Neither uses the user's own environment variables on
+waiting.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
-
-import torch
 
 from rps_bench.runtime.waiting import choose_waiting
 from scripts.bench.busy import busy_processes
@@ -23,7 +22,7 @@ NUM_STEPS, ROUNDS_EACH = 1, {0: 10, 2: 3}
 
 
 def list_jobs(job: Job) -> dict[str, Job]:
-    """Both sides of one network and compression by name; `job` is the engine's in fp32."""
+    """Both sides of one network and compression by name; `job` is a plain one in fp32."""
     own = job._replace(num_steps=NUM_STEPS)
     return {LIBRARY: own._replace(waiting={}), RUN: own._replace(waiting=choose_waiting({}))}
 
@@ -64,7 +63,7 @@ def describe_cell(
         "method": METHOD,
         "compression": job.compression,
         "busy_processes": num_busy,
-        "num_threads": torch.get_num_threads(),
+        "num_threads": job.num_threads,
         "steps": job.num_steps,
         "sides": sides,
     }

@@ -21,6 +21,12 @@ def read_json(name: str) -> dict[str, Any]:
     return content
 
 
+def read_benchmarks() -> list[dict[str, Any]]:
+    """What ``make bench`` measured, by machine; files of ``make check-gpu`` lie beside them."""
+    names = sorted(path.stem for path in (RESULTS / "benchmarks").glob("*.json"))
+    return [read_json(f"benchmarks/{name}") for name in names if not name.startswith("check-")]
+
+
 def show_points(value: float, decimals: int = 1) -> str:
     """A difference of accuracies with its sign."""
     return f"{value + 0.0:+.{decimals}f}".replace("-", MINUS)

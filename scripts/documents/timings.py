@@ -1,16 +1,20 @@
 """Tables of times: compressed models in use, and training beside a conventional loop."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from scripts.bench.tables import (
     Rows,
     describe_machine,
+    describe_sweep,
     list_recovery,
+    list_sweep,
     list_training,
     write_markdown,
 )
-from scripts.documents.sources import read_json, read_table
+from scripts.documents.sources import read_benchmarks, read_json, read_table
 
 ARCH, COMPRESSION, BATCHES = "vgg11", 100, (1, 128)
-HARDWARE = "benchmarks/amd-epyc-2-cores"
 WAYS = {
     "dense": "dense",
     "recover_once": "{method}, all weights recovered when it is loaded",
@@ -50,11 +54,20 @@ def write_inference() -> str:
 
 
 def write_training() -> str:
-    """The machine of the benchmark, and training there."""
-    measured = read_json(HARDWARE)
-    return f"{describe_machine(measured)}:\n\n{write_markdown(list_training(measured))}"
+    """Training on every machine that was measured, and whole sweeps where they were."""
+    return "\n\n".join(map(_write_machine, read_benchmarks()))
+
+
+def _write_machine(measured: Mapping[str, Any]) -> str:
+    parts = [f"{describe_machine(measured)}:", write_markdown(list_training(measured))]
+    if measured["sweep"]:
+        parts += [f"{describe_sweep(measured)}:", write_markdown(list_sweep(measured))]
+    return "\n\n".join(parts)
 
 
 def write_recovery() -> str:
-    """What recovering the weights costs there, for every map."""
-    return write_markdown(list_recovery(read_json(HARDWARE)))
+    """What recovering the weights costs on each of them, for every map."""
+    return "\n\n".join(
+        f"{measured['hardware']}:\n\n{write_markdown(list_recovery(measured))}"
+        for measured in read_benchmarks()
+    )

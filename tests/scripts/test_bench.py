@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,19 +19,35 @@ from rps_bench.methods import build_method, methods_of
 from rps_bench.models import ARCHITECTURES
 from rps_bench.runtime.waiting import NUM_SPINS, VARIABLES, choose_waiting, stated_waiting
 from rps_bench.training.loop import Trainer, Training
-from scripts.bench import cells, children, measure, rates, subject, waiting
+from scripts.bench import cells, children, measure, rates, sides, subject, sweeps, waiting
 from scripts.bench.__main__ import main
 from scripts.bench.busy import busy_processes
 from scripts.bench.children import Child, waiting_of_a_run
 from scripts.bench.conventional import build_loop, make_loader
+from scripts.bench.jobs import Cell, Kernels, list_jobs
 from scripts.bench.options import Options
 from scripts.bench.sides import SIDES, EagerSide
 from scripts.bench.subject import Job, build_network, draw_images, make_recipe
+from scripts.bench.sweeps import Sweep
 from scripts.bench.traffic import count_traffic_bytes
 
 CPU = torch.device("cpu")
 TINY = ("--width", "2", "--steps", "1", "--rounds", "2", "--repeats", "1", "--device", "cpu")
-JOB = Job("engine", "fp32", "resnet20", 2, 10.0, "cpu", "random", 1, num_workers=0, waiting={})
+JOB = Job(
+    side="plain",
+    kernels="plain",
+    precision="fp32",
+    arch="resnet20",
+    width=2,
+    compression=10.0,
+    device="cpu",
+    images="random",
+    num_steps=1,
+    num_threads=1,
+    num_workers=0,
+    waiting={},
+)
+KERNELS = {"plain": Kernels("plain", None), "products": Kernels("products-1", None)}
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -106,36 +122,39 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(rates, "CONVOLUTION", (2, 4, 8, 8))
     for name, value in {"NUM_TIMES": 1, "MATRIX_SIZE": 8, "COPY_BYTES": 64}.items():
         monkeypatch.setattr(rates, name, value)
+    monkeypatch.setattr(measure, "find_kernels", lambda device: KERNELS)
+    monkeypatch.setattr(sweeps, "run_sweep", lambda words, num_runs: make_sweep(words, num_runs))
+    for module in (rates, sides):  # this process keeps its own number
+        monkeypatch.setattr(module, "set_threads", lambda wanted: None)
     return tmp_path
 
 
+def make_sweep(words: Sequence[str], num_runs: int) -> Sweep:
+    """A sweep that took 16 seconds by plain kernels, and 8 by others."""
+    is_plain = "engine=plain" in words
+    kernels = "plain" if is_plain else "products-1"
+    record = {"config": {"kernels": kernels}, "cost": {"peak_memory_bytes": 7_000_000}}
+    return Sweep(16.0 if is_plain else 8.0, [record] * num_runs)
+
+
 def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--arch", "resnet20", "--images", "random", "--workers", "0")
+    words = ("--arch", "vgg11", "--images", "random", "--workers", "0", "--threads", "1", "2")
     assert main([*TINY, *words]) == 0
     (path,) = (here / "results" / "benchmarks").glob("*.json")
     measured = json.loads(path.read_text())
     assert measured["hardware"] == path.stem
     assert "git_commit" in measured["provenance"]
     assert measured["options"]["images"] == "random"
-    for kind in ("matrix", "convolution"):
-        assert set(measured["rates"][f"{kind}_flops_per_second"]) == {"fp32", "bf16"}
-    assert measured["rates"]["copy_bytes_per_second"] > 0
+    assert measured["kernels"]["products"] == {"name": "products-1", "build": None}
+    assert [rates["num_threads"] for rates in measured["rates"]] == [1, 2]
+    for own in measured["rates"]:
+        for kind in ("matrix", "convolution"):
+            assert set(own[f"{kind}_flops_per_second"]) == {"fp32", "bf16"}
+        assert own["copy_bytes_per_second"] > 0
 
-    (cell,) = measured["training"]
-    assert {"conventional fp32", "engine fp32"} <= cell["sides"].keys()
-    for name, side in cell["sides"].items():
-        speeds, ratio = side["images_per_second"], side["ratio"]
-        assert len(speeds["rounds"]) == len(ratio["rounds"]) == 2
-        assert speeds["low"] <= speeds["median"] <= speeds["high"]
-        baseline = cell["sides"]["conventional fp32"]["images_per_second"]
-        assert ratio["median"] == pytest.approx(speeds["median"] / baseline["median"])
-        rate = measured["rates"]["matrix_flops_per_second"][name.split()[1]]
-        flops = 2 * 3 * cell["macs"] * speeds["median"]
-        assert side["share_of_matrix_rate"] == pytest.approx(flops / rate)
-        moved = cell["traffic_bytes"][name.split()[1]] * speeds["median"]
-        rate = measured["rates"]["copy_bytes_per_second"]
-        assert side["share_of_copy_rate"] == pytest.approx(moved / rate)
-        assert side["peak_memory_bytes"] > 0
+    assert [cell["num_threads"] for cell in measured["training"]] == [1, 2]
+    for cell, own in zip(measured["training"], measured["rates"], strict=True):
+        check_sides(cell, own)
 
     (recovery,) = measured["recovery"]
     assert set(recovery["maps"]) == {*methods_of("sharing"), "mag"}
@@ -151,12 +170,47 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
         num_rounds = 2 * waiting.ROUNDS_EACH[cell["busy_processes"]]
         speeds = [side["images_per_second"] for side in (library, run)]
         assert [len(own["rounds"]) for own in speeds] == [num_rounds] * 2
-        assert run["ratio"]["median"] == pytest.approx(speeds[1]["median"] / speeds[0]["median"])
+        rounds = zip(speeds[1]["rounds"], speeds[0]["rounds"], strict=True)
+        assert run["ratio"]["rounds"] == pytest.approx([fast / slow for fast, slow in rounds])
+        assert cell["num_threads"] == 2
+    commands = measured["sweep"]["sides"]
+    assert {name: side["ratio"]["rounds"] for name, side in commands.items()} == {
+        "before": [1, 1, 1],
+        "now": [2, 2, 2],
+    }
+    assert commands["now"]["kernels"] == ["products-1"]
     out = capsys.readouterr().out
-    assert "| resnet20 10x | engine fp32 |" in out
-    assert "| resnet20 10x | roast |" in out
-    assert "| resnet20 10x | nothing | as the library has it |" in out
+    assert "| vgg11 10x | 2 | products fp32 |" in out
+    assert "| vgg11 10x | roast |" in out
+    assert "| now: engine=native | 8.0 (8.0 to 8.0) | 2.00 (2.00 to 2.00) | 7 |" in out
+    assert "| vgg11 10x | nothing | as the library has it |" in out
     assert f"| 2 busy processes | as in a run (GOMP_SPINCOUNT={NUM_SPINS}) |" in out
+
+
+def check_sides(cell: dict[str, Any], own_rates: dict[str, Any]) -> None:
+    """The numbers of a cell's sides agree with each other and with the rates of its threads."""
+    own_sides = cell["sides"]
+    assert {"conventional fp32", "plain fp32", "products fp32"} <= own_sides.keys()
+    for name, side in own_sides.items():
+        loop, precision = name.split()
+        assert side["kernels"] == ("products-1" if loop == "products" else "plain")
+        speeds = side["images_per_second"]
+        assert speeds["low"] <= speeds["median"] <= speeds["high"]
+        for other, key in (("conventional fp32", "conventional"), (f"plain {precision}", "plain")):
+            rounds = zip(
+                speeds["rounds"], own_sides[other]["images_per_second"]["rounds"], strict=True
+            )
+            ratio = side[f"ratio_to_{key}"]
+            assert ratio["rounds"] == pytest.approx([fast / slow for fast, slow in rounds])
+            assert len(ratio["rounds"]) == 2
+            assert ratio["median"] == pytest.approx(sum(ratio["rounds"]) / 2)
+        flops = 2 * 3 * cell["macs"] * speeds["median"]
+        rate = own_rates["matrix_flops_per_second"][precision]
+        assert side["share_of_matrix_rate"] == pytest.approx(flops / rate)
+        moved = cell["traffic_bytes"][precision] * speeds["median"]
+        rate = own_rates["copy_bytes_per_second"]
+        assert side["share_of_copy_rate"] == pytest.approx(moved / rate)
+        assert side["peak_memory_bytes"] > 0
 
 
 @pytest.mark.parametrize(
@@ -166,6 +220,8 @@ def test_the_file_holds_what_it_promises(here: Path, capsys: pytest.CaptureFixtu
         (("--steps", "0"), "steps must be a whole number from 1 to 390, got 0"),
         (("--steps", "391"), "steps must be a whole number from 1 to 390, got 391"),
         (("--rounds", "many"), "argument --rounds: invalid int value: 'many'"),
+        (("--threads", "0"), "threads must be a whole number from 1 up, got 0"),
+        (("--sweeps", "-1"), "sweeps must be a whole number from 0 up, got -1"),
         (("--compression", "ten"), "compression must be numbers such as 10,100, got ten"),
         (("--compression", "1e9"), "compression 1e+09 leaves none of"),
         (("--device", "tpu"), "device tpu is not there"),
@@ -212,6 +268,7 @@ def test_a_process_of_its_own_does_rounds() -> None:
 
 def test_an_eager_side_has_no_captured_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "load_images", lambda images: draw_images(256))
+    monkeypatch.setattr(sides, "set_threads", lambda wanted: None)
     side = EagerSide(JOB._replace(side="eager"))
     side.take_round()
     assert side.trainer.captured is None
@@ -221,7 +278,7 @@ def test_an_eager_side_has_no_captured_steps(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_side_that_fails_says_why() -> None:
     with (
         Child(JOB._replace(compression=1e9)) as child,
-        pytest.raises(ExplainedError, match=r"^engine, resnet20: .* leaves none of"),
+        pytest.raises(ExplainedError, match=r"^plain, resnet20: .* leaves none of"),
     ):
         child.take_round()
     assert child.process.exitcode == 0
@@ -300,9 +357,11 @@ def test_a_process_of_its_own_waits_as_its_job_says(monkeypatch: pytest.MonkeyPa
 
 def test_sides_wait_as_what_they_stand_for() -> None:
     """The usual loop knows nothing of it, and of the two that are compared only one does."""
-    jobs = measure._list_jobs(Options(), "cpu", ("resnet20", 10.0), "bf16")
-    assert jobs["conventional fp32"].waiting == stated_waiting(os.environ)
-    assert jobs["engine fp32"].waiting == jobs["engine bf16"].waiting == waiting_of_a_run() != {}
+    compared = list_jobs(Options(), "cpu", Cell("resnet20", 10.0, 2), ("fp32", "bf16"), KERNELS)
+    assert compared["conventional fp32"].waiting == stated_waiting(os.environ)
+    assert (
+        compared["plain fp32"].waiting == compared["plain bf16"].waiting == waiting_of_a_run() != {}
+    )
     assert {
-        name: dict(job.waiting) for name, job in waiting.list_jobs(jobs["engine fp32"]).items()
+        name: dict(job.waiting) for name, job in waiting.list_jobs(compared["plain fp32"]).items()
     } == {waiting.LIBRARY: {}, waiting.RUN: choose_waiting({})}
