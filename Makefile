@@ -63,7 +63,7 @@ inference: $(STAMP) ## time compressed models at inference: results/inference.cs
 notebooks: $(STAMP) ## execute the notebooks again and keep their outputs
 	$(BIN)/python scripts/execute_notebooks.py
 
-bench: $(STAMP) ## time training beside a conventional loop: results/benchmarks (6 minutes, machine at rest)
+bench: $(STAMP) ## time kernels beside a conventional loop: results/benchmarks (12 minutes, machine at rest)
 	$(BIN)/python -m scripts.bench
 
 check-gpu: $(STAMP) ## tests and timings that need a GPU, in one call: results/benchmarks (8 minutes)

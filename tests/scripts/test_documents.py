@@ -1,5 +1,7 @@
 """Tables of the documents say what the files hold that they are written from."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import pytest
 
 from rps_bench.reports.__main__ import main as write_reports
 from scripts.documents import __main__ as door
+from scripts.documents import sources
 from scripts.documents.blocks import fill_blocks, find_blocks
+from scripts.documents.sources import read_benchmarks
 from scripts.documents.tables import TABLES
 
 ROOT = door.ROOT
@@ -46,6 +50,27 @@ def test_summaries_and_claims_are_those_of_the_committed_records(
     if stale:
         command = f"make report RESULTS={folder}"
         pytest.fail(f"{folder}/{stale[0]} is stale; renew it: {command}", pytrace=False)
+
+
+def test_every_machine_that_was_measured_has_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of ``make check-gpu`` lies beside them; not every machine was measured by sweeps."""
+    (tmp_path / "benchmarks").mkdir()
+    own = read_benchmarks()[0]
+    side = {"words": ["engine=plain"], "peak_memory_bytes": 7_000_000}
+    side |= {key: {"median": 2.0, "low": 1.0, "high": 3.0} for key in ("seconds", "ratio")}
+    sweep = {"words": ["arch=resnet20"], "num_runs": 8, "sides": {"before": side}}
+    for name, swept in (("b", None), ("a", sweep), ("check-c", None)):
+        path = tmp_path / "benchmarks" / f"{name}.json"
+        path.write_text(json.dumps(own | {"hardware": name, "sweep": swept}))
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    training, recovery = TABLES["training-speed"](), TABLES["recovery-speed"]()
+    assert re.findall(r"^(\S+), torch", training, re.M) == ["a", "b"]
+    assert training.count("| conventional fp32 |") == 2 * len(own["training"])
+    assert training.count("8 runs of `arch=resnet20`:") == 1
+    assert "| before: engine=plain | 2.0 (1.0 to 3.0) | 2.00 (1.00 to 3.00) | 7 |" in training
+    assert re.findall(r"^(\S+):$", recovery, re.M) == ["a", "b"]
 
 
 def test_a_block_is_replaced_and_nothing_else() -> None:
