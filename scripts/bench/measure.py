@@ -43,7 +43,7 @@ def measure_training(options: Options) -> dict[str, Any]:
     needs = [count_needs(own.arch, options.width, own.compression, precisions) for own in cells]
     kernels = call_apart(find_kernels, device)  # compiled before anything is timed
     jobs = [list_jobs(options, device, cell, precisions, kernels) for cell in cells]
-    sweep = measure_sweeps(options.sweeps) if is_cpu else None
+    sweep = measure_sweeps(options.sweeps, options.width) if is_cpu else None
     rates, rounds = _measure_turns(jobs, device, options.rounds)
     described = {key: value for key, value in asdict(options).items() if key != "output"}
     described |= {"device": device, "images": jobs[0][BASELINE].images}

@@ -104,7 +104,7 @@ def test_commands_of_a_sweep_take_turns(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sweeps, "run_sweep", run)
     assert sweeps.measure_sweeps(0) is None
     assert asked == []
-    measured = sweeps.measure_sweeps(2, ("arch.width=2",))
+    measured = sweeps.measure_sweeps(2, width=2)
     before, now = ((*RUNS, "arch.width=2", *own) for own in sweeps.COMMANDS.values())
     assert asked == [(before, 1), (now, 1), *[(before, 8), (now, 8)] * 2]
     assert measured is not None
