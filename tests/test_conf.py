@@ -1,5 +1,6 @@
 """Every yaml composes, and says what the code says."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ from rps_bench.sweep.preflight import check_buildable
 from rps_bench.sweep.sources import hydra_version_base
 
 CONF = config_folder()
-RECIPES = ("paper", "quick", "smoke")
+RECIPES = ("paper", "paper_half", "quick", "smoke")
+VARIANTS = {  # of methods, by names of their own
+    "stable_rps_matched": ("stable_rps", {"repository_init": "matched"}),
+    "stable_rps_unscaled": ("stable_rps", {"scaling": "none"}),
+    "rand_erk": ("rand", {"density": "erk"}),
+}
 
 
 def names_in(group: str) -> list[str]:
@@ -33,7 +39,7 @@ def frozen(*overrides: str) -> RunConfig:
 def test_groups_offer_what_the_registries_hold() -> None:
     assert names_in("dataset") == sorted(DATASETS)
     assert names_in("arch") == sorted(ARCHITECTURES)
-    assert names_in("method") == sorted(METHODS)
+    assert names_in("method") == sorted([*METHODS, *VARIANTS])
     assert names_in("recipe") == sorted(RECIPES)
 
 
@@ -43,6 +49,13 @@ def test_a_methods_yaml_holds_the_defaults_of_its_class(name: str) -> None:
     assert table.pop("name") == name
     table.pop("fixed_compression", None)
     assert table == default_options(name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_is_its_method_with_other_options(variant: str) -> None:
+    method, options = VARIANTS[variant]
+    by_hand = (f"method.{key}={value}" for key, value in options.items())
+    assert frozen(f"method={variant}") == frozen(f"method={method}", *by_hand)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -84,6 +97,14 @@ def test_the_paper_recipe(row: tuple[str, str, bool, float, tuple[int, ...], flo
     assert (recipe.nesterov, recipe.lr, recipe.drops) == (nesterov, lr, drops)
     assert (recipe.factor, recipe.epochs, recipe.batch_size) == (factor, epochs, 128)
     assert (recipe.momentum, recipe.weight_decay) == (0.9, 1e-4)
+
+
+@pytest.mark.parametrize("row", PAPER)
+def test_half_the_paper_recipe(row: tuple[str, str]) -> None:
+    words = (f"dataset={row[0]}", f"arch={row[1]}")
+    whole, half = (frozen(*words, f"recipe={name}").recipe for name in ("paper", "paper_half"))
+    drops, epochs = tuple(drop // 2 for drop in whole.drops), whole.epochs // 2
+    assert half == dataclasses.replace(whole, name="paper_half", epochs=epochs, drops=drops)
 
 
 @pytest.mark.parametrize("row", PAPER)
