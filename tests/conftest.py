@@ -1,5 +1,6 @@
 """Fixtures that every room's tests may use."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -27,6 +28,15 @@ settings.load_profile("rps_bench")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Command = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_speak() -> Iterator[None]:
+    """Switches loggers on again: Hydra's --help ends all of a process, --info writes by one."""
+    yield
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture
