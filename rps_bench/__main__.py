@@ -39,7 +39,7 @@ def _answer() -> int:
             from rps_bench.launch.whole import run_all
 
             with env_override(plan.launching.environment):
-                return run_all(plan, signals)
+                return run_all(plan)
         except (Exception, KeyboardInterrupt) as error:
             # A library that a signal cuts may raise an error of its own.
             if signals.asked is None and not isinstance(error, KeyboardInterrupt):

@@ -3,10 +3,12 @@
 Nothing behind this page sees a Hydra object. Imports no torch.
 """
 
+import copyreg
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 from rps_bench.core.origins import Origin
@@ -16,6 +18,14 @@ from rps_bench.engine.names import PLAIN
 from rps_bench.training.recipe import Recipe
 
 
+def _read_only(table: dict[str, Any]) -> MappingProxyType[str, Any]:
+    return MappingProxyType(table)
+
+
+# So that a run can be handed to another process: Python pickles no read-only tables by itself.
+copyreg.pickle(MappingProxyType, lambda table: (_read_only, (dict(table),)))
+
+
 @dataclass(frozen=True)
 class Compute:
     """Where a run computes, and beside what: nothing of it enters the run id.
@@ -23,7 +33,8 @@ class Compute:
     Attributes:
         device: auto, cpu, cuda or cuda:N.
         deterministic: Whether only algorithms that give the same bits every time may run.
-        threads: Of this process, None for what its launcher leaves it.
+        threads: Of each process, None for its share of the cores.
+        processes: That share a sweep's runs on this machine, None for as many as it is good for.
         gpus: GPUs to divide runs over, empty: ``device`` alone says where.
         runs_per_gpu: Runs at once on each of ``gpus``.
         population: Runs at once in this process, None for as many as a GPU has memory for.
@@ -32,6 +43,7 @@ class Compute:
     device: str
     deterministic: bool
     threads: int | None
+    processes: int | None
     gpus: tuple[int, ...]
     runs_per_gpu: int
     population: int | None
@@ -175,6 +187,10 @@ class RunConfig:
     def alone(self) -> "RunConfig":
         """The same run with no other beside it in its process."""
         return replace(self, compute=replace(self.compute, population=1))
+
+    def with_threads(self, threads: int) -> "RunConfig":
+        """The same run in a process with so many threads."""
+        return replace(self, compute=replace(self.compute, threads=threads))
 
     def on_device(self, device: str) -> "RunConfig":
         """The same run on the device that was chosen for it among all that it may use."""

@@ -40,7 +40,7 @@ def loggers_that_speak() -> Iterator[None]:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """``python -m rps_bench WORDS`` in this process and an empty folder; returns the status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RPS_BENCH_DATA", raising=False)
@@ -57,13 +57,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command
             GlobalHydra.instance().clear()
         return 0
 
-    yield call
-    if (
-        "joblib.externals.loky" in sys.modules
-    ):  # its processes stay in the folder of their first job
-        sys.modules["joblib.externals.loky"].get_reusable_executor(reuse=True).shutdown(
-            kill_workers=True
-        )
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ OTHER_COMPUTE = {
     "device": "cpu",
     "deterministic": "true",
     "threads": "1",
+    "processes": "3",
     "gpus": "[0,1]",
     "runs_per_gpu": "2",
     "population": "auto",

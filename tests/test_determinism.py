@@ -68,9 +68,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_method_knows_global_generators_hashes_or_neighbours(
     poisoned: Path, command: Command, tmp_path: Path
 ) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
-    processes = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2")
-    assert command(*EVERY_METHOD, *processes) == 0
+    assert command(*EVERY_METHOD, "processes=2") == 0
     alone, beside = results_of(poisoned), results_of(tmp_path / "results")
     assert len(alone) == len(METHODS)
     assert alone.keys() == beside.keys()

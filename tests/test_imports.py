@@ -36,7 +36,7 @@ FLOORS: dict[str, str] = {
     "sweep": "core runtime datasets engine models methods training plugins config records tracking",
     # The spine sees all that a run needs, and nothing of how runs are launched.
     "run": "core runtime datasets engine models methods costs training config records tracking",
-    "launch": "core runtime datasets training config records tracking sweep run",
+    "launch": "core runtime datasets training plugins config records tracking sweep run",
     # Reads records only; dataset facts for chance levels, a recipe's fields for options.
     "reports": "core datasets engine training records tracking",
     # Rooms with a door of their own.

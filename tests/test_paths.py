@@ -65,11 +65,9 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_folder_is_called_so(
     word: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor by a launcher, for which Hydra makes the sweep's folder."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     tiny = ("recipe=smoke", "recipe.max_steps_per_epoch=1", "arch.width=2", "device=cpu")
-    launched = ("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=1")
-    assert command(*tiny, *launched, word) == 0
+    assert command("-m", *tiny, word) == 0
     assert len(list((tmp_path / "home" / "here" / "records").rglob("*.json"))) == 1
     assert not (tmp_path / "~").exists()
 

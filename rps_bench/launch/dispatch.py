@@ -1,7 +1,7 @@
-"""The way from a plan to running: in this process, or through one of Hydra's launcher plugins.
+"""The way from a plan to running: in this process, in several, or through a launcher plugin.
 
 Only runs without a record are launched. A plugin lets Hydra compose each job again; this process
-uses the configs of the plan.
+and those that it starts use the configs of the plan.
 """
 
 import os
@@ -13,35 +13,34 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from rps_bench.launch.jobs import run_composed, work_through
-from rps_bench.launch.workers import JobsUntilStopped, stopping_workers
-from rps_bench.runtime.signals import StopSignals
+from rps_bench.launch.composed import run_composed
+from rps_bench.launch.jobs import work_through
+from rps_bench.launch.sharing import choose_sharing, look_at_machine
 from rps_bench.sweep.compose import CONFIG_NAME, known_settings
 from rps_bench.sweep.hydra_words import PARAMS
 from rps_bench.sweep.planning import THIS_PROCESS, Launching, Plan, PlannedRun
 from rps_bench.sweep.sources import opened_hydra
 
-LOCAL_LAUNCHERS = ("processes", "joblib")  # their processes are children of this one
 
-
-def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
+def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
     """Do these runs of the plan; returns once each was tried, as ``work_through`` does.
 
     Raises:
         StopError: The command was asked to stop. Runs in processes of this machine are stopped.
     """
-    jobs, launching = [list(run.overrides) for run in runs], plan.launching
-    if launching.launcher == THIS_PROCESS:
-        return work_through([run.config for run in runs])
-    if launching.launcher in LOCAL_LAUNCHERS:
-        with stopping_workers(signals):
-            return _launch_with_plugin(launching, jobs, signals)
-    return _launch_with_plugin(launching, jobs, None)
+    launching = plan.launching
+    if launching.launcher != THIS_PROCESS:
+        return _launch_with_plugin(launching, [list(run.overrides) for run in runs])
+    configs = [run.config for run in runs]
+    sharing = choose_sharing(configs, look_at_machine())
+    if sharing.num_processes == 1:
+        return work_through(configs)
+    from rps_bench.launch.crew import share_out  # imports torch, as what comes before it has
+
+    return share_out(configs, sharing)
 
 
-def _launch_with_plugin(
-    launching: Launching, jobs: Sequence[list[str]], signals: StopSignals | None
-) -> bool:
+def _launch_with_plugin(launching: Launching, jobs: Sequence[list[str]]) -> bool:
     """Let the launcher named on the command line run the jobs in its own processes."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     # Each job already holds its values of the sweep. Hydra's own list of swept values would have to
@@ -58,18 +57,14 @@ def _launch_with_plugin(
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=context, task_function=run_composed, config=settings
             )
-            return _launch_in_batches(launcher, jobs, launching.batch_size or len(jobs), signals)
+            return _launch_in_batches(launcher, jobs, launching.batch_size or len(jobs))
 
 
-def _launch_in_batches(
-    launcher: Launcher, jobs: Sequence[list[str]], size: int, signals: StopSignals | None
-) -> bool:
-    """Hand the jobs over in batches of ``size``; with ``signals``, none after a stop."""
+def _launch_in_batches(launcher: Launcher, jobs: Sequence[list[str]], size: int) -> bool:
+    """Hand the jobs over in batches of ``size``."""
     returned: list[object] = []
     for first in range(0, len(jobs), size):
         batch = list(jobs[first : first + size])
-        if signals is not None:
-            batch = JobsUntilStopped(batch, signals)
         launched = launcher.launch(batch, initial_job_idx=first)
         returned += [job.return_value for job in launched]  # raises what a job did not catch
     return False not in returned  # a launcher may return nothing

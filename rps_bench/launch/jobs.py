@@ -5,24 +5,19 @@ any number of processes share out one sweep over one results folder, and what a 
 taken up.
 """
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from rps_bench.config import RunConfig
 from rps_bench.core.console import say
-from rps_bench.core.errors import InapplicableError, UserError, describe_failure
-from rps_bench.core.output import outliving_readers
+from rps_bench.core.errors import UserError, describe_failure
 from rps_bench.core.storages import EXACT
 from rps_bench.launch.attempt import Attempt, make_room, note_failure, show_failure
 from rps_bench.launch.groups import find_groups
 from rps_bench.launch.progress import RunProgress
-from rps_bench.launch.workers import job_of_a_worker
 from rps_bench.records.done import find_done
 from rps_bench.records.reasons import explained_failures, is_out_of_memory
 from rps_bench.records.store import find_record
@@ -30,10 +25,8 @@ from rps_bench.runtime.cores import set_threads
 from rps_bench.runtime.determinism import repeatable_algorithms
 from rps_bench.runtime.gpu_slots import gpu_slot
 from rps_bench.runtime.locks import InUseError
-from rps_bench.runtime.signals import StopSignals, undisturbed
+from rps_bench.runtime.signals import undisturbed
 from rps_bench.runtime.turns import ask_for_room
-from rps_bench.runtime.waiting import let_threads_sleep
-from rps_bench.sweep.freeze import freeze_composed
 from rps_bench.sweep.outcomes import describe
 from rps_bench.tracking import build_tracker
 
@@ -42,21 +35,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
-
-
-def run_composed(composed: DictConfig) -> bool:
-    """Do a job of a launcher plugin, in a process of its own; return what ``work_through`` does."""
-    let_threads_sleep()  # Slurm may start it without the command's environment
-    try:
-        config = freeze_composed(composed)
-    except InapplicableError:
-        return True  # the plan said so
-    tells_all = True
-    is_worker = multiprocessing.parent_process() is not None
-    with outliving_readers(), job_of_a_worker() if is_worker else StopSignals() as signals:
-        if signals is not None:
-            tells_all = work_through([config])
-    return tells_all
 
 
 def work_through(configs: Sequence[RunConfig]) -> bool:
@@ -117,25 +95,32 @@ def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
     with _resources(configs[0]) as first:
         here = [config.on_device(first.compute.device) for config in configs]
         return do_at_once(
-            [partial(_try, config) for config in here],
+            [partial(_try, config, has_bar=False) for config in here],
             first.compute.device,
             first.compute.population,
         )
 
 
-def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
+def try_beside_others(config: RunConfig) -> Attempt:
+    """Do one run unless it is done, in a process among several, whose lines no bar may cover."""
+    with repeatable_algorithms(config.compute.deterministic):
+        return _try(config, has_bar=False)
+
+
+def _try(config: RunConfig, placed: "PlacedData | None" = None, has_bar: bool = True) -> Attempt:
     """Do one run unless it is done.
 
     Args:
         config: The run.
         placed: Images of the runs that take turns with it; None for a run alone.
+        has_bar: Whether to draw a bar on a terminal.
     """
     if find_done(config) is not None:
         return Attempt.OVER
     # A rounded run needs the model of the run that trains it, so that one comes first.
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        attempt = _try(trained, placed)
+        attempt = _try(trained, placed, has_bar)
         if attempt is not Attempt.OVER:
             return attempt
         if find_done(trained) is None:  # its reason was shown
@@ -146,7 +131,7 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None) -> Attempt:
     try:
         with (
             _resources(config) as here,
-            RunProgress(here.run_id, here.recipe.epochs, has_bar=placed is None) as progress,
+            RunProgress(here.run_id, here.recipe.epochs, has_bar=has_bar) as progress,
             build_tracker(**here.files.tracking) as tracker,
             explained_failures(here),
         ):

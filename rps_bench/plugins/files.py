@@ -55,6 +55,11 @@ def load_reference(reference: str) -> None:
     _LOADED[reference] = _Loaded(origin, files, signature)
 
 
+def list_loaded() -> tuple[str, ...]:
+    """The references that are loaded, in order: what another process needs to know the same."""
+    return tuple(_LOADED)
+
+
 def _list_offers(module: ModuleType, origin: Origin) -> Offers:
     """What stands in the module's tables."""
     offers: Offers = {}

@@ -1,4 +1,4 @@
-"""How many threads torch uses: no more than the cores whose time this process may take.
+"""How many cores there are for this process, and how many threads torch uses: no more than those.
 
 torch counts the cores that a process may run on. It does not see a quota of CPU time (`docker run
 --cpus=2`, limits of Kubernetes): on 64 cores, 64 threads then use up the quota of two at once and
@@ -24,6 +24,19 @@ def set_threads(wanted: int | None) -> None:
     torch.set_num_threads(wanted or min(limit, torch.get_num_threads()))
 
 
+def count_cores(cgroups: Path = CGROUPS) -> int:
+    """The cores whose time this process and those that it starts may take together."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return min(cores, _read_quota(cgroups) or cores)
+
+
+def stated_threads(environment: Mapping[str, str]) -> int | None:
+    """The threads of a process that ``OMP_NUM_THREADS`` states; None if it states none."""
+    first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() and int(first) > 0 else None
+
+
 def find_limit(environment: Mapping[str, str], cgroups: Path = CGROUPS) -> int | None:
     """The cores, rounded up, that this container's quota of CPU time amounts to.
 
@@ -31,6 +44,11 @@ def find_limit(environment: Mapping[str, str], cgroups: Path = CGROUPS) -> int |
     """
     if "OMP_NUM_THREADS" in environment:
         return None
+    return _read_quota(cgroups)
+
+
+def _read_quota(cgroups: Path) -> int | None:
+    """The whole cores of a container's quota; None without one."""
     return _read_share((cgroups / "cpu.max",)) or _read_share(
         (cgroups / "cpu" / "cpu.cfs_quota_us", cgroups / "cpu" / "cpu.cfs_period_us")
     )

@@ -9,7 +9,6 @@ process, in ``launch/jobs.py``. What must not be cut, such as a training step, i
 outside all of them it does nothing.
 """
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -37,8 +36,8 @@ class StopSignals:
 
     Args:
         numbers: The signals.
-        second_ends: Whether another one ends the process and its children at once, with the
-            signal's exit status; False: it is not heard.
+        second_ends: Whether another one ends the process at once, with the signal's exit status;
+            False: it is not heard.
     """
 
     def __init__(self, numbers: Sequence[int] = STOP_SIGNALS, second_ends: bool = True) -> None:
@@ -74,8 +73,6 @@ class StopSignals:
             if not self.is_undisturbed:
                 raise StopError(number)
         elif self.second_ends and time.monotonic() - self._asked_at > ONE_REQUEST_SECONDS:
-            for child in multiprocessing.active_children():
-                child.kill()
             os._exit(128 + number)
 
 

@@ -36,6 +36,7 @@ FIXED = "fixed_compression"  # in a method's yaml: the only compression the meth
 LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
 LARGEST_THREADS = 1024  # of a process
+LARGEST_PROCESSES = 1024
 LARGEST_RUNS_PER_GPU = 1024
 LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
 
@@ -208,15 +209,23 @@ def _image_size(value: object, dataset: str) -> int | None:
 
 
 def _compute(composed: Mapping[str, Any]) -> Compute:
+    processes = _number_or_auto("processes", composed["processes"], LARGEST_PROCESSES)
+    population = _number_or_auto("population", composed["population"], LARGEST_POPULATION)
+    if processes not in (None, 1) and population != 1:
+        raise UserError(
+            f"processes={processes} shares runs out one by one; for several at once in each, leave "
+            "population out, or set processes=1 and give the command several times"
+        )
     return Compute(
         device=checks.text("device", composed["device"]),
         deterministic=checks.truth_value("deterministic", composed["deterministic"]),
         threads=_threads(composed["threads"]),
+        processes=processes,
         gpus=_gpus(composed["gpus"]),
         runs_per_gpu=checks.whole_number(
             "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
         ),
-        population=_population(composed["population"]),
+        population=population,
     )
 
 
@@ -236,13 +245,14 @@ def _gpus(value: object) -> tuple[int, ...]:
     return tuple(checks.whole_number("gpus", number, 0) for number in value)
 
 
-def _population(value: object) -> int | None:
+def _number_or_auto(key: str, value: object, largest: int) -> int | None:
+    """A number from 1 to ``largest``, None for auto."""
+
     def fits(value: object) -> bool:
-        return value == "auto" or (type(value) is int and 1 <= value <= LARGEST_POPULATION)
+        return value == "auto" or (type(value) is int and 1 <= value <= largest)
 
     if not fits(value):
-        wanted = f"auto or a whole number from 1 to {LARGEST_POPULATION}"
-        checks.refuse("population", wanted, value, fits)
+        checks.refuse(key, f"auto or a whole number from 1 to {largest}", value, fits)
     return None if value == "auto" else value  # type: ignore[return-value]
 
 

@@ -15,11 +15,12 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import did_you_mean, no_pair, unknown_name
 from rps_bench.core.shown import show
 from rps_bench.plugins.groups import GROUPS as PLUGIN_GROUPS
+from rps_bench.sweep.hydra_words import REPLACED_LAUNCHERS, explain_replaced
 
 GROUPS = ("dataset", "arch", "method", "recipe", "tracking", "experiment")
 NAMED_GROUPS = ("dataset", "arch", "method", "tracking")  # those whose name is no free text
 NOISE = ("hydra.cc", "append", "Error when parsing index")  # lines of Hydra's that help nobody
-LAUNCHER_EXTRAS = {"joblib": "processes", "submitit_slurm": "slurm"}  # what needs which extra
+LAUNCHER_EXTRAS = {"submitit_slurm": "slurm"}  # what needs which extra
 
 
 @contextmanager
@@ -100,6 +101,8 @@ def _explain_word(error: OverrideParseException) -> UserError:
 def _explain_missing(error: MissingConfigException, options: Sequence[str]) -> str:
     """Why a choice of a group is none."""
     missing = str(error.missing_cfg_file)
+    if missing.startswith("hydra/launcher/") and Path(missing).name in REPLACED_LAUNCHERS:
+        return explain_replaced(Path(missing).name)
     extra = LAUNCHER_EXTRAS.get(Path(missing).name)
     if extra is not None:
         return f"hydra/launcher={extra} needs: pip install 'rps_bench[{extra}]'"

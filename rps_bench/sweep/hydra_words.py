@@ -22,10 +22,14 @@ WITH_EFFECT = (
     "hydra.job.env_set",
 )
 
+REPLACED_LAUNCHERS = ("processes", "joblib")  # which other projects use for what is built in here
+_PROCESSES = "type processes=4 for four processes; by itself a sweep takes as many as are good"
+
 DEFAULT_SWEEPER = "hydra/sweeper=basic"
 _RESULTS = "type results_dir=FOLDER for where records go"
 _LOGGING = "what a run tells is in its record and, with tracking=wandb, on a dashboard"
 INSTEAD = {
+    "hydra.launcher.n_jobs": _PROCESSES,
     "hydra.run": _RESULTS,
     "hydra.sweep": _RESULTS,
     "hydra.output_subdir": "the settings of a run are in its record",
@@ -53,14 +57,22 @@ def check_hydra_words(words: Sequence[Override]) -> None:
                 f"{word.input_line} is for all runs of a sweep and can have one value only"
                 + (', in quotes: "0,1"' if _is_below(word.key_or_group, (PARAMS,)) else "")
             )
-        if not _is_below(word.key_or_group, WITH_EFFECT) and word.input_line != DEFAULT_SWEEPER:
-            raise UserError(f"{word.input_line} would do nothing here: {_find_instead(word)}")
+        if word.input_line != DEFAULT_SWEEPER and (instead := _find_instead(word)):
+            raise UserError(f"{word.input_line} would do nothing here: {instead}")
 
 
-def _find_instead(word: Override) -> str:
+def explain_replaced(launcher: str) -> str:
+    """What to type instead of one of `REPLACED_LAUNCHERS`."""
+    return f"hydra/launcher={launcher} is not needed here: {_PROCESSES}"
+
+
+def _find_instead(word: Override) -> str | None:
+    """What to type instead of a word that does nothing; None for one that does something."""
     for key, instead in INSTEAD.items():
         if _is_below(word.key_or_group, (key,)):
             return instead
+    if _is_below(word.key_or_group, WITH_EFFECT):
+        return None
     return f"of Hydra's own words take {', '.join(WITH_EFFECT)}"
 
 

@@ -21,7 +21,12 @@ from rps_bench.sweep.compose import Composer, ResolverCache
 from rps_bench.sweep.expansion import Expansion, expand, parse
 from rps_bench.sweep.freeze import freeze
 from rps_bench.sweep.hydra_errors import explained, refuse_unchosen
-from rps_bench.sweep.hydra_words import PARAMS, check_hydra_words
+from rps_bench.sweep.hydra_words import (
+    PARAMS,
+    REPLACED_LAUNCHERS,
+    check_hydra_words,
+    explain_replaced,
+)
 from rps_bench.sweep.plugin_words import add_plugins
 from rps_bench.sweep.sources import find_sources, opened_hydra
 
@@ -142,7 +147,10 @@ def _find_launcher(expansions: Sequence[Expansion]) -> str:
         raise UserError(
             "these experiments are launched in different ways; give one command to each"
         )
-    return found.pop()[0]
+    launcher = found.pop()[0]
+    if launcher in REPLACED_LAUNCHERS:
+        raise UserError(explain_replaced(launcher))
+    return launcher
 
 
 def _check_sweep_words(words: Sequence[Override], is_sweep: bool, launcher: str) -> None:
@@ -162,6 +170,7 @@ def _check(
     """Freeze each job; leave out, with a note, what a sweep may leave out."""
     cache: ResolverCache | None = None
     runs: dict[tuple[str, ...], PlannedRun] = {}
+    processes: set[int | None] = set()
     left_out: Counter[str] = Counter()
     inapplicable: InapplicableError | None = None
     for expansion in expansions:
@@ -177,10 +186,13 @@ def _check(
                 inapplicable = error
                 left_out[str(error)] += 1
                 continue
+            processes.add(config.compute.processes)
             runs.setdefault(config.record_place, PlannedRun(config, job))
         cache = composer.cache
     if not runs and inapplicable is not None:
         raise inapplicable
+    if len(processes) > 1:
+        raise UserError("processes is for all runs of a command and can have one value only")
     notes = [f"skipped{f' {n} times' if n > 1 else ''}: {note}" for note, n in left_out.items()]
     return tuple(_keep_what_is_rounded(runs)), tuple(notes), cache
 

@@ -13,7 +13,7 @@ from rps_bench.datasets.imbalance import class_counts
 from rps_bench.datasets.info import DATASETS
 from rps_bench.engine.choose import list_names
 from rps_bench.engine.names import PLAIN
-from rps_bench.methods import build_method
+from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.base import Method
 from rps_bench.methods.levels import Level
 from rps_bench.records.done import find_done
@@ -95,6 +95,22 @@ class Workload:
             for name in names
             for level in Checkpoints(config.files.results_dir, name, print).list_finished()
         }
+
+
+def name_training(config: RunConfig) -> Chain:
+    """The same for runs of which one can hardly go on while another is trained.
+
+    Those are the compressions of one chain, and the roundings of one trained model.
+    """
+    trained = config if config.storage == EXACT else config.with_exact_storage
+    is_chain = METHODS[config.method].shares_trainings
+    name = trained.run_id_without_compression if is_chain else trained.run_id
+    return config.files.results_dir, name
+
+
+def count_steps(config: RunConfig) -> int:
+    """Steps of each training of a run, where its dataset is whole."""
+    return config.recipe.epochs * config.recipe.steps_per_epoch(count_images(config))
 
 
 def count_images(config: RunConfig) -> int:

@@ -49,9 +49,9 @@ def test_a_command_ends_quietly(name: str, tmp_path: Path) -> None:
     assert left_alone(COMMANDS[name], tmp_path) == (0, "")
 
 
-@pytest.mark.parametrize(("launcher", "closes_errors"), [("basic", False), ("processes", True)])
-def test_training_goes_on(launcher: str, closes_errors: bool, tmp_path: Path) -> None:
-    words = ["rps_bench", "-m", f"hydra/launcher={launcher}", "method=mag,rand", *TINY]
+@pytest.mark.parametrize(("processes", "closes_errors"), [(1, False), (2, True)])
+def test_training_goes_on(processes: int, closes_errors: bool, tmp_path: Path) -> None:
+    words = ["rps_bench", "-m", f"processes={processes}", "method=mag,rand", *TINY]
     assert left_alone(words, tmp_path, closes_errors) == (0, "")
     assert len(list((tmp_path / "results" / "records").rglob("*.json"))) == 2
 

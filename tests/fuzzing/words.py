@@ -28,6 +28,7 @@ GOOD = {
     "keep_model": ("true", "false"),
     "keep_checkpoints": ("true", "false"),
     "threads": ("null", "1"),
+    "processes": ("auto", "1"),
     "gpus": ("null", "[0]", "[0,1]"),
     "population": ("auto", "1", "2"),
     "results_dir": ("results", "a/b", "../beside", "a b", "é", "${seed}", "~", "."),
@@ -42,7 +43,7 @@ GOOD = {
     "recipe.epochs": ("1", "2"),
     "recipe.drops": ("[]", "[1]", "[1,1]", "[[1]]"),
     "hydra.mode": ("MULTIRUN", "RUN"),
-    "hydra/launcher": ("basic", "processes", "slurm"),
+    "hydra/launcher": ("basic", "slurm"),
     "hydra.sweeper.params": ("{seed: '0,1'}", "{}", "null", "[]", "{seed: 'range(0,1000000000)'}"),
 }  # fmt: skip
 

@@ -1,14 +1,10 @@
-"""Launchers: only what is missing is launched, and the cores are divided between processes."""
+"""The way to running: only what is missing is launched."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
 from rps_bench import __main__ as door
-from rps_bench.records import read_records
-from rps_bench.runtime.signals import StopSignals
 from rps_bench.sweep.planning import Plan, PlannedRun
 from tests.conftest import Command
 
@@ -21,7 +17,7 @@ def test_only_missing_runs_are_launched(
     assert command(*TINY, "compression=4") == 0
     launched: list[float] = []
 
-    def launch(plan: Plan, runs: list[PlannedRun], signals: StopSignals) -> bool:
+    def launch(plan: Plan, runs: list[PlannedRun]) -> bool:
         launched.extend(run.config.compression for run in runs)
         return True
 
@@ -34,21 +30,9 @@ def test_only_missing_runs_are_launched(
     assert "3 runs: 1 recorded, 2 failed" in out
 
 
-def test_processes_divide_the_cores(command: Command, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
-    words = ("-m", "hydra/launcher=processes", *TINY, "compression=1,4")
-    assert command(*words) == 0
-    records, problems = read_records(tmp_path / "results")
-    assert not problems
-    assert {record["config"]["compression"] for record in records} == {1.0, 4.0}
-    share = max(1, len(os.sched_getaffinity(0)) // 2)
-    assert {record["provenance"]["num_threads"] for record in records} == {share}
-    assert {path.name for path in (tmp_path / "results").iterdir()} == {"records", "checkpoints"}
-
-
 def test_a_launcher_without_a_sweep_is_an_error(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
-    assert command("hydra/launcher=processes", *TINY) == 2
-    assert "hydra/launcher=processes launches sweeps: add -m" in capsys.readouterr().err
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra slurm")
+    assert command("hydra/launcher=slurm", *TINY) == 2
+    assert "hydra/launcher=slurm launches sweeps: add -m" in capsys.readouterr().err

@@ -69,12 +69,11 @@ def test_a_worker_elsewhere_finds_the_file(
         assert place in plan.launching.plain
 
 
-def test_processes_of_a_launcher_load_them(
+def test_processes_that_share_a_sweep_load_them(
     command: Command, my_methods: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
     words = ("plugins=[my_methods.py]", "dataset=stripes", "arch=shallow", "method=power,modulo")
-    assert command("-m", "hydra/launcher=processes", *words, *TINY, "compression=2") == 0
+    assert command("-m", "processes=2", *words, *TINY, "compression=2") == 0
     found = configs_of(tmp_path / "results")
     assert {config["method"] for config in found} == {"power", "modulo"}
     assert all(config["plugins"].keys() == {"method", "arch", "dataset"} for config in found)

@@ -15,7 +15,6 @@ from typing import Self
 import pytest
 
 from rps_bench.core.errors import UserError
-from rps_bench.launch.workers import JobsUntilStopped
 from rps_bench.records import read_records
 from rps_bench.runtime import signals as interrupts
 from rps_bench.runtime.signals import StopError, StopSignals, undisturbed
@@ -166,16 +165,6 @@ def test_other_threads_leave_signals_alone() -> None:
     assert seen == [before]
 
 
-def test_no_job_is_handed_out_once_the_command_was_asked_to_stop() -> None:
-    signals = StopSignals()
-    jobs = JobsUntilStopped([["seed=0"], ["seed=1"], ["seed=2"]], signals)
-    assert (len(jobs), list(jobs)) == (3, [["seed=0"], ["seed=1"], ["seed=2"]])
-    pending = iter(jobs)
-    assert next(pending) == ["seed=0"]
-    signals.asked = signal.SIGINT
-    assert list(pending) == []
-
-
 # A command that gets SIGTERM in its third epoch, when it has done a step of that.
 HIT_IN_EPOCH_3 = """
 import os, signal
@@ -255,28 +244,6 @@ def test_an_interrupted_run_keeps_its_state_and_says_how_to_go_on(tmp_path: Path
         assert second.end() == 0
     assert epochs_in(first.log) == [("mag", epoch) for epoch in range(1, 10)]
     assert begun_states(tmp_path) == []
-
-
-def test_an_interrupted_launcher_stops_its_processes_first(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
-    words = ("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=2", *TINY, "method=mag,rand")
-    with Command(tmp_path, *words, "recipe.epochs=100000") as command:  # it ends by a signal only
-        command.wait_for("mag-.*epoch 1/")
-        command.wait_for("rand-.*epoch 1/")
-        children = set(children_of(command.process.pid))
-        assert len(children) >= 2
-        command.process.send_signal(signal.SIGINT)
-        assert command.end() == 130
-    lines = [line for line in command.log.read_text().splitlines() if "epoch" not in line]
-    assert lines == ["rps_bench: interrupted; the same command goes on with what is missing"]
-    assert len(begun_states(tmp_path)) == 2
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "orphans to end")
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes that a process of this machine has started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python from 3.12 on

@@ -70,10 +70,10 @@ def test_the_process_of_a_launcher_sets_it_too(tmp_path: Path) -> None:
     """Slurm may start it without the environment of the command."""
     program = (
         "from omegaconf import OmegaConf\n"
-        "from rps_bench.launch import jobs\n"
+        "from rps_bench.launch import composed\n"
         "def freeze(composed): import torch\n"
-        "jobs.freeze_composed = freeze\n"
-        "jobs.run_composed(OmegaConf.create())"
+        "composed.freeze_composed = freeze\n"
+        "composed.run_composed(OmegaConf.create())"
     )
     assert waiting_at_torch(tmp_path, ["-c", program], {}) == f"{OURS} None"
 

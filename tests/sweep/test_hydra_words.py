@@ -365,11 +365,10 @@ def test_variables_are_set_for_the_runs(command: Command, monkeypatch: pytest.Mo
 
 
 def test_workers_do_what_was_planned(command: Command, folder: Path) -> None:
-    """Yaml files of one's own, several experiments, batches and a time, in other processes."""
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra processes")
+    """Yaml files of one's own, several experiments and a time, in other processes."""
     line = (
-        "--config-dir mine -m experiment=own,two hydra/launcher=processes recipe=smoke device=cpu "
-        "hydra.sweeper.max_batch_size=3 arch.width=2 precision=fp32 "
+        "--config-dir mine -m experiment=own,two processes=2 recipe=smoke device=cpu "
+        "arch.width=2 precision=fp32 "
         "'results_dir=${hydra:runtime.cwd}/out/${now:%f}'"
     )
     assert command(*shlex.split(line)) == 0
