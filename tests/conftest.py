@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
 from rps_bench.__main__ import main
+from rps_bench.engine import build
 from rps_bench.engine import native as native_module
 from rps_bench.engine.native import Native, find_native
 
@@ -39,12 +41,32 @@ def loggers_that_speak() -> Iterator[None]:
             logger.disabled = False
 
 
+@pytest.fixture(scope="session")
+def kernels_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for compiled kernels that all processes of the tests share: compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    cache = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch, suppress(build.CannotBuildError):
+        patch.setattr(build, "user_cache_folder", lambda: cache)
+        build.build_library(lambda line: None)
+    return cache / "kernels"
+
+
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def user_cache(tmp_path_factory: pytest.TempPathFactory, kernels_folder: Path) -> Path:
+    """The test's own XDG_CACHE_HOME, empty but for compiled kernels."""
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "rps_bench").mkdir()
+    (cache / "rps_bench" / "kernels").symlink_to(kernels_folder)
+    return cache
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user_cache: Path) -> Command:
     """``python -m rps_bench WORDS`` in this process and an empty folder; returns the status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RPS_BENCH_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def call(*words: str) -> int:
@@ -61,18 +83,13 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Native]:
+def native(kernels_folder: Path) -> Iterator[Native]:
     """The native kernels, compiled once; without a compiler tests that need them are skipped."""
     lines: list[str] = []
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     native_module._loaded.clear()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "user_cache_folder", lambda: kernels_folder.parent)
         found = find_native("plain", lines.append)
-    finally:
-        os.environ.pop("XDG_CACHE_HOME")
-        if before is not None:
-            os.environ["XDG_CACHE_HOME"] = before
     if found is None:
         pytest.skip("; ".join(lines))
     yield found
