@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,12 @@ from rps_bench.core.storages import EXACT
 from rps_bench.datasets.info import sized_name
 from rps_bench.engine.names import PLAIN
 from rps_bench.training.recipe import Recipe
+
+FIXED, TUNED = "fixed", "tuned"
+PROTOCOLS = (FIXED, TUNED)
+CHOICES_FILE = "choices.json"
+# Parts of the identity that a rate is not chosen for.
+_NOT_OF_CELL = ("seed", "protocol", "validation_images")
 
 
 def _read_only(table: dict[str, Any]) -> MappingProxyType[str, Any]:
@@ -71,11 +78,27 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How learning rates are searched for, by ``rps_bench.tune``: nothing of it enters the run id.
+
+    Attributes:
+        trials: Trainings of each cell.
+        seed: Of these, None for the first that is listed.
+        choices: The file of what was chosen, None for ``choices.json`` in the results folder.
+    """
+
+    trials: int
+    seed: int | None
+    choices: str | None
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that one run depends on.
 
-    Its own fields say what is trained and evaluated, and so identify the run. ``compute`` and
-    ``files`` say how that is done here: runs that differ in nothing else are the same run.
+    Its own fields say what is trained and evaluated, and so identify the run. ``compute``,
+    ``files`` and ``search`` say how that is done here: runs that differ in nothing else are the
+    same run.
 
     Attributes:
         dataset: A name of ``DATASETS``.
@@ -95,8 +118,11 @@ class RunConfig:
         engine: The kernels of training steps that are asked for: plain, products, native or auto.
         storage: How theta is rounded before it is evaluated; exact is not at all.
         plugins: Where the method, arch or dataset comes from, of those that are a plugin's.
+        tuning: How the recipe's learning rate was chosen on validation images; None: it is as
+            given. The run id says that it was.
         compute: Where the run computes; no part of its identity.
         files: What it reads and leaves behind; no part of its identity.
+        search: How rates are searched for; no part of its identity.
     """
 
     dataset: str
@@ -116,8 +142,10 @@ class RunConfig:
     engine: str
     storage: str
     plugins: Mapping[str, Origin]
+    tuning: Mapping[str, Any] | None
     compute: Compute
     files: Files
+    search: Search
 
     @property
     def label(self) -> str:
@@ -160,7 +188,42 @@ class RunConfig:
             identity["engine"] = self.engine
         if self.plugins:
             identity["plugins"] = {key: origin.identity for key, origin in self.plugins.items()}
+        if self.protocol != FIXED:
+            identity["protocol"] = self.protocol
         return identity
+
+    @property
+    def protocol(self) -> str:
+        """Whose learning rate the run has: the recipe's, or the one chosen for its cell."""
+        return FIXED if self.tuning is None else TUNED
+
+    @property
+    def cell(self) -> dict[str, Any]:
+        """What a learning rate is chosen for: all that training depends on but rate and seed.
+
+        The number of validation images is part of it, as the choice depends on them.
+        """
+        identity = self._trained_identity
+        rest = {key: value for key, value in identity.items() if key not in _NOT_OF_CELL}
+        recipe = {key: value for key, value in identity["recipe"].items() if key != "lr"}
+        return rest | {"recipe": recipe, "validation_images": self.validation_images}
+
+    @property
+    def cell_id(self) -> str:
+        """A readable slug and a hash of the cell."""
+        names = self.dataset, self.arch, self.method, self._ratio, self.recipe.name
+        return "-".join((*names, _digest(self.cell)))
+
+    @property
+    def choices_path(self) -> Path:
+        """The file of the rates that were chosen."""
+        return Path(self.search.choices or Path(self.files.results_dir) / CHOICES_FILE)
+
+    @property
+    def described_tuning(self) -> dict[str, Any]:
+        """What a record tells of how the rate was chosen; nothing more of a fixed one."""
+        tuning = {} if self.tuning is None else {"tuning": dict(self.tuning)}
+        return {"protocol": self.protocol} | tuning
 
     @property
     def described_plugins(self) -> dict[str, Any]:
@@ -242,14 +305,17 @@ class RunConfig:
         return f"{self.compression:g}x".replace("+", "")
 
     def _slug(self, compression: str, identity: Mapping[str, Any]) -> str:
-        text = json.dumps(identity, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         storage = f"-{identity['storage']}" if "storage" in identity else ""
         dataset = sized_name(self.dataset, self.image_size)
+        protocol = f"-{identity['protocol']}" if "protocol" in identity else ""
         return (
             f"{dataset}-{self.arch}-{self.method}-{compression}{storage}-"
-            f"{self.recipe.name}-s{self.seed}-{digest}"
+            f"{self.recipe.name}{protocol}-s{self.seed}-{_digest(identity)}"
         )
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _without_defaults(recipe: Recipe) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.config import Compute, Files, RunConfig
+from rps_bench.config import Compute, Files, RunConfig, Search
 from rps_bench.core.checks import round_float
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.sweep.planning import plan_runs
@@ -39,6 +39,8 @@ OTHER_FILES = {
     "checkpoint_seconds": "1",
     "tracking": "wandb",
 }
+OTHER_SEARCH = {"tune.trials": "7", "tune.seed": "1", "tune.choices": "other.json"}
+OTHERS = {**OTHER_COMPUTE, **OTHER_FILES, **OTHER_SEARCH}
 
 
 def plan_one(words: str) -> RunConfig:
@@ -55,19 +57,24 @@ def test_golden_ids(words: str) -> None:
     assert run_id(words) == GOLDEN_IDS[words]
 
 
-@pytest.mark.parametrize(("part", "others"), [(Compute, OTHER_COMPUTE), (Files, OTHER_FILES)])
+@pytest.mark.parametrize(
+    ("part", "others"), [(Compute, OTHER_COMPUTE), (Files, OTHER_FILES), (Search, OTHER_SEARCH)]
+)
 def test_every_field_of_a_part_is_tried(
-    part: type[Compute | Files], others: Mapping[str, str]
+    part: type[Compute | Files | Search], others: Mapping[str, str]
 ) -> None:
-    assert set(others) == {field.name for field in dataclasses.fields(part)}
+    names = {key.removeprefix("tune.") for key in others}
+    assert names == {field.name for field in dataclasses.fields(part)}
 
 
-@pytest.mark.parametrize(("key", "value"), [*OTHER_COMPUTE.items(), *OTHER_FILES.items()])
+@pytest.mark.parametrize(("key", "value"), OTHERS.items())
 def test_where_a_run_computes_and_what_it_leaves_identify_no_run(key: str, value: str) -> None:
     plain, other = plan_one(""), plan_one(f"{key}={value}")
-    assert (other.compute, other.files) != (plain.compute, plain.files)
+    assert other != plain
     assert other.run_id == plain.run_id
-    assert other == dataclasses.replace(plain, compute=other.compute, files=other.files)
+    assert other == dataclasses.replace(
+        plain, compute=other.compute, files=other.files, search=other.search
+    )
 
 
 @pytest.mark.parametrize(

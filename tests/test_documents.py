@@ -17,6 +17,7 @@ from rps_bench.export import read_words
 from rps_bench.sweep.command_line import asks_for_information, parse_words
 from rps_bench.sweep.planning import plan_runs
 from rps_bench.sweep.preflight import check_buildable
+from rps_bench.tune import plan_trials
 from scripts.documents.__main__ import ROOT, find_documents
 
 DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text() for path in find_documents()}
@@ -72,7 +73,12 @@ def test_commands_are_true(command: str) -> None:
 def check_module(module: str, words: list[str]) -> None:
     """A module with words that it takes: runs are planned and built, the others' words parsed."""
     assert find_spec(module) is not None
-    if module in ("rps_bench", "rps_bench.plan"):
+    # What is tuned is planned like what is not: its choices are made by another command.
+    words = [word for word in words if word != "protocol=tuned"]
+    if module == "rps_bench.tune":
+        if words != ["WORDS"]:
+            check_buildable(plan_trials(words, None).configs)
+    elif module in ("rps_bench", "rps_bench.plan"):
         arguments = parse_words(words)
         if not asks_for_information(arguments):
             plan_and_build(arguments.multirun, *arguments.overrides)

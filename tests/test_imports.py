@@ -32,17 +32,21 @@ FLOORS: dict[str, str] = {
     "records": "core runtime datasets engine methods costs training config",
     # Records never depend on it.
     "tracking": "core runtime datasets training records",
+    # Learning rates that were chosen: a run that is tuned takes its own.
+    "tuning": "core runtime config",
     # What a run is, before any is done.
-    "sweep": "core runtime datasets engine models methods training plugins config records tracking",
+    "sweep": "core runtime datasets engine models methods training plugins config records tracking"
+    " tuning",
     # The spine sees all that a run needs, and nothing of how runs are launched.
     "run": "core runtime datasets engine models methods costs training config records tracking",
     "launch": "core runtime datasets training plugins config records tracking sweep run",
     # Reads records only; dataset facts for chance levels, a recipe's fields for options.
-    "reports": "core datasets engine training records tracking",
+    "reports": "core datasets engine training config records tracking tuning",
     # Rooms with a door of their own.
     "inference": "core runtime models methods costs records reports",
     "studies": "core datasets models methods training records sweep reports",
     "plan": "core runtime config records sweep",
+    "tune": "core runtime records sweep tuning launch",
     "export": "core datasets methods plugins records",
     "__main__": "core runtime sweep launch",
 }
@@ -145,7 +149,7 @@ def test_one_door_leads_to_what_is_shut(inner: str) -> None:
 
 def test_the_loose_modules_are_few() -> None:
     loose = {path.stem for path in PACKAGE.glob("*.py")}
-    assert loose == {"__init__", "__main__", "config", "export", "plan", "run"}
+    assert loose == {"__init__", "__main__", "config", "export", "plan", "run", "tune"}
 
 
 def modules_after(code: str, tmp_path: Path) -> set[str]:

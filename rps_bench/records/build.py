@@ -95,6 +95,7 @@ def describe_config(
         "seed": config.seed,
         "recipe": config.recipe.name,
         "evaluation_split": config.evaluation_split,
+        **config.described_tuning,
         "storage": config.storage,
         "precision": precision,
         "kernels": kernels,

@@ -3,7 +3,7 @@
 A signal that whoever started the process had it ignore stays ignored. Python runs handlers in the
 main thread only, so entered in another thread nothing changes.
 
-`StopSignals` is entered by a command, in ``rps_bench/__main__.py``, and around the runs of one
+`StopSignals` is entered by a command, in ``obeying_signals``, and around the runs of one
 process, in ``launch/jobs.py``. What must not be cut, such as a training step, is done in
 ``undisturbed()``. It needs no argument: it finds the signals that are heard where it is called, and
 outside all of them it does nothing.
@@ -11,9 +11,10 @@ outside all of them it does nothing.
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import FrameType, TracebackType
@@ -98,3 +99,20 @@ def undisturbed() -> Iterator[None]:
         signals.is_undisturbed = False
         if signals.asked is not None:
             raise StopError(signals.asked)
+
+
+def obeying_signals(work: Callable[[], int]) -> int:
+    """Do the work of a command until it ends or is asked to stop; returns the exit status."""
+    with StopSignals() as signals:
+        try:
+            return work()
+        except (Exception, KeyboardInterrupt) as error:
+            # A library that a signal cuts may raise an error of its own.
+            if signals.asked is None and not isinstance(error, KeyboardInterrupt):
+                raise
+            print(
+                "rps_bench: interrupted; the same command goes on with what is missing",
+                file=sys.stderr,
+            )
+            asked = error.number if isinstance(error, StopError) else signals.asked
+            return 128 + (asked or signal.SIGINT)

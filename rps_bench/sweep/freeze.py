@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rps_bench.config import Compute, Files, RunConfig
+from rps_bench.config import FIXED, PROTOCOLS, Compute, Files, RunConfig, Search
 from rps_bench.core import checks
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import InapplicableError, UserError
@@ -29,10 +29,12 @@ from rps_bench.plugins.references import read_references
 from rps_bench.sweep.exclusions import refuse_excluded
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
+from rps_bench.tuning.choices import with_choice
+from rps_bench.tuning.search import FEWEST_TRIALS, MOST_TRIALS
 
 EVALUATION_SPLITS = ("test", "validation")
 DEFAULT_COMPRESSION = 10.0
-FIXED = "fixed_compression"  # in a method's yaml: the only compression the method has
+FIXED_COMPRESSION = "fixed_compression"  # in a method's yaml: the only compression the method has
 LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
 LARGEST_THREADS = 1024  # of a process
@@ -45,7 +47,7 @@ TOP_KEYS = (
     *("dataset", "arch", "method", "recipe", "compression", "seed"),
     *("evaluation_split", "precision", "engine", "storage"),
     *(field.name for part in (Compute, Files) for field in fields(part)),
-    *("exclude", "plugins"),
+    *("protocol", "tune", "exclude", "plugins"),
 )
 
 DATASET_KEYS = ("name", "validation_images", "imbalance", "image_size")
@@ -66,6 +68,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
 
     Raises:
         InapplicableError: A compression that the method does not have.
+        NoChoiceError: The run's learning rate is to be the one chosen for its cell; none was.
         UserError: Any other bad value; one line that names what is allowed.
     """
     _check_keys("", composed, TOP_KEYS)
@@ -73,7 +76,10 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     arch = _table(composed, "arch", ("name", "width"))
     recipe = _table(composed, "recipe", RECIPE_KEYS)
     method = dict(_table(composed, "method"))
-    method_name, fixed = checks.text("method", method.pop("name")), method.pop(FIXED, None)
+    method_name, fixed = (
+        checks.text("method", method.pop("name")),
+        method.pop(FIXED_COMPRESSION, None),
+    )
     plugins = _plugins(composed)
     if "method" in plugins:
         defaults, options = _plugin_options(method_name, method)
@@ -106,11 +112,14 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         engine=checks.choice("engine", composed["engine"], ENGINES),
         storage=checks.choice("storage", composed["storage"], STORAGES),
         plugins=MappingProxyType(plugins),
+        tuning=None,
         compute=_compute(composed),
         files=_files(composed),
+        search=_search(composed),
     )
+    protocol = checks.choice("protocol", composed["protocol"], PROTOCOLS)
     refuse_excluded(config, composed["exclude"])
-    return config
+    return config if protocol == FIXED else with_choice(_tunable(config))
 
 
 def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
@@ -206,6 +215,35 @@ def _image_size(value: object, dataset: str) -> int | None:
         allowed = ", ".join(map(str, info.sizes))
         checks.refuse("dataset.image_size", f"null or one of {allowed} for {dataset}", value, fits)
     return None if value == info.image_size else value  # type: ignore[return-value]
+
+
+def _tunable(config: RunConfig) -> RunConfig:
+    """Refuse a run that can have no learning rate chosen on validation images."""
+    if config.imbalance is not None:
+        raise UserError(
+            "dataset.imbalance needs protocol=fixed: no images are held out to choose a rate on"
+        )
+    if config.evaluation_split != "test":
+        raise UserError(
+            "protocol=tuned needs evaluation_split=test: the validation images chose its rate"
+        )
+    return config
+
+
+def _search(composed: Mapping[str, Any]) -> Search:
+    table = composed["tune"]
+    names = tuple(field.name for field in fields(Search))
+    if not isinstance(table, Mapping):
+        raise UserError(f"tune must be a table of {', '.join(names)}, got {show(table)}")
+    _check_keys("tune.", table, names)
+    seed, choices = table["seed"], table["choices"]
+    if seed is not None:
+        seed = checks.whole_number("tune.seed", seed, 0, LARGEST_SEED, "null or ")
+    return Search(
+        trials=checks.whole_number("tune.trials", table["trials"], FEWEST_TRIALS, MOST_TRIALS),
+        seed=seed,
+        choices=None if choices is None else checks.path("tune.choices", choices),
+    )
 
 
 def _compute(composed: Mapping[str, Any]) -> Compute:

@@ -4,6 +4,7 @@ Hydra composes and launches; this page only looks ahead, so that a bad value end
 one line before any data is touched, and finished runs cost nothing.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from rps_bench.sweep.hydra_words import (
 )
 from rps_bench.sweep.plugin_words import add_plugins
 from rps_bench.sweep.sources import find_sources, opened_hydra
+from rps_bench.tuning.choices import NoChoiceError
 
 THIS_PROCESS = "basic"  # Hydra's name for no launcher plugin
 
@@ -99,9 +101,15 @@ def plan_runs(overrides: Sequence[str], is_sweep: bool, config_dir: str | None =
         words = parse(overrides)
         sources = find_sources(config_dir, words)
     check_hydra_words(words)
-    overrides, sources = add_plugins(overrides, words, sources)
-    with opened_hydra(sources) as app:
-        return _plan(overrides, is_sweep, sources, app.config_loader)
+    whole, sources = add_plugins(overrides, words, sources)
+    try:
+        with opened_hydra(sources) as app:
+            return _plan(whole, is_sweep, sources, app.config_loader)
+    except NoChoiceError as error:
+        others = [word for word in overrides if word.lstrip("+").partition("=")[0] != "protocol"]
+        folder = [] if config_dir is None else ["--config-dir", config_dir]
+        tune = shlex.join(["python", "-m", "rps_bench.tune", *folder, *others])
+        raise UserError(f"{error}; {tune} chooses") from error
 
 
 def _plan(
@@ -172,6 +180,7 @@ def _check(
     runs: dict[tuple[str, ...], PlannedRun] = {}
     processes: set[int | None] = set()
     left_out: Counter[str] = Counter()
+    untuned: dict[str, None] = {}
     inapplicable: InapplicableError | None = None
     for expansion in expansions:
         composer = Composer(expansion.hydra_words, expansion.settings, cache)
@@ -186,9 +195,15 @@ def _check(
                 inapplicable = error
                 left_out[str(error)] += 1
                 continue
+            except NoChoiceError as error:
+                untuned[str(error)] = None
+                continue
             processes.add(config.compute.processes)
             runs.setdefault(config.record_place, PlannedRun(config, job))
         cache = composer.cache
+    if untuned:
+        rest = f" and {len(untuned) - 1} more" if len(untuned) > 1 else ""
+        raise NoChoiceError(f"{next(iter(untuned))}{rest}")
     if not runs and inapplicable is not None:
         raise inapplicable
     if len(processes) > 1:

@@ -10,6 +10,7 @@ from rps_bench.training.recipe import Recipe
 
 EXPERIMENT_PREFIXES = ("dataset.", "arch.", "recipe.")
 METHOD_PREFIXES = ("method.",)
+RATE = "recipe.lr"
 # What makes other data of a dataset, so that it is always named; null: as the dataset has it.
 IMBALANCE = "dataset.imbalance"
 IMAGE_SIZE = "dataset.image_size"

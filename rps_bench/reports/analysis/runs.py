@@ -5,10 +5,15 @@ all their options. A *curve* is a method with its non-default options, at one pr
 set of kernels. Runs are averaged only if they agree in experiment, curve and compression; they may
 differ in seed (and hardware). Each seed counts once: of several records of one configuration only
 one is kept.
+
+By the protocol *fixed* all runs of an experiment have the recipe's learning rate. By *tuned*, which
+is always an experiment of its own, each point has the rate that was chosen for it. On the
+validation split, where rates are chosen, each rate is a curve of its own.
 """
 
 import pandas as pd
 
+from rps_bench.config import FIXED, TUNED
 from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import TEST, VALIDATION
 from rps_bench.reports.analysis.duplicates import find_counted
@@ -16,6 +21,7 @@ from rps_bench.reports.analysis.options import (
     DATA_OPTIONS,
     EXPERIMENT_PREFIXES,
     METHOD_PREFIXES,
+    RATE,
     describe_differences,
     fill_options,
     option_columns,
@@ -33,12 +39,14 @@ RUN_KEYS = [*POINT_KEYS, "seed"]
 def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The runs that count, with the columns that tell experiments and curves apart.
 
-    Adds `experiment_options` (image size and class imbalance, then the options in which runs of one
-    dataset, architecture, recipe, split, size and imbalance differ; empty for runs on the dataset
-    as it is that share all options), `accuracy`, `best_accuracy` and `loss` (of the split the run
-    was evaluated on; null unless completed), `has_diverged`, `has_failed`, and `is_plain` (the
-    method has its default options, by any arithmetic). `label` is made unique for every curve of an
-    experiment. Costs that older records lack are filled in as those of one ordinary training.
+    Adds `experiment_options` (image size, class imbalance and protocol, then the options in which
+    runs of one dataset, architecture, recipe, split, size, imbalance and protocol differ; empty for
+    runs of the fixed protocol on the dataset as it is that share all options), `accuracy`,
+    `best_accuracy` and `loss` (of the split the run was evaluated on; null unless completed),
+    `has_diverged`, `has_failed`, and `is_plain` (the method has its default options, by any
+    arithmetic). `label` is made unique for every curve of an experiment, `curve` is the same
+    without a learning rate that is tried among others. Costs that older records lack are filled in
+    as those of one ordinary training.
 
     Of several records of one configuration and seed, only one is returned (`find_counted`). The
     index is the table's.
@@ -54,7 +62,7 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     runs = runs.assign(**_headline(runs), **_costs(runs))
     # Options are filled in before they are compared; labels need the final arithmetic.
     runs = runs.assign(**{key: float("nan") for key in DATA_OPTIONS if key not in runs})
-    within = [*EXPERIMENT_KEYS[:-1], *DATA_OPTIONS]
+    within = [*EXPERIMENT_KEYS[:-1], *DATA_OPTIONS, "protocol"]
     runs = fill_options(runs, within)
     runs["experiment_options"] = _name_experiments(runs, within)
     runs["precision"], runs["kernels"] = _resolve_precision(runs), _resolve_kernels(runs)
@@ -62,11 +70,29 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
-    """The options that tell experiments apart, for each run; those of its data always are named."""
+    """The options that tell experiments apart, for each run.
+
+    Those of its data and a protocol other than fixed are always among them; a learning rate that
+    was chosen, or is tried to be chosen, is not.
+    """
     columns = option_columns(runs, EXPERIMENT_PREFIXES)
-    differences = describe_differences(runs, within, columns, null_differs=True)
+    alike = runs
+    if RATE in runs:
+        alike = runs.assign(**{RATE: runs[RATE].mask(_is_tuned(runs) | _is_tried(runs))})
+    differences = describe_differences(alike, within, columns, null_differs=True)
     of_data = ([write_option(key, value) for value in runs[key]] for key in DATA_OPTIONS)
-    return [", ".join(filter(None, notes)) for notes in zip(*of_data, differences, strict=True)]
+    protocols = ["" if x == FIXED else f"protocol={x}" for x in runs["protocol"]]
+    parts = zip(*of_data, protocols, differences, strict=True)
+    return [", ".join(filter(None, own)) for own in parts]
+
+
+def _is_tuned(runs: pd.DataFrame) -> "pd.Series[bool]":
+    return runs["protocol"] == TUNED
+
+
+def _is_tried(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each run may be a trial of a search for learning rates."""
+    return runs["evaluation_split"] == VALIDATION.name
 
 
 def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
@@ -137,11 +163,31 @@ def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
         null_differs=False,
     )
     labels = [_add_note(*pair) for pair in zip(runs["label"], options, strict=True)]
+    runs = runs.assign(label=labels, curve=labels)
+    labels = [_add_note(*pair) for pair in zip(labels, _note_rates(runs), strict=True)]
     runs = runs.assign(is_plain=[a == b for a, b in zip(labels, runs["method"], strict=True)])
     for column in ARITHMETIC_KEYS:
         notes = _note_differences(runs, column)
         labels = [_add_note(*pair) for pair in zip(labels, notes, strict=True)]
     return runs.assign(label=labels)
+
+
+def _note_rates(runs: pd.DataFrame) -> list[str]:
+    """The learning rate of a run where others of its point have another one.
+
+    That is so on the validation split, and where rates were chosen again between runs.
+    """
+    if RATE not in runs:
+        return [""] * len(runs)
+    curve = [*EXPERIMENT_KEYS, "method", "label"]
+    tried, tuned = (
+        describe_differences(runs.assign(**{RATE: runs[RATE].where(chosen)}), within, [RATE], False)
+        for chosen, within in (
+            (_is_tried(runs), curve),
+            (_is_tuned(runs), [*curve, "compression"]),
+        )
+    )
+    return [one or other for one, other in zip(tried, tuned, strict=True)]
 
 
 def _note_differences(runs: pd.DataFrame, column: str) -> "pd.Series[str]":

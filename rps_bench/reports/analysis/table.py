@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.config import FIXED
 from rps_bench.records.schema import (
     CONFIG_OPTION_BLOCKS,
     COST_KEYS,
@@ -24,7 +25,8 @@ from rps_bench.records.schema import (
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "method_kind",
-    "recipe", "evaluation_split", "precision", "kernels", "device", "started_at", "git_commit",
+    "recipe", "evaluation_split", "protocol", "precision", "kernels", "device", "started_at",
+    "git_commit",
     "package_version", "python", "platform", "cpu_model", "gpu_name",
 )  # fmt: skip
 _INTEGERS = (
@@ -41,7 +43,8 @@ _BOOLEANS = ("git_dirty",)
 # These are in every table, in this order; other keys of the records follow, sorted by name.
 COLUMNS = (
     "run_id", "status", "reason", "dataset", "arch", "method", "method_kind", "label",
-    "compression", "seed", "recipe", "evaluation_split", "precision", "kernels", "device", "epochs",
+    "compression", "seed", "recipe", "evaluation_split", "protocol", "precision", "kernels",
+    "device", "epochs",
     *METRIC_KEYS, *VALIDATION.keys, *SIZE_KEYS, *COST_KEYS, "effective_macs", "num_levels",
     "num_trainings", "total_epochs", "total_train_seconds", "population", "started_at",
     "git_commit", "git_dirty", "package_version", "python", "platform", "cpu_model", "cpu_count",
@@ -74,6 +77,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
         row |= _leaves(values, prefix=block.removesuffix("options").replace("_", "."))
     row["label"] = row.get("label") or row["method"]
     row["evaluation_split"] = split_of(row).name
+    row["protocol"] = row.get("protocol") or FIXED
     return row
 
 

@@ -36,7 +36,7 @@ class Finding:
 
     Attributes:
         kind: `broken_file`, `schema_version`, `duplicate`, `mixed_recipes`, `unstated_option`,
-            `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_plugins`,
+            `mixed_tuning`, `partial_dataset`, `dirty_tree`, `mixed_code`, `mixed_plugins`,
             `mixed_hardware`, `mixed_population` or `mixed_files`.
         text: One line: what is wrong, where, in how many runs, and the first few of these.
         run_ids: All runs concerned; for a file that could not be read, its name without suffix.
@@ -60,6 +60,7 @@ def find_faults(results: Results) -> tuple[Finding, ...]:
         *_repeated_ids(results.runs),
         *_mixed_recipes(outcomes),
         *_unstated_options(outcomes),
+        *_mixed_tuning(outcomes),
         *_partial_datasets(outcomes),
         *_dirty_trees(outcomes),
         *_mixed_code(outcomes),
@@ -133,6 +134,21 @@ def _unstated_options(runs: pd.DataFrame) -> Iterator[Finding]:
             option = f"{column}={' or '.join(values)}"
             what = f"{option} is not stated, and taken as such because the label agrees"
             yield _make("unstated_option", what, silent["run_id"])
+
+
+def _mixed_tuning(runs: pd.DataFrame) -> Iterator[Finding]:
+    """Name rates that were chosen with unequal effort, or at an end of what was tried."""
+    for column in ("tuning.num_trials", "tuning.edge"):
+        if column not in runs:
+            return
+    for key, group in runs[runs["tuning.num_trials"].notna()].groupby(EXPERIMENT_KEYS):
+        counts = group["tuning.num_trials"].map("{:.0f} trials".format)
+        if counts.nunique() > 1:
+            text = f"{_where(key)}: rates were chosen by unlike numbers of trials: "
+            yield Finding("mixed_tuning", text + _tally(counts, "; "), _unique(group["run_id"]))
+    for edge, group in runs.groupby("tuning.edge"):
+        what = f"the best learning rate may lie beyond, the chosen one is the {edge} that was tried"
+        yield _make("mixed_tuning", what, group["run_id"])
 
 
 def _partial_datasets(runs: pd.DataFrame) -> Iterator[Finding]:

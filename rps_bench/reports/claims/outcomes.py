@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from rps_bench.datasets import DATASETS
+from rps_bench.records.schema import TEST
 from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS, EXPERIMENT_KEYS
 
 GROUP_KEYS = [*EXPERIMENT_KEYS, *ARITHMETIC_KEYS]
@@ -20,6 +21,9 @@ _KEPT = ["method", "label", "seed", "true_compression", *_FLAGS]
 def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
     """The columns that claims need, from runs of `describe_runs`, which hold each seed once.
 
+    Claims speak of test images: runs of the validation split, such as the trials of a search for
+    learning rates, are left out.
+
     Columns that are added:
         outcome: Accuracy in percent; chance level for a diverged run (0 if the dataset is unknown),
             null for a failed one.
@@ -27,6 +31,7 @@ def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
         resolution: Points of accuracy that one test image is worth, null if unknown.
         partial: Number of training images of a partial dataset, else null.
     """
+    runs = runs[runs["evaluation_split"] == TEST.name]
     chance = runs["dataset"].map(_know(100 / info.num_classes for info in DATASETS.values()))
     official = runs["dataset"].map(_know(info.num_test for info in DATASETS.values()))
     num_test = _numbers(runs, "dataset.num_test").fillna(official.astype("float64"))

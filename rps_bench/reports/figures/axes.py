@@ -172,3 +172,18 @@ def set_accuracy_limits(axes: Axes, points: pd.DataFrame, chance: float | None) 
         low = min(low, level)
     pad = max((high - low) * 0.06, 1.5)
     axes.set_ylim(low - pad, high + pad)
+
+
+def set_log_values(axes: Axes, values: "pd.Series[float]", title: str) -> None:
+    """A logarithmic x axis with a tick at each value, as many labelled as there is room for."""
+    grid = sorted(set(values))
+    pad = (grid[-1] / grid[0]) ** 0.06 if len(grid) > 1 else 1.5
+    low, high = grid[0] / pad, grid[-1] * pad
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
+    axes.xaxis.set_major_locator(FixedLocator(labelled))
+    axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(title)

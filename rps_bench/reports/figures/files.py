@@ -24,6 +24,7 @@ from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
+from rps_bench.reports.figures.rates import draw_rates, find_chosen, find_rates
 from rps_bench.reports.figures.rendering import figure_style, save_figure
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
@@ -76,7 +77,12 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
     panels = split_panels(results)
     published = read_published(results.results_dir)
     measured = read_latency(results.results_dir)
+    chosen = find_chosen(results.results_dir)
     for panel in panels:
+        rates = find_rates(panel, chosen)
+        if len(rates):  # trials of a search: what they gave at one rate or another is no result
+            yield _plan(f"rates-{panel.stem}", draw_rates, panel, rates)
+            continue
         yield from _plan_pareto(panel)
         yield from _plan_latency(panel, measured)
         known = published_for(published, panel.dataset, panel.arch)
@@ -94,7 +100,8 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
         series = find_init_std(panel)
         if len(series):
             yield _plan(f"init-std-{panel.stem}", draw_init_std, panel, series)
-    for name, members in gather_sheets(panels).items():
+    drawn = [panel for panel in panels if not len(find_rates(panel, chosen))]
+    for name, members in gather_sheets(drawn).items():
         yield _plan(name, draw_sheet, members)
 
 

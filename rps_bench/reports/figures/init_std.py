@@ -1,11 +1,8 @@
 """Sensitivity to the repository's init std: accuracy against it, by sharing method and scaling."""
 
-import math
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS
 from rps_bench.reports.figures.accuracy import (
@@ -13,11 +10,7 @@ from rps_bench.reports.figures.accuracy import (
     draw_chance,
     mark_diverged,
 )
-from rps_bench.reports.figures.axes import (
-    choose_labelled,
-    label_gap,
-    set_accuracy_limits,
-)
+from rps_bench.reports.figures.axes import set_accuracy_limits, set_log_values
 from rps_bench.reports.figures.labels import (
     SMALL_STYLE,
     CurveLabel,
@@ -134,7 +127,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
         labels.append(_draw_series(axes, points, method, scaling, panel.chance or 0.0))
     _mark_diverged(axes, own, panel.chance or 0.0)
     set_accuracy_limits(axes, own, panel.chance)
-    _set_init_std_axis(axes, own["init_std"])
+    set_log_values(axes, own["init_std"], "Init std of the repository")
     axes.set_ylabel(f"{panel.split.capitalize()} accuracy (%)")
     return labels + draw_chance(axes, panel.chance)
 
@@ -174,17 +167,3 @@ def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
             shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
             colour = method_look(method).colour
             mark_diverged(axes, name, colour, (float(str(init_std)), level), shift)
-
-
-def _set_init_std_axis(axes: Axes, values: "pd.Series[float]") -> None:
-    grid = sorted(set(values))
-    pad = (grid[-1] / grid[0]) ** 0.06 if len(grid) > 1 else 1.5
-    low, high = grid[0] / pad, grid[-1] * pad
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
-    axes.xaxis.set_major_locator(FixedLocator(labelled))
-    axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("Init std of the repository")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rps_bench.config import FIXED
 from rps_bench.datasets.info import DATASETS, sized_name
 from rps_bench.reports.analysis.options import IMAGE_SIZE, IMBALANCE, write_option
 from rps_bench.reports.analysis.results import Results
@@ -60,8 +61,9 @@ def split_panels(results: Results) -> list[Panel]:
 
     Failed runs are left out. Experiments that differ only in options (such as epochs) are separate
     panels: the one with most runs gets the plain name, the others have their options added to it.
-    Smaller images are always part of the name (`cifar10-16px`), and imbalanced data always adds its
-    options, so that their figures are never taken for those of the dataset.
+    Smaller images are always part of the name (`cifar10-16px`); imbalanced data and tuned learning
+    rates always add their options, so that their figures are never taken for those of the dataset
+    and the recipe.
     """
     runs = results.runs[results.runs["has_diverged"] | results.runs["accuracy"].notna()]
     groups = [
@@ -86,8 +88,9 @@ def _make_panel(
     size = _find_image_size(runs)
     names = [sized_name(dataset, size), arch, recipe] + ([split] if split != "test" else [])
     plain = slug("-".join(names))
-    # Imbalanced data never gets the plain name, even if it is free.
-    reserved = {plain} if runs[IMBALANCE].notna().any() else set()
+    # These never get the plain name, even if it is free.
+    is_special = runs[IMBALANCE].notna() | (runs["protocol"] != FIXED)
+    reserved = {plain} if is_special.any() else set()
     named = write_option(IMAGE_SIZE, size)
     others = ", ".join(note for note in options.split(", ") if note != named)
     stem = _free_name(plain, others, taken | reserved)

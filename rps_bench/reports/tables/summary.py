@@ -23,6 +23,7 @@ COLUMNS = {
     "recipe": "recipe",
     "options": "experiment_options",
     "split": "evaluation_split",
+    "protocol": "protocol",
     "precision": "precision",
     "kernels": "kernels",
     "method": "label",

@@ -42,7 +42,9 @@ def group_name(config: Mapping[str, Any]) -> str:
     split = split_of(config)
     size = config.get("dataset_options", {}).get("image_size")
     parts = [sized_name(config["dataset"], size), config["arch"], config["recipe"]]
-    return "-".join(parts + ([] if split == TEST else [split.name]))[:LONGEST_NAME]
+    parts += [] if split == TEST else [split.name]
+    parts += ["tuned"] if config.get("tuning") else []
+    return "-".join(parts)[:LONGEST_NAME]
 
 
 def wandb_run_id(run_id: str, folder_id: str) -> str:

@@ -27,7 +27,7 @@ def test_the_exact_row_of_a_record(make_record: MakeRecord) -> None:
         "run_id": record["run_id"], "status": "completed", "dataset": "cifar10",
         "arch": "resnet20", "method": "stable_rps", "method_kind": "sharing",
         "label": "stable_rps", "compression": 10.0, "seed": 2, "recipe": "quick",
-        "evaluation_split": "test", "precision": "fp32", "kernels": "plain",
+        "evaluation_split": "test", "protocol": "fixed", "precision": "fp32", "kernels": "plain",
         "device": "cpu", "epochs": 3,
         "test_accuracy": 88.25, "best_test_accuracy": 88.25,
         "test_loss": 0.5, "train_loss": 0.25, "dense_weights": 270_896, "stored_weights": 27_089,

@@ -26,14 +26,14 @@ def test_the_csv_row_by_row(small_study: Results) -> None:
     path = save_summary(small_study)[0]
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
-        "dataset,arch,recipe,options,split,precision,kernels,method,compression,true_compression,n,"
-        "mean,std,low,high,diverged,failed,stored_bytes,macs,effective_macs,epochs"
+        "dataset,arch,recipe,options,split,protocol,precision,kernels,method,compression,"
+        "true_compression,n,mean,std,low,high,diverged,failed,stored_bytes,macs,effective_macs,epochs"
     )
     assert len(lines) == 1 + 5
     read = pd.read_csv(path).drop(columns=["std", "low", "high", "options"])
     assert read.iloc[2].tolist() == [
-        "digits", "resnet20", "smoke", "test", "fp32", "plain", "mag", 100.0, 10.0, 2, 61.0, 1,
-        0, 440.0, 2e6, 2e4, 2.0,
+        "digits", "resnet20", "smoke", "test", "fixed", "fp32", "plain", "mag", 100.0, 10.0, 2,
+        61.0, 1, 0, 440.0, 2e6, 2e4, 2.0,
     ]  # fmt: skip
 
 
