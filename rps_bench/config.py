@@ -211,7 +211,8 @@ class RunConfig:
     @property
     def cell_id(self) -> str:
         """A readable slug and a hash of the cell."""
-        names = self.dataset, self.arch, self.method, self._ratio, self.recipe.name
+        dataset = sized_name(self.dataset, self.image_size)
+        names = dataset, self.arch, self.method, self._ratio, self.recipe.name
         return "-".join((*names, _digest(self.cell)))
 
     @property
