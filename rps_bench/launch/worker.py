@@ -1,10 +1,9 @@
 """A process that does runs for a command which shares them out: its own side.
 
 The command is told that this process listens, sends one run after the other, and is told how each
-ended. A process that is asked to
-stop keeps the state of its run and leaves. It does the same where the command is gone, killed or
-not; if it was asked before, it leaves at once. Ctrl-C reaches all processes of a terminal, so it is
-not heard here: the command asks.
+ended. A process that is asked to stop keeps the state of its run and leaves. It does the same where
+the command is gone, killed or not; if it was asked before, it leaves at once. Ctrl-C reaches all
+processes of a terminal, so it is not heard here: the command asks.
 """
 
 import atexit
