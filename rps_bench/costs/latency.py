@@ -2,12 +2,13 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
+
+from rps_bench.runtime.cores import limit_threads
 
 NUM_WARM_UPS = 2
 FEWEST_RUNS = 5
@@ -85,14 +86,3 @@ def _time_run(model: nn.Module, images: torch.Tensor) -> float:
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def limit_threads(num_threads: int) -> Iterator[None]:
-    """Let torch use `num_threads` threads, and restore its setting afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

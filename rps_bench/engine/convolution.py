@@ -1,12 +1,13 @@
 """A 3x3 convolution whose passes go the ways of ``passes.py``, for autograd."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 
 from rps_bench.engine.eligible import channels_last, is_ordinary
 from rps_bench.engine.passes import Passes
+from rps_bench.engine.threads import side_by_side, spread_out
 
 _PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, not transposed
 
@@ -26,7 +27,8 @@ class Convolution(torch.autograd.Function):
         ctx.save_for_backward(images, weight)
         ctx.passes, ctx.has_bias = passes, bias is not None
         if passes.forward is None:
-            return F.conv2d(images, weight, bias, padding=1)
+            with spread_out():
+                return F.conv2d(images, weight, bias, padding=1)
         row = None if bias is None else bias.contiguous()
         return passes.forward(channels_last(images), weight.contiguous(), row)
 
@@ -38,16 +40,25 @@ class Convolution(torch.autograd.Function):
         if torch.is_grad_enabled() or not is_ordinary(gradient, images.dtype):
             wanted = [wants_images, wants_weight, wants_bias]
             return *_plain_backward(gradient, images, weight, wanted), None
-        gradient = channels_last(gradient)
-        by_bias = gradient.sum((0, 2, 3)) if wants_bias else None
-        by_data, by_weight = ctx.passes.by_data, ctx.passes.by_weight
-        rest = [wants_images and by_data is None, wants_weight and by_weight is None, False]
-        own = _plain_backward(gradient, images, weight, rest) if any(rest) else [None] * 3
-        if wants_images and by_data is not None:
-            own[0] = by_data(gradient, weight.contiguous())
-        if wants_weight and by_weight is not None:
-            own[1] = by_weight(channels_last(images), gradient)
-        return own[0], own[1], by_bias, None
+        passes, gradient = ctx.passes, channels_last(gradient)
+
+        def by_data() -> torch.Tensor | None:
+            if not wants_images:
+                return None
+            if passes.by_data is not None:
+                return cast(torch.Tensor, passes.by_data(gradient, weight.contiguous()))
+            with spread_out():
+                return _plain_backward(gradient, images, weight, [True, False, False])[0]
+
+        def by_parameters() -> tuple[torch.Tensor | None, torch.Tensor | None]:
+            bias = gradient.sum((0, 2, 3)) if wants_bias else None
+            own = passes.by_weight(channels_last(images), gradient) if wants_weight else None
+            return own, bias
+
+        if passes.shares_sums:
+            return by_data(), *by_parameters(), None
+        own, by_images = side_by_side(by_parameters, by_data)
+        return by_images, *own, None
 
 
 def _plain_backward(

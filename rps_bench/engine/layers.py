@@ -12,9 +12,11 @@ from torch.nn.modules import module as every_module
 from rps_bench.engine.convolution import Convolution
 from rps_bench.engine.eligible import is_ordinary, is_ordinary_pass
 from rps_bench.engine.normalisation import Normalisation
-from rps_bench.engine.passes import find_passes
+from rps_bench.engine.passes import Passes, find_passes
+from rps_bench.engine.plain import Geometry, PlainConvolution
 
 DTYPES = (torch.float32, torch.bfloat16)
+FEWEST_IMAGES = 16  # of a batch whose kernels of one pixel PyTorch leaves to one library
 
 
 class ProductsConv2d(nn.Conv2d):
@@ -25,21 +27,32 @@ class ProductsConv2d(nn.Conv2d):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """As of the plain layer."""
         given = [images, self.weight] + ([] if self.bias is None else [self.bias])
-        if not self.training or not is_ordinary_pass() or not _is_three_by_three(self):
+        if not self.training or not is_ordinary_pass() or images.dim() != 4:
             return super().forward(images)
-        if not all(is_ordinary(tensor, *DTYPES) for tensor in given) or images.dim() != 4:
+        if not all(is_ordinary(tensor, *DTYPES) for tensor in given):
             return super().forward(images)
         dtype = _dtype_of_pass(given)
-        shape = self.out_channels, *images.shape[2:]
-        passes = dtype and find_passes(self.is_native, dtype, self.in_channels, *shape)
-        if dtype is None or passes is None or images.shape[1] != self.in_channels:
+        if dtype is None or images.shape[1] != self.in_channels:
+            return super().forward(images)
+        passes = self._find_passes(dtype, *images.shape[2:])
+        geometry = _find_geometry(self, images)
+        if passes is None and geometry is None:
             return super().forward(images)
         with torch.autocast("cpu", enabled=False):
-            images, weight, *bias = (tensor.to(dtype) for tensor in given)
-            result: torch.Tensor = Convolution.apply(
-                images, weight, bias[0] if bias else None, passes
+            own, weight, *rest = (tensor.to(dtype) for tensor in given)
+            bias = rest[0] if rest else None
+            result: torch.Tensor = (
+                PlainConvolution.apply(own, weight, bias, geometry)
+                if passes is None
+                else Convolution.apply(own, weight, bias, passes)
             )
         return result
+
+    def _find_passes(self, dtype: torch.dtype, height: int, width: int) -> Passes | None:
+        if not _is_three_by_three(self):
+            return None
+        shape = self.in_channels, self.out_channels, height, width
+        return find_passes(self.is_native, dtype, *shape)
 
 
 class NativeConv2d(ProductsConv2d):
@@ -147,6 +160,19 @@ def _is_three_by_three(layer: nn.Conv2d) -> bool:
         and layer.dilation == (1, 1)
         and layer.groups == 1
     )
+
+
+def _find_geometry(layer: nn.Conv2d, images: torch.Tensor) -> Geometry | None:
+    """What PyTorch's own convolution is called with; None where it is left to one thread.
+
+    That of few images by kernels of one pixel is done by another library in one thread than in
+    several.
+    """
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return None
+    if layer.kernel_size == (1, 1) and len(images) < FEWEST_IMAGES:
+        return None
+    return layer.stride, layer.padding, layer.dilation, layer.groups
 
 
 def _dtype_of_pass(given: list[torch.Tensor]) -> torch.dtype | None:

@@ -1,8 +1,8 @@
 """The native kernels as functions on tensors.
 
-They run in as many threads as PyTorch, in those of the OpenMP runtime that PyTorch has loaded. Each
-library is checked against float64 before its first use: a compiler that gets it wrong is no source
-of results.
+They run in all threads that a step may use, in those of the OpenMP runtime that PyTorch has loaded.
+Each library is checked against float64 before its first use: a compiler that gets it wrong is no
+source of results.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from rps_bench.engine import winograd
 from rps_bench.engine.build import CannotBuildError, build_library
+from rps_bench.engine.threads import count_threads
 
 GRAIN = 16  # channels of native convolutions are multiples of it, as in kernels.cpp
 LARGEST_ERROR = 1e-4  # relative, of the check; measured: 5e-6
@@ -60,7 +61,7 @@ class Native:
 
     def _call(self, name: str, *arguments: Any) -> None:
         given = (a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments)
-        if getattr(self._library, name)(*given, torch.get_num_threads()) != 0:
+        if getattr(self._library, name)(*given, count_threads()) != 0:
             raise MemoryError(f"too little memory for {name}")
 
     def weights(self, weight: torch.Tensor, is_flipped: bool) -> torch.Tensor:

@@ -23,17 +23,20 @@ FEWEST_OF_COLUMNS = 64  # channels for gradients by weight from columns, in bflo
 
 @dataclass(frozen=True)
 class Passes:
-    """The three passes of a convolution; None: PyTorch's own.
+    """The three passes of a convolution; None: PyTorch's own, in any number of threads.
 
     Attributes:
         forward: Of images (N, C, H, W), weight (K, C, 3, 3) and bias (K,) or None.
         by_data: Of the gradient (N, K, H, W) and the weight.
         by_weight: Of the images and the gradient.
+        shares_sums: Whether by_weight gives the same bits in any number of threads, and so needs no
+            other pass beside it to keep them busy.
     """
 
     forward: Forward | None
     by_data: Backward | None
-    by_weight: Backward | None
+    by_weight: Backward
+    shares_sums: bool = False
 
 
 def _of_whole(taps: whole.Taps) -> Passes:
@@ -52,6 +55,7 @@ def _around_products(transforms: winograd.Transforms) -> Passes:
         partial(winograd.convolve, transforms),
         partial(winograd.by_data, transforms),
         partial(winograd.by_weight, transforms),
+        shares_sums=True,
     )
 
 
@@ -84,7 +88,7 @@ def find_passes(
     if is_native and ins % GRAIN == 0 and outs % GRAIN == 0:
         native = loaded_native()
         if ins * outs < MOST_IN_CACHE:
-            return Passes(native.convolve, native.by_data, native.by_weight)
+            return Passes(native.convolve, native.by_data, native.by_weight, shares_sums=True)
         return _around_products(native)
     return PRODUCTS if fewest >= FEWEST_CHANNELS else None
 

@@ -8,6 +8,8 @@ from functools import cache
 
 import torch
 
+from rps_bench.engine.threads import multiply
+
 # Lavin and Gray 2016, for the points 0, 1, -1, 2, -2 and infinity; the last two are those of
 # F(3x3, 4x4), which gives gradients by weight.
 _INPUT = [
@@ -120,4 +122,4 @@ def by_weight_columns(images: torch.Tensor, gradient: torch.Tensor) -> torch.Ten
     )
     columns = windows.reshape(num * height * width, 9 * channels)
     rows = gradient.permute(0, 2, 3, 1).reshape(num * height * width, -1)
-    return (rows.t() @ columns).view(-1, 3, 3, channels).permute(0, 3, 1, 2).contiguous()
+    return multiply(rows.t(), columns).view(-1, 3, 3, channels).permute(0, 3, 1, 2).contiguous()

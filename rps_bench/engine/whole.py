@@ -11,6 +11,8 @@ from typing import Protocol
 
 import torch
 
+from rps_bench.engine.threads import multiply
+
 
 class Taps(Protocol):
     """The way from weights to the matrix, and that of sums back."""
@@ -27,7 +29,7 @@ def convolve(
 ) -> torch.Tensor:
     """The convolution of (N, C, H, W) channels last with (K, C, 3, 3)."""
     height, width = images.shape[2:]
-    rows = _flat(images) @ _matrix(taps, weight, height, width).t()
+    rows = multiply(_flat(images), _matrix(taps, weight, height, width).t())
     if bias is not None:
         rows += bias.repeat(height * width)
     return _unflat(rows, height, width)
@@ -36,15 +38,16 @@ def convolve(
 def by_data(taps: Taps, gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """The gradient by the images."""
     height, width = gradient.shape[2:]
-    return _unflat(_flat(gradient) @ _matrix(taps, weight, height, width), height, width)
+    rows = multiply(_flat(gradient), _matrix(taps, weight, height, width))
+    return _unflat(rows, height, width)
 
 
 def by_weight(taps: Taps, images: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The gradient by the weight."""
     height, width = images.shape[2:]
     pixels = height * width
-    sums = (_flat(gradient).t() @ _flat(images)).view(pixels, -1, pixels, images.shape[1])
-    return taps.gather_taps(sums, height, width)
+    sums = multiply(_flat(gradient).t(), _flat(images))
+    return taps.gather_taps(sums.view(pixels, -1, pixels, images.shape[1]), height, width)
 
 
 def _matrix(taps: Taps, weight: torch.Tensor, height: int, width: int) -> torch.Tensor:

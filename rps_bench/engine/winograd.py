@@ -13,6 +13,8 @@ from typing import Protocol
 
 import torch
 
+from rps_bench.engine.threads import spread_out
+
 
 class Transforms(Protocol):
     """The linear maps to the 36 matrices and back."""
@@ -39,17 +41,20 @@ def convolve(
     transforms: Transforms, images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> torch.Tensor:
     """The convolution of (N, C, H, W) with (K, C, 3, 3)."""
-    sums = torch.bmm(transforms.inputs(images), transforms.weights(weight, False))
-    return transforms.outputs(sums, images.shape, bias)
+    with spread_out():
+        sums = torch.bmm(transforms.inputs(images), transforms.weights(weight, False))
+        return transforms.outputs(sums, images.shape, bias)
 
 
 def by_data(transforms: Transforms, gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """The gradient by the images, from that by the outputs (N, K, H, W)."""
-    sums = torch.bmm(transforms.inputs(gradient), transforms.weights(weight, True))
-    return transforms.outputs(sums, gradient.shape, None)
+    with spread_out():
+        sums = torch.bmm(transforms.inputs(gradient), transforms.weights(weight, True))
+        return transforms.outputs(sums, gradient.shape, None)
 
 
 def by_weight(transforms: Transforms, images: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The gradient by the weight, from the images and the gradient by the outputs."""
-    seen = transforms.inputs(images).transpose(1, 2)
-    return transforms.weight_gradient(torch.bmm(seen, transforms.gradients(gradient)))
+    with spread_out():
+        seen = transforms.inputs(images).transpose(1, 2)
+        return transforms.weight_gradient(torch.bmm(seen, transforms.gradients(gradient)))

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from rps_bench.costs.latency import limit_threads, measure_latency
+from rps_bench.costs.latency import measure_latency
 from rps_bench.costs.memory import peak_memory_bytes, reset_peak_memory
 from rps_bench.inference import preload
 from rps_bench.inference.ways import WAYS, check_outputs
 from rps_bench.methods.files.read import load_compressed
 from rps_bench.runtime.allocator import keep_freed_memory
+from rps_bench.runtime.cores import limit_threads
 from rps_bench.runtime.devices import use_exact_fp32
 
 NUM_LOADS = 3

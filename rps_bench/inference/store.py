@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rps_bench.core.atomic import write_text
-from rps_bench.costs.latency import limit_threads
 from rps_bench.inference.figure import draw_inference
 from rps_bench.inference.measure import measure_inference
 from rps_bench.inference.options import Options
@@ -18,6 +17,7 @@ from rps_bench.reports.analysis.latency import (
 )
 from rps_bench.reports.figures import figure_style, save_figure
 from rps_bench.reports.figures.files import PLOTS_FOLDER
+from rps_bench.runtime.cores import limit_threads
 
 
 def run_inference(options: Options) -> list[Path]:

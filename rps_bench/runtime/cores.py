@@ -7,8 +7,8 @@ all stand still until the next period.
 
 import math
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")  # as a container sees its own
@@ -35,6 +35,19 @@ def stated_threads(environment: Mapping[str, str]) -> int | None:
     """The threads of a process that ``OMP_NUM_THREADS`` states; None if it states none."""
     first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and int(first) > 0 else None
+
+
+@contextmanager
+def limit_threads(num_threads: int) -> Iterator[None]:
+    """Let torch use `num_threads` threads in this thread, and restore its setting afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def find_limit(environment: Mapping[str, str], cgroups: Path = CGROUPS) -> int | None:

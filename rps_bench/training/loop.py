@@ -12,6 +12,7 @@ from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import normalise
 from rps_bench.engine.choose import training_by
 from rps_bench.engine.names import PLAIN
+from rps_bench.engine.threads import steadied
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.runtime.signals import undisturbed
 from rps_bench.runtime.turns import let_others, most_at_once
@@ -176,8 +177,9 @@ class Trainer:
             shifts: (B, 2) int64, their crops.
             flips: (B,) bool.
         """
-        images, labels = self._batch(rows, shifts, flips)
-        self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
+        with steadied(self.training.kernels):
+            images, labels = self._batch(rows, shifts, flips)
+            self.loss_sum += self.train_step(images, labels).detach().double() * len(labels)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Go forward, backward and one SGD step; return the loss before the update.

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from rps_bench.costs.latency import FEWEST_RUNS, MOST_RUNS, limit_threads, measure_latency
+from rps_bench.costs.latency import FEWEST_RUNS, MOST_RUNS, measure_latency
+from rps_bench.runtime.cores import limit_threads
 
 
 class Witness(nn.Module):
