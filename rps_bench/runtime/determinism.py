@@ -1,6 +1,6 @@
 """Deterministic algorithms during a run: the same bits every time.
 
-On a CPU every run is repeatable with the same number of threads. On a GPU some of PyTorch's
+On a CPU every run is repeatable with the same number of threads (engine/threads.py: with any). On a GPU some of PyTorch's
 algorithms sum in an order that varies.
 """
 
