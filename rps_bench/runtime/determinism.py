@@ -1,7 +1,8 @@
 """Deterministic algorithms during a run: the same bits every time.
 
-On a CPU every run is repeatable with the same number of threads, and with any number by the engine's
-kernels (engine/threads.py). On a GPU some of PyTorch's algorithms sum in an order that varies.
+On a CPU every run is repeatable with the same number of threads, and with any number by the
+engine's kernels (engine/threads.py). On a GPU some of PyTorch's algorithms sum in an order that
+varies.
 """
 
 import os

@@ -153,10 +153,9 @@ def test_gradients_of_other_convolutions_can_be_differentiated_again() -> None:
     layer = nn.Conv2d(3, 4, 3, stride=2)
     use_kernels(layer, "products-1")
     images = draw(2, 3, 9, 9).requires_grad_()
-    (by_weight,) = torch.autograd.grad(
-        layer(images).square().sum(), layer.weight, create_graph=True
-    )  # type: ignore[no-untyped-call]
-    by_weight.square().sum().backward()
+    loss = layer(images).square().sum()
+    (by_weight,) = torch.autograd.grad(loss, layer.weight, create_graph=True)
+    by_weight.square().sum().backward()  # type: ignore[no-untyped-call]
     assert images.grad is not None
     assert bool(images.grad.any())
 
