@@ -17,6 +17,7 @@ from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.shrinking import shrink
 from rps_bench.datasets.splits import hold_out
 from rps_bench.engine.choose import name_build, resolve_kernels
+from rps_bench.engine.threads import steadied
 from rps_bench.methods import build_method, load_compressed
 from rps_bench.methods.base import Method
 from rps_bench.methods.cautions import warn_of_collapse
@@ -144,7 +145,8 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
     levels = method.levels(layout_of(dense))
     images, labels = probe_batch(here.dataset, config.seed)
     with say_cautions(config.run_id):
-        start = method.start(dense, (images.to(device), labels.to(device)))
+        with steadied(here.kernels):  # scores have the bits of one thread, as steps do
+            start = method.start(dense, (images.to(device), labels.to(device)))
     if count_alive() == 1:  # the peak of several is that of all of them
         reset_peak_memory(device)
     training = Training(here.place(), config.recipe, config.seed, here.precision, here.kernels)
