@@ -144,9 +144,9 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
     dense = build_model(config.arch, here.dataset.num_classes, config.width, init).to(device)
     levels = method.levels(layout_of(dense))
     images, labels = probe_batch(here.dataset, config.seed)
-    with say_cautions(config.run_id):
-        with steadied(here.kernels):  # scores have the bits of one thread, as steps do
-            start = method.start(dense, (images.to(device), labels.to(device)))
+    # Scores have the bits of one thread, as steps do.
+    with say_cautions(config.run_id), steadied(here.kernels):
+        start = method.start(dense, (images.to(device), labels.to(device)))
     if count_alive() == 1:  # the peak of several is that of all of them
         reset_peak_memory(device)
     training = Training(here.place(), config.recipe, config.seed, here.precision, here.kernels)
