@@ -176,7 +176,7 @@ with figure_style():
 # Each claim is a comparison of two methods, paired by seed: runs of one seed share the dense init,
 # the order of the data and the augmentation. One seed decides nothing, whatever the difference:
 # then the verdict is *undecided*, never *supported*. `low` and `high` are the plain 95% interval of
-# that one difference; the p value is corrected for the number of comparisons in the whole table.
+# that one difference; the p value is corrected for the number of comparisons in its experiment.
 
 # %%
 claims = judge_claims(study)

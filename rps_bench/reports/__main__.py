@@ -60,8 +60,9 @@ def _save_figures(results: Results) -> list[Path]:
 
 def _save_claims(results: Results) -> list[Path]:
     from rps_bench.reports.claims import save_claims
+    from rps_bench.reports.claims.differences import save_differences
 
-    return save_claims(results)
+    return [*save_claims(results), *save_differences(results)]
 
 
 def _save_html(results: Results) -> list[Path]:

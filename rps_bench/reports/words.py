@@ -22,6 +22,21 @@ def name_setting(dataset: str, arch: str, image_size: int | None = None) -> str:
     return f"{DATASET_TITLES.get(dataset, dataset)}{size}, {ARCH_TITLES.get(arch, arch)}"
 
 
+def name_budget(epochs: Iterable[float], weight_decays: Iterable[float]) -> str:
+    """The epochs and weight decays of some runs, such as `3 epochs, weight decay 0.0001`.
+
+    What is not known (null) is left out.
+    """
+    counts, decays = (
+        [f"{value:g}" for value in sorted({value for value in values if not pd.isna(value)})]
+        for values in (epochs, weight_decays)
+    )
+    noun = "epoch" if counts == ["1"] else "epochs"
+    parts = [f"{' or '.join(counts)} {noun}"] if counts else []
+    parts += [f"weight decay {' or '.join(decays)}"] if decays else []
+    return ", ".join(parts)
+
+
 def name_arithmetic(precisions: Iterable[str], kernels: Iterable[str]) -> str:
     """The precisions and kernels of some runs; PyTorch's own kernels alone need no word."""
     sets = sorted(set(kernels))

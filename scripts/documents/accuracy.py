@@ -1,8 +1,17 @@
-"""Tables of accuracies: the reduced study, longer training, rounding, and the claims on them."""
+"""Tables of accuracies: the reduced study, longer training, rounding, and the claims on them.
+
+Experiments of one folder never share a table: each has its own, under its name.
+"""
+
+from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+from rps_bench.reports.claims import CLAIMS
+from rps_bench.reports.claims.declared import Comparison
 from scripts.bench.tables import Rows, write_markdown
+from scripts.documents.experiments import find_alike, split_experiments, write_each
 from scripts.documents.sources import list_words, read_table, show_points
 
 RPS, UNSCALED = "stable_rps", "stable_rps (scaling=none)"
@@ -16,13 +25,19 @@ RIVALS = {
     "synflow": "SynFlow",
     "grasp": "GraSP",
     "mag": "magnitude pruning",
+    "dense": "the dense model",
 }
+DIRECTIONS = {claim.name: claim.direction for claim in CLAIMS if isinstance(claim, Comparison)}
+SIDES = ("above", "at or above", "level with", "not below", "below")
 SIGNS = {"supported": " ✓", "contradicted": " ✗", "undecided": ""}
 
 
 def write_accuracies() -> str:
     """Accuracy of every method at 1x, 10x and 100x, the best at 10x first."""
-    summary = read_table("summary")
+    return write_each(read_table("summary"), _write_accuracies)
+
+
+def _write_accuracies(summary: pd.DataFrame) -> str:
     means = _grid(summary, "mean")
     shown = summary[summary["compression"].isin(COMPRESSIONS)]
     cells = {(row.method, row.compression): _show_accuracy(row) for row in shown.itertuples()}
@@ -35,25 +50,35 @@ def write_accuracies() -> str:
 
 
 def write_longer() -> str:
-    """Accuracy after 15 epochs, and what stable_rps was and is behind or ahead by."""
-    short, long = (_grid(read_table(name), "mean") for name in ("summary", "longer/summary"))
+    """Accuracy after more epochs, and what stable_rps was and is behind or ahead by."""
+    return write_each(read_table("longer/summary"), _write_longer)
+
+
+def _write_longer(summary: pd.DataFrame) -> str:
+    before = find_alike(summary, read_table("summary"))
+    few, many = (f"{rows['planned_epochs'].iloc[0]:g}" for rows in (before, summary))
+    short, long = _grid(before, "mean"), _grid(summary, "mean")
     order = long.sort_values("10x", ascending=False).index
     rows = [
         (
             method,
             *("" if pd.isna(long[head][method]) else f"{long[head][method]:.2f}" for head in HEADS),
-            *(_show_lead(short[head], long[head], method) for head in HEADS[1:]),
+            *(_show_lead(short[head], long[head], method, many) for head in HEADS[1:]),
         )
         for method in order
     ]
-    leads = ("stable_rps minus it at 10x, 3 → 15 epochs", "at 100x")
+    leads = (f"stable_rps minus it at 10x, {few} → {many} epochs", "at 100x")
     return write_markdown(Rows(("method", *HEADS, *leads), 1, rows))
 
 
 def write_rounding() -> str:
     """Accuracy and bytes of the whole file, by method and storage."""
-    summary = read_table("rounding/summary")
-    summary[["name", "storage"]] = summary["method"].str.extract(r"(\w+)(?: \(storage=(\w+)\))?")
+    return write_each(read_table("rounding/summary"), _write_rounding)
+
+
+def _write_rounding(summary: pd.DataFrame) -> str:
+    parts = summary["method"].str.extract(r"(?P<name>\w+)(?: \(storage=(?P<storage>\w+)\))?")
+    summary = summary.assign(name=parts["name"], storage=parts["storage"])
     cells = {
         (row.name, row.storage): f"{row.mean:.2f}, {row.stored_bytes:,.0f}"
         for row in summary.fillna({"storage": STORAGES[0]}).itertuples(index=False)
@@ -64,7 +89,10 @@ def write_rounding() -> str:
 
 def write_claims() -> str:
     """Each claim's difference at 1x, 10x and 100x, with interval, n and verdict."""
-    claims = read_table("claims")
+    return write_each(read_table("claims"), _write_claims)
+
+
+def _write_claims(claims: pd.DataFrame) -> str:
     claims = claims[claims["compression"].isin(COMPRESSIONS) & (claims["n"] > 0)]
     rows = []
     for statement, own in claims.groupby("statement", sort=False):
@@ -76,34 +104,70 @@ def write_claims() -> str:
 
 
 def write_verdicts() -> str:
-    """What the claims' tests decided, in one sentence."""
+    """What the claims' tests decided: one sentence for each experiment, with its budget."""
     claims = read_table("claims")
-    claims = claims[claims["n"] > 0]
+    tests = 2 * claims.groupby(EXPERIMENT_KEYS, dropna=False)["p_value"].transform("count")
+    sentences = [
+        f"{name}: {_write_decided(own[own['n'] > 0])}"
+        for name, own in split_experiments(claims.assign(num_tests=tests))
+        if (own["n"] > 0).any()
+    ]
+    return sentences[0] if len(sentences) == 1 else "\n".join(f"- {text}" for text in sentences)
+
+
+def _write_decided(claims: pd.DataFrame) -> str:
     decided = claims[claims["verdict"] != "undecided"]
-    assert set(decided["method"]) == {RPS}
-    places = [*_list_places(decided, "above", 1), *_list_places(decided, "below", -1)]
+    rest = f"{len(claims) - len(decided)} comparisons of the paper's claims are undecided."
+    if decided.empty:
+        return f"all {rest}"
+    found = [
+        f"{method} is {list_words(_list_places(own))}"
+        for method, own in decided.dropna(subset=["compression"]).groupby("method", sort=False)
+    ]
+    seen = decided[decided["compression"].isna()]
+    found += [
+        f"“{statement.rstrip('.')}” is {verdict}"
+        for statement, verdict in zip(seen["statement"], seen["verdict"], strict=True)
+    ]
     return (
-        f"With {decided['n'].min()} seeds, and all {2 * claims['p_value'].notna().sum()} tests"
-        f" corrected together, stable_rps is {list_words(places)}; the other"
-        f" {len(claims) - len(decided)} comparisons of the paper's claims are undecided."
+        f"with {decided['n'].min()} seeds, and all {claims['num_tests'].iloc[0]} tests corrected"
+        f" together, {list_words(found)}; the other {rest}"
     )
 
 
-def _list_places(rows: pd.DataFrame, word: str, sign: int) -> list[str]:
+def _list_places(rows: pd.DataFrame) -> list[str]:
     """Such as "below SNIP and SynFlow at 10x": rivals that share their compressions, together."""
-    rows = rows[rows["difference"] * sign > 0].sort_values("compression")
-    places = rows.groupby("rival", sort=False)["compression"].agg(list)
-    rivals: dict[str, list[str]] = {}
-    for rival, own in places.items():
-        place = " and ".join(f"{compression:g}x" for compression in own)
-        rivals.setdefault(place, []).append(RIVALS.get(str(rival), str(rival)))
-    return [f"{word} {list_words(names)} at {place}" for place, names in rivals.items()]
+    rows = rows.assign(word=[_name_side(row) for row in rows.to_dict("records")])
+    places = []
+    for word in SIDES:
+        own = rows[rows["word"] == word].sort_values("compression")
+        rivals: dict[str, list[str]] = {}
+        for rival, compressions in (
+            own.groupby("rival", sort=False)["compression"].agg(list).items()
+        ):
+            place = " and ".join(f"{compression:g}x" for compression in compressions)
+            rivals.setdefault(place, []).append(RIVALS.get(str(rival), str(rival)))
+        places += [f"{word} {list_words(names)} at {place}" for place, names in rivals.items()]
+    return places
+
+
+def _name_side(row: dict[Any, Any]) -> str:
+    """Where a decided difference lies, as far as its claim's test says."""
+    direction, is_supported = DIRECTIONS[row["claim"]], row["verdict"] == "supported"
+    if direction == "equal" and is_supported:
+        return "level with"
+    if direction == "at_or_above" and is_supported and row["low"] <= 0:
+        return "at or above"  # no worse than the margin, and not known to be better
+    if direction == "below" and not is_supported and row["low"] <= 0:
+        return "not below"
+    return "above" if row["difference"] > 0 else "below"
 
 
 def _grid(summary: pd.DataFrame, column: str) -> pd.DataFrame:
     shown = summary[summary["compression"].isin(COMPRESSIONS)]
     grid = shown.pivot_table(index="method", columns="compression", values=column)
-    return grid.rename(columns=dict(zip(COMPRESSIONS, HEADS, strict=True)))
+    named = grid.rename(columns=dict(zip(COMPRESSIONS, HEADS, strict=True)))
+    return named.reindex(columns=list(HEADS))
 
 
 def _show_accuracy(row: object) -> str:
@@ -111,13 +175,15 @@ def _show_accuracy(row: object) -> str:
     return f"{mean:.2f}" + ("" if pd.isna(std) else f" ± {std:.2f}")
 
 
-def _show_lead(short: pd.Series, long: pd.Series, method: str) -> str:
+def _show_lead(short: pd.Series, long: pd.Series, method: str, epochs: str) -> str:
     if method == RPS or pd.isna(long[method]):
         return ""
     after = show_points(long[RPS] - long[method])
     before = short.get(method)
     return (
-        f"after 15: {after}" if pd.isna(before) else f"{show_points(short[RPS] - before)} → {after}"
+        f"after {epochs}: {after}"
+        if pd.isna(before)
+        else f"{show_points(short[RPS] - before)} → {after}"
     )
 
 

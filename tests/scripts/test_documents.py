@@ -4,15 +4,19 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from rps_bench.records import write_record
 from rps_bench.reports.__main__ import main as write_reports
 from scripts.documents import __main__ as door
 from scripts.documents import sources
 from scripts.documents.blocks import fill_blocks, find_blocks
 from scripts.documents.sources import read_benchmarks
 from scripts.documents.tables import TABLES
+from tests.reports.conftest import make_record
 
 ROOT = door.ROOT
 BLOCKS = {
@@ -106,3 +110,99 @@ def test_the_command_renews_stale_documents_only(
     assert door.main() == 0
     assert capsys.readouterr().out == "README.md\n"
     assert stale.read_text() == current.read_text()
+
+
+def make_folder(folder: Path, *settings: dict[str, Any]) -> None:
+    """Tables of made-up runs, at each setting the same: stable_rps ahead of mag by ten points."""
+    levels = {"stable_rps": [80.0, 81.0, 80.5], "mag": [70.0, 71.0, 70.6], "dense": [85.0] * 3}
+    for place, setting in enumerate(settings):
+        for method, accuracies in levels.items():
+            compression = 1.0 if method == "dense" else 10.0
+            for seed, accuracy in enumerate(accuracies):
+                write_record(
+                    folder, make_record(method, compression, seed, accuracy + place, **setting)
+                )
+    write_reports([str(folder), "--only", "table", "claims"])
+
+
+BUDGETS: list[dict[str, Any]] = [
+    {"recipe_options": {"epochs": 3, "weight_decay": 1e-4}},
+    {"recipe_options": {"epochs": 12, "weight_decay": 5e-4}, "protocol": "tuned"},
+]
+NAMES = [
+    f"CIFAR-10, ResNet-20, recipe quick, {rest}, fp32"
+    for rest in (
+        "3 epochs, weight decay 0.0001, protocol fixed",
+        "12 epochs, weight decay 0.0005, protocol tuned",
+    )
+]
+
+
+@pytest.mark.parametrize("name", ["verdicts", "claims", "accuracies"])
+def test_experiments_of_one_folder_are_written_apart_and_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, *BUDGETS)
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    text = TABLES[name]()
+    assert [text.count(title) for title in NAMES] == [1, 1]
+    own = {
+        "verdicts": "with 3 seeds, and all 2 tests corrected together, stable_rps is above"
+        " magnitude pruning at 10x",
+        "claims": "+10.0 (+9.8 to +10.1) ✓",
+        "accuracies": "| stable_rps |  | 8",
+    }
+    assert text.count(own[name]) == 2
+    if name == "accuracies":
+        assert "80.50" in text
+        assert "81.50" in text
+
+
+def test_longer_training_is_set_beside_the_same_at_other_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    longer: dict[str, Any] = {"recipe_options": {"epochs": 12, "weight_decay": 1e-4}}
+    make_folder(tmp_path / "longer", longer)
+    make_folder(tmp_path, *BUDGETS)
+    text = TABLES["longer-training"]()
+    assert "at 10x, 3 → 12 epochs" in text
+    assert "+10.0 → +10.0" in text
+    make_folder(tmp_path, {"recipe_options": {"epochs": 6, "weight_decay": 1e-4}})
+    with pytest.raises(ValueError, match=r"^2 experiments are CIFAR-10, ResNet-20, recipe quick"):
+        TABLES["longer-training"]()
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "difference", "words"),
+    [
+        ("rps_vs_mag", "supported", 5.0, "above magnitude pruning at 10x"),
+        ("rps_vs_mag", "supported", -0.2, "at or above magnitude pruning at 10x"),
+        ("rps_vs_mag", "contradicted", -3.0, "below magnitude pruning at 10x"),
+        ("rps_equals_dense_at_1x", "supported", -0.1, "level with the dense model at 10x"),
+        ("rps_equals_dense_at_1x", "contradicted", 2.0, "above the dense model at 10x"),
+        (
+            "roast_differs_from_dense_at_1x",
+            "contradicted",
+            -0.1,
+            "not below the dense model at 10x",
+        ),
+    ],
+)
+def test_a_verdict_says_no_more_than_its_test(
+    claim: str,
+    verdict: str,
+    difference: float,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_folder(tmp_path, BUDGETS[0])
+    claims = pd.read_csv(tmp_path / "claims.csv")
+    (row,) = claims[(claims["claim"] == "rps_vs_mag") & (claims["n"] > 0)].to_dict("records")
+    rival = "mag" if claim == "rps_vs_mag" else "dense"
+    row |= {"claim": claim, "rival": rival, "verdict": verdict, "difference": difference}
+    row |= {"low": difference - 0.1}
+    pd.DataFrame([row]).to_csv(tmp_path / "claims.csv", index=False)
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    assert f"stable_rps is {words}; the other 0" in TABLES["verdicts"]()

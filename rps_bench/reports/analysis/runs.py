@@ -16,6 +16,7 @@ import pandas as pd
 from rps_bench.config import FIXED, TUNED
 from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import TEST, VALIDATION
+from rps_bench.reports.analysis.budgets import add_budgets
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import (
     DATA_OPTIONS,
@@ -44,9 +45,10 @@ def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     runs of the fixed protocol on the dataset as it is that share all options), `accuracy`,
     `best_accuracy` and `loss` (of the split the run was evaluated on; null unless completed),
     `has_diverged`, `has_failed`, and `is_plain` (the method has its default options, by any
-    arithmetic). `label` is made unique for every curve of an experiment, `curve` is the same
-    without a learning rate that is tried among others. Costs that older records lack are filled in
-    as those of one ordinary training.
+    arithmetic), and the `BUDGET_KEYS` of the experiment. `label` is made unique for every curve of
+    an experiment, `variant` is the same without the arithmetic and `curve` also without a learning
+    rate that is tried among others. Costs that older records lack are filled in as those of one
+    ordinary training.
 
     Of several records of one configuration and seed, only one is returned (`find_counted`). The
     index is the table's.
@@ -65,6 +67,7 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     within = [*EXPERIMENT_KEYS[:-1], *DATA_OPTIONS, "protocol"]
     runs = fill_options(runs, within)
     runs["experiment_options"] = _name_experiments(runs, within)
+    runs = add_budgets(runs, EXPERIMENT_KEYS)
     runs["precision"], runs["kernels"] = _resolve_precision(runs), _resolve_kernels(runs)
     return _label_curves(runs)
 
@@ -165,7 +168,9 @@ def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
     labels = [_add_note(*pair) for pair in zip(runs["label"], options, strict=True)]
     runs = runs.assign(label=labels, curve=labels)
     labels = [_add_note(*pair) for pair in zip(labels, _note_rates(runs), strict=True)]
-    runs = runs.assign(is_plain=[a == b for a, b in zip(labels, runs["method"], strict=True)])
+    runs = runs.assign(
+        variant=labels, is_plain=[a == b for a, b in zip(labels, runs["method"], strict=True)]
+    )
     for column in ARITHMETIC_KEYS:
         notes = _note_differences(runs, column)
         labels = [_add_note(*pair) for pair in zip(labels, notes, strict=True)]

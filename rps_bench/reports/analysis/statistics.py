@@ -6,6 +6,7 @@
 import pandas as pd
 from scipy import special
 
+from rps_bench.reports.analysis.budgets import BUDGET_KEYS
 from rps_bench.reports.analysis.runs import POINT_KEYS, describe_runs
 
 CONFIDENCE = 0.95
@@ -23,7 +24,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
     `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
     `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
-    `is_plain` as in `describe_runs`, `method_kind` and `protocol` as in the table.
+    `is_plain` and the `BUDGET_KEYS` as in `describe_runs`, `method_kind` and `protocol` as in the
+    table.
     """
     return summarise_runs(describe_runs(table))
 
@@ -42,7 +44,7 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
         loss_mean=("loss", "mean"),
         is_plain=("is_plain", "first"),
         method_kind=("method_kind", "first"),
-        protocol=("protocol", "first"),
+        **{column: (column, "first") for column in ("protocol", *BUDGET_KEYS)},
         **{column: (column, "mean") for column in (*_SIZES, *_SPENT)},
     ).reset_index()
     points = points.astype(dict.fromkeys((*_SIZES, *_SPENT), "float64"))

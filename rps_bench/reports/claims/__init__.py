@@ -2,18 +2,23 @@
 
 `judge_claims` compares methods in pairs of runs with the same seed, which share the dense init, the
 data order and the augmentation: noise that both share cancels in the difference. Every comparison
-at every compression is tested for its claim and against it (`evidence.py`); all these tests of one
-table are corrected together, by the method of Benjamini and Hochberg. A claim is
+at every compression is tested for its claim and against it (`evidence.py`). All these tests of one
+experiment (dataset at its image size, architecture, recipe with its options, protocol) are
+corrected together, by the method of Benjamini and Hochberg. A claim is
 
 - *supported* if the corrected test for it has p < 0.05,
 - *contradicted* if the corrected test against it has p < 0.05,
 - *undecided* otherwise, also if there is one seed or no data.
 
-This controls the false discovery rate: of the verdicts given on accuracy, at most 5% are expected
-to be wrong (a table without verdicts counts as having none wrong). That is a mean over many studies
-like this one and over the whole table: a single study may have more, and rows picked from it are
-promised nothing. The difference needed for a verdict depends on the other comparisons: the more of
-them are decided, the smaller it is (`evidence.errors_needed`).
+This controls the false discovery rate: of the verdicts given on accuracy in an experiment, at most
+5% are expected to be wrong (one without verdicts counts as having none wrong). That is a mean over
+many studies like this one and over the whole experiment: a single study may have more, and rows
+picked from it are promised nothing. The difference needed for a verdict depends on the other
+comparisons: the more of them are decided, the smaller it is (`evidence.errors_needed`).
+
+An experiment is a question of its own, at one budget and by one protocol: other experiments in the
+folder neither lend it power nor ask more of it. The rate then holds in each and so as the mean over
+all; it is not promised for experiments that are picked by what they show.
 
 The rate is guaranteed if differences are normal and the tests independent or positively dependent
 (Benjamini and Yekutieli 2001, Annals of Statistics 29). Comparisons that share an arm, such as
@@ -42,7 +47,12 @@ from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import CLAIMS, DEFAULT_MARGIN, Claim, Comparison, Stability
 from rps_bench.reports.claims.markdown import write_claims
-from rps_bench.reports.claims.outcomes import GROUP_KEYS, read_outcomes
+from rps_bench.reports.claims.outcomes import (
+    GROUP_KEYS,
+    TOLD_KEYS,
+    read_outcomes,
+    tell_groups,
+)
 from rps_bench.reports.claims.stability import judge_stability
 from rps_bench.reports.claims.summary import summarise_claims
 from rps_bench.reports.claims.verdicts import UNDECIDED, judge_comparisons
@@ -52,7 +62,8 @@ __all__ = ["CLAIMS", "COLUMNS", "judge_claims", "save_claims", "summarise_claims
 CLAIMS_NAME = "claims"
 
 _DTYPES = {
-    "claim": "str", "statement": "str", **dict.fromkeys(GROUP_KEYS, "str"), "method": "str",
+    "claim": "str", "statement": "str", **dict.fromkeys(GROUP_KEYS, "str"), "protocol": "str",
+    "image_size": "Int64", "planned_epochs": "Int64", "weight_decay": "float64", "method": "str",
     "rival": "str", "compression": "float64", "verdict": "str", "difference": "float64",
     "low": "float64", "high": "float64", "n": "int64", "p_value": "float64",
     "p_adjusted": "float64", "uncorrected": "str", "reason": "str",
@@ -73,10 +84,11 @@ def judge_claims(results: Results, margin: float = DEFAULT_MARGIN) -> pd.DataFra
         Columns `COLUMNS`. `difference` is the mean of method - rival in points over the `n` pairs
         of runs, `low` and `high` its plain 95% interval (null for n < 2). `p_value` is of the test
         that the data favour, for the claim or against it; `p_adjusted` is that p corrected for all
-        tests of the table: the lowest false discovery rate at which it makes a verdict.
+        tests of its experiment: the lowest false discovery rate at which it makes a verdict.
         `uncorrected` is the verdict that the plain interval alone would give: a claim is *leaning*
         if this says more than `verdict`. Claims about divergence have no p value; their compression
-        is null and `n` counts settings.
+        is null and `n` counts settings. `image_size`, `planned_epochs` and `weight_decay` are those
+        of the experiment; null for a dataset's own images, and where records do not say.
 
     Raises:
         UserError: The margin is not a number >= 0.
@@ -94,7 +106,11 @@ def judge_claims(results: Results, margin: float = DEFAULT_MARGIN) -> pd.DataFra
     rows += [_leave_open(claim) for claim in CLAIMS if claim.name not in answered]
     order = {claim.name: place for place, claim in enumerate(CLAIMS)}
     rows.sort(key=lambda row: order[row["claim"]])
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_DTYPES)
+    claims = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in TOLD_KEYS])
+    claims = claims.astype(dict.fromkeys(GROUP_KEYS, "str"))
+    told = tell_groups(outcomes).astype(dict.fromkeys(GROUP_KEYS, "str"))
+    claims = claims.merge(told, how="left", on=GROUP_KEYS, validate="many_to_one")
+    return claims[list(COLUMNS)].astype(_DTYPES)
 
 
 def save_claims(results: Results, margin: float = DEFAULT_MARGIN) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 Direction = Literal["at_or_above", "above", "equal", "below"]
 
+REFERENCE = "stable_rps"  # the method that most claims are about
 DEFAULT_MARGIN = 0.5  # points of accuracy that count as no difference
 
 

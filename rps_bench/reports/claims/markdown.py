@@ -5,14 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.analysis.statistics import CONFIDENCE
 from rps_bench.reports.claims.evidence import LEVEL, errors_needed
 from rps_bench.reports.claims.outcomes import GROUP_KEYS
-from rps_bench.reports.claims.summary import COUNTS, summarise_claims
+from rps_bench.reports.claims.summary import COUNTS, pool_claims
+from rps_bench.reports.claims.titles import title_group
 from rps_bench.reports.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
 from rps_bench.reports.styles import TIMES
 from rps_bench.reports.tables.markdown import escape
-from rps_bench.reports.words import name_arithmetic, name_setting
 
 PAPER = "[arXiv 2310.11611](https://arxiv.org/abs/2310.11611)"
 MINUS = "\N{MINUS SIGN}"
@@ -31,18 +32,7 @@ def write_claims(claims: pd.DataFrame, margin: float) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def title_group(
-    dataset: str, arch: str, recipe: str, split: str, options: str, precision: str, kernels: str
-) -> str:
-    """The heading of an experiment, from its `GROUP_KEYS`."""
-    names = [name_setting(dataset, arch), f"recipe {recipe}"]
-    arithmetic = name_arithmetic([precision], [kernels])
-    extras = [f"{split} split" if split != "test" else "", options, arithmetic]
-    return ", ".join([*names, *(extra for extra in extras if extra)])
-
-
 def _describe_method(claims: pd.DataFrame, margin: float) -> str:
-    num_tests = 2 * int(claims["p_value"].notna().sum())
     bound = 0.0 - margin
     percent = f"{CONFIDENCE:.0%}"
     lines = [
@@ -54,10 +44,12 @@ def _describe_method(claims: pd.DataFrame, margin: float) -> str:
         f" true difference above {bound:g}, *as accurate as* one within ±{margin:g}, *below* one"
         f" under {bound:g}. *Above* means above 0.",
         "Each comparison is tested twice, for the claim and against it, by one-sided paired"
-        f" t tests (two of them for equality). All {num_tests} tests on this page are corrected"
-        " together by the method of Benjamini and Hochberg: of the verdicts given on accuracy, at"
-        f" most {LEVEL:.0%} are expected to be wrong, as a mean over many such studies and over the"
-        " whole page (rows picked from it are promised nothing). This holds for normal differences"
+        f" t tests (two of them for equality). {_name_families(claims)} are corrected together by"
+        " the method of Benjamini and Hochberg: of the verdicts given on accuracy in an experiment,"
+        f" at most {LEVEL:.0%} are expected to be wrong, as a mean over many such studies and over"
+        " the whole experiment (rows or experiments picked by what they show are promised nothing)."
+        " An experiment is one dataset at one image size, one architecture, one recipe with its"
+        " epochs and other options, and one protocol. This holds for normal differences"
         " and tests that are independent or positively dependent, as comparisons that share a"
         " method are within a direction; the correction of Benjamini and Yekutieli needs no such"
         " condition, but would leave far more undecided.",
@@ -69,28 +61,49 @@ def _describe_method(claims: pd.DataFrame, margin: float) -> str:
         "A diverged run counts at chance level, a failed run not at all. Only default options of"
         " a method are compared, at equal nominal compression and precision; `small` stores at"
         " most 1/c of all parameters, so its true compression differs from that of the others.",
-        f"{_describe_power(claims, num_tests)}The claim about divergence is judged by what was"
+        f"{_describe_power(claims)}The claim about divergence is judged by what was"
         " seen, over all init stds, compressions and seeds tried on both methods; n counts these"
         " settings.",
     ]
     return "## How claims are judged\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _describe_power(claims: pd.DataFrame, num_tests: int) -> str:
-    """Say what a verdict takes, alone and among others, with the present seeds and two more."""
-    most = int(claims.loc[claims["p_value"].notna(), "n"].max()) if num_tests else 0
-    if not most:
+def _name_families(claims: pd.DataFrame) -> str:
+    """What is corrected together, with the number of tests."""
+    counts = sorted(len(own) * 2 for own in _split_families(claims))
+    if len(counts) < 2:
+        return f"All {sum(counts)} tests of the experiment"
+    number = f"{counts[0]} each" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    return f"All tests of one experiment ({number})"
+
+
+def _split_families(claims: pd.DataFrame) -> list[pd.DataFrame]:
+    """The tested comparisons of each experiment, two tests each."""
+    tested = claims[claims["p_value"].notna()]
+    return [own for _, own in tested.groupby(EXPERIMENT_KEYS, dropna=False)]
+
+
+def _describe_power(claims: pd.DataFrame) -> str:
+    """Say what a verdict takes, alone and among others, with the present seeds and two more.
+
+    It is said for the experiment with most tests.
+    """
+    families = _split_families(claims)
+    if not families:
         return ""
+    largest = max(families, key=lambda own: (len(own), own["n"].max()))
+    num_tests, most = 2 * len(largest), int(largest["n"].max())
+    where = f" in the experiment with most tests ({num_tests})" if len(families) > 1 else ""
     num_verdicts = (1, max(num_tests / 4, 1), num_tests / 2)  # there are num_tests / 2 comparisons
     now, later = (
         [f"{errors_needed(n, num_tests, number):,.1f}" for number in num_verdicts]
         for n in (most, most + 2)
     )
     return (
-        f"With {most} seeds a difference decides alone if it lies {now[0]} standard errors beyond"
-        f" its bound (more against an equality), {now[1]} if half of the comparisons are decided,"
-        f" {now[2]} if all are, as the plain interval asks; with {most + 2} seeds {later[0]},"
-        f" {later[1]} and {later[2]}. "
+        f"With {most} seeds a difference{where} decides alone if it lies {now[0]} standard errors"
+        f" beyond its bound (more against an equality), {now[1]} if half of the comparisons are"
+        f" decided, {now[2]} if all are, as the plain interval asks; with {most + 2} seeds"
+        f" {later[0]}, {later[1]} and {later[2]}. "
     )
 
 
@@ -99,8 +112,8 @@ def _write_groups(
 ) -> Iterator[str]:
     """Yield the heading and a part per experiment that has anything to show."""
     parts = [
-        f"### {escape(title_group(*key))}\n\n{text}"
-        for key, rows in _split_groups(claims)
+        f"### {escape(title_group(rows.iloc[0].to_dict()))}\n\n{text}"
+        for rows in _split_groups(claims)
         if (text := write(rows))
     ]
     if parts:
@@ -108,23 +121,25 @@ def _write_groups(
         yield from parts
 
 
-def _split_groups(claims: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
-    """Yield the values of `GROUP_KEYS` and the rows, for each experiment by each arithmetic."""
-    for key, rows in claims.dropna(subset=["dataset"]).groupby(GROUP_KEYS, dropna=False):
-        assert isinstance(key, tuple)
-        yield [str(part) for part in key], rows
+def _split_groups(claims: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the rows of each experiment by each arithmetic."""
+    for _, rows in claims.dropna(subset=["dataset"]).groupby(GROUP_KEYS, dropna=False):
+        yield rows
 
 
 def _write_overview(claims: pd.DataFrame) -> Iterator[str]:
-    """Yield a table that counts verdicts over all experiments, if there are several."""
-    summary = summarise_claims(claims.dropna(subset=["dataset"]))
-    num_groups = len(summary.drop_duplicates(GROUP_KEYS))
-    if num_groups < 2:
-        return
+    """Yield a table that counts verdicts over all experiments that were trained alike."""
+    for training, summary in pool_claims(claims):
+        num_groups = len(summary.drop_duplicates(GROUP_KEYS))
+        if num_groups > 1:
+            yield f"## {num_groups} experiments together: {escape(training)}"
+            yield from _write_counts(summary)
+
+
+def _write_counts(summary: pd.DataFrame) -> Iterator[str]:
     counts = summary.groupby("statement", sort=False)[list(COUNTS)].sum()
     lines = [[escape(str(row[0])), *(str(n or "") for n in row[1:])] for row in counts.itertuples()]
     heads = [column.replace("_", " ") for column in COUNTS]
-    yield f"## All {num_groups} experiments together"
     yield (
         "How many compressions got each verdict. The last three columns are parts of *undecided*:"
         " leaning for or against, and without runs of both methods."

@@ -9,10 +9,13 @@ import pandas as pd
 
 from rps_bench.datasets import DATASETS
 from rps_bench.records.schema import TEST
+from rps_bench.reports.analysis.budgets import BUDGET_KEYS
 from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS, EXPERIMENT_KEYS
 
 GROUP_KEYS = [*EXPERIMENT_KEYS, *ARITHMETIC_KEYS]
 SPOT_KEYS = [*GROUP_KEYS, "compression"]
+# What else a verdict tells of its experiment, which has one value of each.
+TOLD_KEYS = ["protocol", *BUDGET_KEYS]
 
 _FLAGS = ["is_plain", "has_diverged", "has_failed"]
 _KEPT = ["method", "label", "seed", "true_compression", *_FLAGS]
@@ -36,7 +39,7 @@ def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
     official = runs["dataset"].map(_know(info.num_test for info in DATASETS.values()))
     num_test = _numbers(runs, "dataset.num_test").fillna(official.astype("float64"))
     options = [str(column) for column in runs if str(column).startswith("method.")]
-    kept = runs[[*SPOT_KEYS, *_KEPT, *options]].astype(dict.fromkeys(_FLAGS, "bool"))
+    kept = runs[[*SPOT_KEYS, *TOLD_KEYS, *_KEPT, *options]].astype(dict.fromkeys(_FLAGS, "bool"))
     return kept.assign(
         outcome=runs["accuracy"].mask(runs["has_diverged"], chance.fillna(0.0)),
         chance=chance.astype("float64"),
@@ -48,6 +51,11 @@ def read_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
 def list_groups(outcomes: pd.DataFrame) -> pd.DataFrame:
     """The experiments, each by one arithmetic: unique rows of `GROUP_KEYS`, sorted."""
     return outcomes[GROUP_KEYS].drop_duplicates().sort_values(GROUP_KEYS, ignore_index=True)
+
+
+def tell_groups(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """One row per experiment and arithmetic, with its `TOLD_KEYS`."""
+    return outcomes[[*GROUP_KEYS, *TOLD_KEYS]].drop_duplicates(GROUP_KEYS)
 
 
 def _know(values: Iterable[float]) -> dict[str, float]:

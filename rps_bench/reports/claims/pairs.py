@@ -32,7 +32,7 @@ def compare(outcomes: pd.DataFrame, claims: Sequence[Comparison]) -> pd.DataFram
     sides = _summarise_sides(plain)
     rows = declared[_DECLARED].merge(spots, how="cross")
     rows = rows[(rows["compression"] > rows["beyond"]) & (rows["compression"] <= rows["up_to"])]
-    rows = rows.merge(_summarise_pairs(plain, declared), how="left", on=["claim", "spot"])
+    rows = rows.merge(summarise_pairs(plain, declared), how="left", on=["claim", "spot"])
     rows = rows.merge(sides, how="left", on=["spot", "method"])
     rivals = sides.rename(columns={"method": "rival"})
     rows = rows.merge(rivals, how="left", on=["spot", "rival"], suffixes=("", "_rival"))
@@ -48,11 +48,13 @@ def _list_spots(outcomes: pd.DataFrame) -> pd.DataFrame:
     return spots.reset_index().assign(spot=range(len(spots)))
 
 
-def _summarise_pairs(plain: pd.DataFrame, declared: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim and spot with at least one pair of runs."""
-    known = plain.loc[
-        plain["outcome"].notna(), ["spot", "method", "seed", "outcome", "has_diverged"]
-    ]
+def summarise_pairs(runs: pd.DataFrame, declared: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim and spot with at least one pair of runs, columns as in `compare`.
+
+    `runs` has `spot`, `method`, `seed`, `outcome` and `has_diverged`, each seed once; `declared`
+    has a `claim` by its name, and its `method` and `rival`.
+    """
+    known = runs.loc[runs["outcome"].notna(), ["spot", "method", "seed", "outcome", "has_diverged"]]
     # Joining on the seed makes the pairs; a seed that only one method ran makes none.
     pairs = declared[["claim", "method", "rival"]].merge(known, on="method")
     pairs = pairs.merge(

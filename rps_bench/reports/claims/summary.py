@@ -1,11 +1,16 @@
 """How often each claim was supported, contradicted or undecided, per experiment."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from rps_bench.reports.claims.outcomes import GROUP_KEYS
+from rps_bench.reports.claims.outcomes import GROUP_KEYS, TOLD_KEYS
+from rps_bench.reports.claims.titles import title_training
 from rps_bench.reports.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
 
-SUMMARY_KEYS = ["claim", "statement", *GROUP_KEYS]
+SUMMARY_KEYS = ["claim", "statement", *GROUP_KEYS, *TOLD_KEYS]
+# Counts of verdicts are added up over datasets and architectures, never over these.
+POOL_KEYS = ["recipe", "evaluation_split", "protocol", "experiment_options"]
 COUNTS = (*VERDICTS, "leaning_for", "leaning_against", "without_data")
 
 
@@ -31,3 +36,14 @@ def summarise_claims(claims: pd.DataFrame) -> pd.DataFrame:
         **totals, num_seeds=("num_seeds", "max")
     )
     return summary.reset_index()
+
+
+def pool_claims(claims: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the training and the summary of the experiments that share one, of whatever dataset.
+
+    Verdicts at several recipes, budgets or protocols answer several questions, so they are never
+    counted together.
+    """
+    summary = summarise_claims(claims.dropna(subset=["dataset"]))
+    for _, own in summary.groupby(POOL_KEYS, dropna=False):
+        yield title_training(own.to_dict("records")), own

@@ -1,4 +1,4 @@
-"""Verdicts on comparisons of accuracy: tests on the paired differences, corrected together."""
+"""Verdicts on comparisons of accuracy: tests on paired differences, corrected by experiment."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.claims.declared import Comparison, true_interval
 from rps_bench.reports.claims.evidence import (
     LEVEL,
@@ -35,7 +36,7 @@ _ROW_KEYS = [
 def judge_comparisons(
     outcomes: pd.DataFrame, claims: Sequence[Comparison], margin: float
 ) -> list[dict[str, Any]]:
-    """One row per claim and spot, with a verdict corrected over all of them together.
+    """One row per claim and spot, with a verdict corrected over all of its experiment.
 
     Args:
         outcomes: From `read_outcomes`.
@@ -45,7 +46,7 @@ def judge_comparisons(
     rows = compare(outcomes, claims)
     ends = [true_interval(direction, margin) for direction in rows["direction"]]
     rows = rows.assign(bound_low=[low for low, _ in ends], bound_high=[high for _, high in ends])
-    rows = decide(weigh(rows, margin))
+    rows = decide_each(weigh(rows, margin))
     reasons = [explain(fact) for fact in rows.itertuples(index=False)]
     rows = rows.assign(reason=reasons)[_ROW_KEYS]
     return [dict(zip(_ROW_KEYS, row, strict=True)) for row in rows.itertuples(index=False)]
@@ -76,10 +77,19 @@ def weigh(rows: pd.DataFrame, margin: float) -> pd.DataFrame:
     )
 
 
+def decide_each(rows: pd.DataFrame) -> pd.DataFrame:
+    """Decide the rows of each experiment together, by whatever arithmetic; the order stays.
+
+    So a verdict is the same whichever other experiments lie in the folder.
+    """
+    families = [own for _, own in rows.groupby(EXPERIMENT_KEYS, dropna=False)] or [rows]
+    return pd.concat([decide(own) for own in families]).loc[rows.index]
+
+
 def decide(rows: pd.DataFrame) -> pd.DataFrame:
     """Add `verdict`, and `p_value` and `p_adjusted` of the test that the data favour."""
     num_rows = len(rows)
-    # The tests for and against all claims form one family and are corrected together.
+    # The tests for and against all these rows form one family and are corrected together.
     p_values = np.concatenate([_values(rows, "p_for"), _values(rows, "p_against")])
     adjusted = adjust_p_values(p_values)
     is_significant = adjusted < LEVEL

@@ -20,6 +20,7 @@ from rps_bench.reports.figures.axes import (
     can_place,
     find_x,
 )
+from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
 from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
@@ -70,7 +71,7 @@ def save_figures(results: Results, overlay_reference: bool = False) -> list[Path
 
 
 def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
-    """Yield the figures of a study, experiment by experiment, the sheets last; draws nothing.
+    """Yield the figures of a study, by experiment, then sheets and budgets; draws nothing.
 
     Each figure is drawn when its `draw` is called, with `figure_style` in force.
     """
@@ -103,6 +104,13 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
     drawn = [panel for panel in panels if not len(find_rates(panel, chosen))]
     for name, members in gather_sheets(drawn).items():
         yield _plan(name, draw_sheet, members)
+    yield from plan_budgets(results)
+
+
+def plan_budgets(results: Results) -> Iterator[PlannedFigure]:
+    """Yield the figures of settings that were run at several budgets; draws nothing."""
+    for budgets in find_budgets(results):
+        yield _plan(f"budgets-{budgets.stem}", draw_budgets, budgets)
 
 
 def _plan_pareto(panel: Panel) -> Iterator[PlannedFigure]:

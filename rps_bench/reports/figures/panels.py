@@ -93,7 +93,7 @@ def _make_panel(
     reserved = {plain} if is_special.any() else set()
     named = write_option(IMAGE_SIZE, size)
     others = ", ".join(note for note in options.split(", ") if note != named)
-    stem = _free_name(plain, others, taken | reserved)
+    stem = free_name(plain, others, taken | reserved)
     taken.add(stem)
     points = _select(results.points, key)
     points = points[(points["n"] > 0) | (points["num_diverged"] > 0)]
@@ -117,7 +117,8 @@ def _select(table: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     return table[own]
 
 
-def _free_name(plain: str, options: str, taken: set[str]) -> str:
+def free_name(plain: str, options: str, taken: set[str]) -> str:
+    """The plain name, or where it is taken the first free one made of it and the options."""
     name = plain if plain not in taken else slug(f"{plain}-{options.replace('=', '')}")
     base, number = name, 2
     while name in taken:

@@ -23,15 +23,20 @@ def describe_panels(
     options = f", {panels[0].options}" if len(panels) == 1 and panels[0].options else ""
     arithmetic = name_arithmetic(runs["precision"], runs["kernels"])
     setup = f"Recipe {panels[0].recipe}, {count_epochs(panels)}{options}"
-    dates = [date[:10] for date in runs["started_at"].dropna()]
-    newest = [f"newest run {max(dates)}"] if dates else []
     num_failed = sum(panel.num_failed for panel in panels)
-    failed = [f"{count_of(num_failed, 'failed run')} not drawn"] if num_failed else []
     return [
         f"{setup}; {_count_seeds(panels, spread)}; {arithmetic}",
-        "; ".join([_list_hardware(runs), *newest, *failed]),
+        describe_origin(runs, num_failed),
         *(["; ".join(notes)] if notes else []),
     ]
+
+
+def describe_origin(runs: pd.DataFrame, num_failed: int) -> str:
+    """Hardware and newest date of the runs that are drawn, and how many others failed."""
+    dates = [date[:10] for date in runs["started_at"].dropna()]
+    newest = [f"newest run {max(dates)}"] if dates else []
+    failed = [f"{count_of(num_failed, 'failed run')} not drawn"] if num_failed else []
+    return "; ".join([_list_hardware(runs), *newest, *failed])
 
 
 def wrap(lines: Sequence[str], width: float) -> list[str]:

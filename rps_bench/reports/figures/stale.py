@@ -9,7 +9,7 @@ from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.figures.panels import slug
 from rps_bench.reports.styles import ARCH_TITLES
 
-RECIPES = ("paper", "quick", "smoke")
+RECIPES = ("paper", "paper_half", "quick", "smoke")
 
 _SIZE_OR_NONE = r"(-[0-9]+px)?"  # of smaller images
 _REST = r"[A-Za-z0-9._-]+\.(png|svg|pdf)"
@@ -40,7 +40,9 @@ def _match_own_names(results: Results) -> re.Pattern[str]:
     recipes = _either([*RECIPES, *results.table["recipe"].unique()])
     kinds = "(pareto|curves|densities|init-std|rates)"
     return re.compile(
-        f"{kinds}-{datasets}{_SIZE_OR_NONE}-{archs}-{_REST}|sheet-{recipes}{_REST_OR_NONE}",
+        f"{kinds}-{datasets}{_SIZE_OR_NONE}-{archs}-{_REST}"
+        f"|budgets-{datasets}{_SIZE_OR_NONE}-{archs}{_REST_OR_NONE}"
+        f"|sheet-{recipes}{_REST_OR_NONE}",
         re.ASCII,
     )
 

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.reports.analysis.results import Results
-from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
-from rps_bench.reports.claims import judge_claims, summarise_claims
+from rps_bench.reports.claims import judge_claims
+from rps_bench.reports.claims.summary import pool_claims
+from rps_bench.reports.claims.titles import title_group
 from rps_bench.reports.claims.verdicts import VERDICTS
 from rps_bench.reports.html.encoding import escape
-from rps_bench.reports.html.experiments import name_experiment
 from rps_bench.reports.html.tables import (
     NOTHING,
     Cell,
@@ -21,17 +21,18 @@ from rps_bench.reports.html.tables import (
     render_table,
     text_cell,
 )
-from rps_bench.reports.words import count_of, name_arithmetic
+from rps_bench.reports.words import count_of
 
 _INTRODUCTION = """<p>Each claim of the paper (arXiv 2310.11611) is judged on these records alone,
 in pairs of runs with the same seed. The interval is the plain 95% interval of the mean difference
 in points of accuracy; the verdict and the adjusted p come from tests that are corrected for how
-many comparisons there are. Without data, or with one seed, a claim stays undecided: that is no
-support.</p>"""
+many comparisons their experiment has. Without data, or with one seed, a claim stays undecided: that
+is no support.</p>"""
 
 _TOTALS = (
     Column("Claim", "long"),
     *(Column(verdict.capitalize(), "number") for verdict in VERDICTS),
+    Column("Training", "long"),
 )
 _COLUMNS = (
     Column("Claim"),
@@ -40,7 +41,7 @@ _COLUMNS = (
     Column("Difference", "number", "Mean of method minus rival, in points of accuracy"),
     Column("95% interval", "number", "Of this one comparison, not corrected"),
     Column("n", "number", "Pairs of runs with the same seed"),
-    Column("Adjusted p", "number", "Corrected over all tests of this table"),
+    Column("Adjusted p", "number", "Corrected over all tests of its experiment"),
     Column("Reason", "long"),
     Column("Experiment", "long"),
 )
@@ -59,15 +60,21 @@ def render_claims(results: Results) -> str:
 
 
 def _render_totals(claims: pd.DataFrame) -> str:
-    totals = summarise_claims(claims).groupby("statement", sort=False)[list(VERDICTS)].sum()
     rows = [
-        Row(
-            [text_cell(statement), *(_count_cell(verdict, counts[verdict]) for verdict in VERDICTS)]
-        )
-        for statement, counts in totals.iterrows()
+        Row([text_cell(statement), *_count_cells(counts), text_cell(training)])
+        for training, summary in pool_claims(claims)
+        for statement, counts in _total(summary).iterrows()
     ]
-    caption = "Comparisons by verdict, all experiments and compressions together"
+    caption = "Comparisons by verdict, over the datasets and compressions of one way to train"
     return render_table("claim-totals", caption, _TOTALS, rows, filters="")
+
+
+def _total(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary.groupby("statement", sort=False)[list(VERDICTS)].sum()
+
+
+def _count_cells(counts: "pd.Series[int]") -> list[Cell]:
+    return [_count_cell(verdict, counts[verdict]) for verdict in VERDICTS]
 
 
 def _count_cell(verdict: str, count: int) -> Cell:
@@ -96,8 +103,4 @@ def _make_row(claim: dict[Hashable, Any]) -> Row:
 
 def _name_experiment(claim: dict[Hashable, Any]) -> str:
     """Name the experiment and its arithmetic; a dash if no experiment has runs for the claim."""
-    key = [claim[name] for name in EXPERIMENT_KEYS]
-    if pd.isna(key[0]):
-        return NOTHING
-    arithmetic = name_arithmetic([claim["precision"]], [claim["kernels"]])
-    return f"{name_experiment(*key)}, {arithmetic}"
+    return NOTHING if pd.isna(claim["dataset"]) else title_group(claim)

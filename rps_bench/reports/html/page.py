@@ -4,6 +4,7 @@ from string import Template
 
 from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.results import Results
+from rps_bench.reports.html.budgets import render_budgets
 from rps_bench.reports.html.claims import render_claims
 from rps_bench.reports.html.encoding import hash_script, to_script_json
 from rps_bench.reports.html.experiments import split_experiments
@@ -36,11 +37,14 @@ def build_page(results: Results) -> str:
     plotly = read_plotly_script()
     script = "\n".join(read_asset(name) for name in SCRIPTS)
     experiments, links = split_experiments(results), find_links(results)
+    budgets = render_budgets(results)
     parts = {
         "policy": _write_policy(plotly, script),
         "style": read_asset("style.css"),
         "facts": render_facts(results, experiments),
         "summary": render_summary(experiments, links),
+        "budgets": budgets,
+        "budgets_link": '<a href="#budgets">Budgets</a> ' if budgets else "",
         "claims": render_claims(results),
         "findings": render_findings(results, links),
         "troubles": render_troubles(experiments, links),

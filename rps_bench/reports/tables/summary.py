@@ -24,6 +24,9 @@ COLUMNS = {
     "options": "experiment_options",
     "split": "evaluation_split",
     "protocol": "protocol",
+    "image_size": "image_size",
+    "planned_epochs": "planned_epochs",
+    "weight_decay": "weight_decay",
     "precision": "precision",
     "kernels": "kernels",
     "method": "label",
@@ -48,7 +51,8 @@ def summary_table(points: pd.DataFrame) -> pd.DataFrame:
 
     `mean`, sample `std` and the 95% t interval from `low` to `high` are of top-1 accuracy in
     percent over `n` seeds; `method` names non-default options; `epochs` counts all epochs spent to
-    get one model, earlier trainings included. Unknown values are null.
+    get one model, earlier trainings included, `planned_epochs` are the recipe's. `image_size` is of
+    images averaged down. Unknown values are null.
     """
     return pd.DataFrame({name: points[column] for name, column in COLUMNS.items()})
 

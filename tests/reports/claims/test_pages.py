@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -42,9 +43,9 @@ def test_the_page_by_eye(make_study: MakeStudy, make_arm: MakeArm) -> None:
     )
     page = write_claims(judge_claims(study), 0.5)
     verdicts, comparisons = page.split("## Every comparison")
-    assert "All 2 tests on this page" in page
+    assert "All 2 tests of the experiment are corrected together" in page
     assert "at most 5% are expected to be wrong" in page
-    assert "### CIFAR-10, ResNet-20, recipe quick, fp32" in verdicts
+    assert "### CIFAR-10, ResNet-20, recipe quick, 3 epochs, protocol fixed, fp32" in verdicts
     sentence = "stable_rps is at or above mag at every compression."
     assert f"| {sentence} | 10{TIMES} |  |  |  |" in verdicts
     assert (
@@ -56,17 +57,56 @@ def test_the_page_by_eye(make_study: MakeStudy, make_arm: MakeArm) -> None:
         " the difference is above -0.5 |"
     ) in comparisons
     assert "rps_vs_snip" not in comparisons
-    assert "All 2 experiments" not in page
+    assert "experiments together" not in page
 
 
 def test_several_experiments_are_also_counted_together(
     make_study: MakeStudy, arms: list[Records]
 ) -> None:
     page = write_claims(judge_claims(make_study(*arms)), 0.5)
-    assert "## All 2 experiments together" in page
+    assert "## 2 experiments together: recipe quick, 3 epochs, protocol fixed\n" in page
     assert "| stable_rps is at or above mag at every compression. | 1 |  | 3 | 1 |  | 1 |" in page
     assert f"compression. | 100{TIMES} |  | 10{TIMES} (for), 1000{TIMES} |" in page
-    assert "### CIFAR-100, ResNet-20, recipe quick, fp32\n\nNo claim has runs" in page
+    assert (
+        "### CIFAR-100, ResNet-20, recipe quick, 3 epochs, protocol fixed, fp32\n\nNo claim" in page
+    )
+
+
+def test_budgets_and_protocols_are_told_and_never_counted_together(
+    make_study: MakeStudy, make_arm: MakeArm
+) -> None:
+    def arms(epochs: int, decay: float, seeds: int = 2, **changes: Any) -> list[Records]:
+        recipe = {"epochs": epochs, "weight_decay": decay}
+        levels = {"stable_rps": [80.0, 81.0, 80.5], "mag": [79.0, 79.5, 79.0]}
+        return [
+            make_arm(method, own[:seeds], recipe_options=recipe, **changes)
+            for method, own in levels.items()
+        ]
+
+    small: dict[str, Any] = {"dataset_options": {"image_size": 16, "imbalance": None}}
+    page = write_claims(
+        judge_claims(
+            make_study(
+                *arms(3, 1e-4, 3),
+                *arms(12, 5e-4),
+                *arms(3, 1e-4, protocol="tuned"),
+                *arms(6, 1e-4, **small),
+                make_arm("snip", [70.0, 71.0, 70.5]),
+            )
+        ),
+        0.5,
+    )
+    assert "All tests of one experiment (2 each) are corrected together" in page
+    assert "With 3 seeds a difference in the experiment with most tests (2) decides alone" in page
+    assert "experiments together" not in page
+    for title in (
+        "CIFAR-10, ResNet-20, recipe quick, 3 epochs, weight decay 0.0001, protocol fixed, fp32",
+        "CIFAR-10, ResNet-20, recipe quick, 12 epochs, weight decay 0.0005, protocol fixed, fp32",
+        "CIFAR-10, ResNet-20, recipe quick, 3 epochs, weight decay 0.0001, protocol tuned, fp32",
+        "CIFAR-10 at 16 px, ResNet-20, recipe quick, 6 epochs, weight decay 0.0001,"
+        " protocol fixed, fp32",
+    ):
+        assert page.count(f"### {title}\n") == 2, title
 
 
 def test_tables_are_whole_whatever_the_text(make_study: MakeStudy, make_arm: MakeArm) -> None:
@@ -84,7 +124,7 @@ def test_the_page_tells_how_clear_a_difference_must_be(
 ) -> None:
     rivals = [make_arm(name, [50.0, 51.0, 53.0]) for name in ("mag", "snip", "rand", "grasp")]
     arms = [make_arm("stable_rps", [50.0, 52.0, 54.0]), *rivals]
-    assert "All 8 tests on this page" in (
+    assert "All 8 tests of the experiment" in (
         page := write_claims(judge_claims(make_study(*arms)), 0.5)
     )
     # p = .05 / 8, .05 / 4 and .05 / 2 with 2 degrees of freedom, then with 4.

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from rps_bench.core.errors import UserError
 from rps_bench.reports.claims import CLAIMS, COLUMNS, judge_claims
 from rps_bench.reports.claims.declared import Comparison, true_interval
 from rps_bench.reports.claims.verdicts import decide, weigh
-from tests.reports.claims.conftest import Judge, MakeArm, MakeStudy
+from tests.reports.claims.conftest import Judge, MakeArm, MakeStudy, Records
 
 COMPARISONS = {claim.name: claim for claim in CLAIMS if isinstance(claim, Comparison)}
 CASES = {
@@ -266,6 +267,67 @@ def test_arithmetics_of_one_experiment_are_judged_apart(
     rows = judge("rps_vs_mag", *arms)
     assert rows[column].tolist() == values
     assert rows["n"].tolist() == [2, 2]
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "epochs": {"recipe_options": {"epochs": 12}},
+    "weight decay": {"recipe_options": {"epochs": 3, "weight_decay": 5e-4}},
+    "protocol": {"protocol": "tuned"},
+    "image size": {"dataset_options": {"image_size": 16}},
+    "recipe": {"recipe": "paper"},
+    "dataset": {"dataset": "cifar100"},
+    "arch": {"arch": "vgg11"},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_a_verdict_is_the_same_whatever_else_the_folder_holds(
+    make_arm: MakeArm, judge: Judge, other: dict[str, Any]
+) -> None:
+    """Six tests here leave the first one open, and so they do beside others, clear or unclear."""
+    own = [make_arm("stable_rps", [80.0, 81.0, 83.0]), make_arm("mag", [79.0, 79.0, 80.0])]
+    own += [make_arm(rival, [80.0, 82.0, 84.0]) for rival in ("snip", "rand")]
+    clear = [make_arm("stable_rps", [80.0, 80.1, 80.2], **other)]
+    clear += [make_arm(rival, [10.0, 20.0, 30.0], **other) for rival in ("snip", "rand", "grasp")]
+    told = ["verdict", "p_value", "p_adjusted", "reason"]
+    (alone,) = judge("rps_vs_mag", *own)[told].to_dict("records")
+    assert alone["verdict"] == "undecided"
+    assert alone["p_adjusted"] == pytest.approx(6 * alone["p_value"])
+    assert "correction for 6 tests" in alone["reason"]
+    rows = judge("rps_vs_mag", *own, *clear)
+    (beside,) = rows.loc[rows["n"] > 0, told].to_dict("records")
+    assert beside == alone
+
+
+def test_both_arithmetics_of_an_experiment_are_corrected_together(
+    make_arm: MakeArm, judge: Judge
+) -> None:
+    arms = [
+        make_arm(method, levels, precision=precision)
+        for method, levels in (("stable_rps", [80.0, 81.0, 83.0]), ("mag", [79.0, 79.0, 80.0]))
+        for precision in ("fp32", "bf16")
+    ]
+    for row in judge("rps_vs_mag", *arms).to_dict("records"):
+        assert row["p_adjusted"] == pytest.approx(4 / 2 * row["p_value"])
+
+
+def test_rows_tell_protocol_image_size_and_budget(make_arm: MakeArm, judge: Judge) -> None:
+    def arms(size: int | None, epochs: int, decay: float, protocol: str) -> list[Records]:
+        changes = {
+            "dataset_options": {"image_size": size, "imbalance": None},
+            "recipe_options": {"epochs": epochs, "weight_decay": decay},
+            "protocol": protocol,
+        }
+        return [make_arm(name, [80.0, 81.0], **changes) for name in ("stable_rps", "mag")]
+
+    settings: list[tuple[int | None, int, float, str]]
+    settings = [(16, 3, 1e-4, "fixed"), (16, 3, 1e-4, "tuned"), (16, 6, 5e-4, "fixed")]
+    settings.append((None, 3, 1e-4, "fixed"))
+    rows = judge("rps_vs_mag", *(arm for setting in settings for arm in arms(*setting)))
+    columns = ["image_size", "planned_epochs", "weight_decay", "protocol"]
+    told = rows[columns].astype(object).where(rows[columns].notna(), None)
+    assert sorted(map(str, told.itertuples(index=False, name=None))) == sorted(map(str, settings))
+    assert rows["n"].tolist() == [2, 2, 2, 2]
 
 
 def test_a_margin_is_a_number_of_points(make_study: MakeStudy) -> None:

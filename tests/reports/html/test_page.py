@@ -1,5 +1,6 @@
 """The page as text: whole, deterministic, self-contained, and safe whatever records say."""
 
+import base64
 import re
 import sys
 from html.parser import HTMLParser
@@ -243,3 +244,42 @@ def test_without_plotly_one_line_tells_how_to_get_it(
     with pytest.raises(UserError, match=re.escape("pip install 'rps_bench[report]'")):
         write_report(small_study)
     assert not (small_study.results_dir / "report.html").exists()
+
+
+def test_budgets_have_a_figure_and_their_numbers(
+    write_study: WriteStudy, make_record: MakeRecord
+) -> None:
+    """The figure is an image within the page, so nothing in it runs, whatever names say."""
+    odd = "mag (<script>alert(1)</script> $x^$)"
+    records = [
+        make_record(method, seed=seed, accuracy=level + seed, epochs=epochs, label=label)
+        for epochs in (3, 12)
+        for method, label, level in (("stable_rps", "stable_rps", 80.0), ("mag", odd, 78.0))
+        for seed in ((0, 1) if epochs == 3 else (0,))
+    ]
+    for record in records:
+        record["config"]["recipe_options"] |= {"drops": [], "weight_decay": 1e-4}
+    page = Page(build_page(write_study(records)))
+    assert "#budgets" in page.links()
+    (image,) = [a for tag, a in page.elements if tag == "img"]
+    source = str(image["src"])
+    assert source.startswith("data:image/svg+xml;base64,")
+    assert b"<script" not in base64.b64decode(source.partition(",")[2])
+    rows = page.rows["budgets-table"]
+    setting = "CIFAR-10, ResNet-20, recipe quick, weight decay 0.0001, protocol fixed"
+    assert rows[1][1:] == [
+        "10\N{MULTIPLICATION SIGN}",
+        "3",
+        "-2.00",
+        "-2.04 to -1.96",
+        "2",
+        setting,
+    ]
+    assert rows[2][2:6] == ["12", "-2.00", "\N{EN DASH}", "1"]
+    assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
+
+
+def test_one_budget_needs_no_section(small_study: Results) -> None:
+    page = Page(build_page(small_study))
+    assert "#budgets" not in page.links()
+    assert not [tag for tag, _ in page.elements if tag == "img"]

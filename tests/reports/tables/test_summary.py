@@ -26,14 +26,17 @@ def test_the_csv_row_by_row(small_study: Results) -> None:
     path = save_summary(small_study)[0]
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
-        "dataset,arch,recipe,options,split,protocol,precision,kernels,method,compression,"
-        "true_compression,n,mean,std,low,high,diverged,failed,stored_bytes,macs,effective_macs,epochs"
+        "dataset,arch,recipe,options,split,protocol,image_size,planned_epochs,weight_decay,precision,"
+        "kernels,method,compression,true_compression,n,mean,std,low,high,diverged,failed,stored_bytes,"
+        "macs,effective_macs,epochs"
     )
     assert len(lines) == 1 + 5
-    read = pd.read_csv(path).drop(columns=["std", "low", "high", "options"])
+    read = pd.read_csv(path).drop(
+        columns=["std", "low", "high", "options", "image_size", "weight_decay"]
+    )
     assert read.iloc[2].tolist() == [
-        "digits", "resnet20", "smoke", "test", "fixed", "fp32", "plain", "mag", 100.0, 10.0, 2,
-        61.0, 1, 0, 440.0, 2e6, 2e4, 2.0,
+        "digits", "resnet20", "smoke", "test", "fixed", 2, "fp32", "plain", "mag", 100.0,
+        10.0, 2, 61.0, 1, 0, 440.0, 2e6, 2e4, 2.0,
     ]  # fmt: skip
 
 

@@ -1,0 +1,242 @@
+"""Accuracy minus that of stable_rps against epochs: does the order of methods depend on the budget?
+
+One cell per series (recipe, weight decay and whatever else differs) and compression. Lines join
+epochs of one series alone, so neither recipes nor weight decays are ever mixed in one.
+"""
+
+import itertools
+import math
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rps_bench.config import FIXED
+from rps_bench.datasets.info import sized_name
+from rps_bench.reports.analysis.options import IMBALANCE, write_option
+from rps_bench.reports.analysis.results import Results
+from rps_bench.reports.claims.declared import REFERENCE
+from rps_bench.reports.claims.differences import SETTING_KEYS, find_differences
+from rps_bench.reports.figures.accuracy import AT_EDGE, mark_diverged
+from rps_bench.reports.figures.axes import set_log_values
+from rps_bench.reports.figures.labels import (
+    SMALL_STYLE,
+    CurveLabel,
+    LabelColumn,
+    draw_labels,
+    labels_height,
+)
+from rps_bench.reports.figures.layout import Margins, Page, num_rows
+from rps_bench.reports.figures.panels import free_name, slug
+from rps_bench.reports.figures.small_print import describe_origin
+from rps_bench.reports.styles import (
+    DASH_DOTTED,
+    LONG_DASHED,
+    LineStyle,
+    method_look,
+    method_rank,
+    method_style,
+)
+from rps_bench.reports.words import count_of, format_ratio, name_arithmetic, name_setting
+
+CELL_WIDTH, CELL_HEIGHT = 3.9, 2.6  # inches
+LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4
+WIDEST_TITLE = 56  # characters of a cell's title on a line
+MARGINS = Margins(left=0.5, bottom=0.42, top=0.32)
+MOST_COLUMNS = 3
+SIDE_STEP = 0.018  # between methods at one number of epochs, relative to the axis in log x
+SIDE_SHARE = 0.3  # of the least distance between two numbers of epochs, that all take at most
+SIDE_MOST = 0.1  # of the axis, that all take at most: its ends are as far off
+LARGEST_BAR = 0.6  # an axis reaches over bars up to this share of the means' own range ...
+LEAST_BAR = 3.0  # ... or these points; longer ones are cut
+# A method's further variants, in the order of their labels; the first has the line of its kind.
+VARIANT_LINES: tuple[LineStyle, ...] = (LONG_DASHED, DASH_DOTTED, (0, (1, 1)))
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The differences of one setting: a dataset at its image size, architecture and protocol."""
+
+    stem: str  # the end of its figure's file name
+    title: str
+    rows: pd.DataFrame  # of `find_differences`
+    runs: pd.DataFrame  # the runs that these are of
+    num_failed: int
+
+
+def find_budgets(results: Results) -> Iterator[Budgets]:
+    """Yield the settings that were run at several budgets, by file name."""
+    rows = find_differences(results)
+    if rows.empty:
+        return
+    taken: set[str] = set()
+    runs = results.runs.assign(imbalance=results.runs[IMBALANCE])
+    for _, own in rows.groupby(SETTING_KEYS, dropna=False):
+        first = own.iloc[0]
+        size = None if pd.isna(first["image_size"]) else int(first["image_size"])
+        notes = [write_option(IMBALANCE, first["imbalance"])]
+        notes += [f"protocol={first['protocol']}"] if first["protocol"] != FIXED else []
+        extras = ", ".join(filter(None, notes))
+        place = slug(f"{sized_name(first['dataset'], size)}-{first['arch']}")
+        stem = free_name(slug(f"{place}-{extras.replace('=', '')}"), "", taken)
+        taken.add(stem)
+        title = ", ".join(
+            filter(None, [name_setting(first["dataset"], first["arch"], size), extras])
+        )
+        meant = _select(runs, first)
+        drawn = meant[meant["recipe"].isin(own["recipe"]) & ~meant["has_failed"]]
+        yield Budgets(stem, title, own, drawn, int(meant["has_failed"].sum()))
+
+
+def draw_budgets(budgets: Budgets) -> Figure:
+    """Difference against epochs, a cell per series and compression; needs `figure_style` in force.
+
+    Points are means over pairs of runs with the same seed, with the 95% t interval as a bar; those
+    of one pair are hollow. Cells of one compression share their y axis, all share their x axis.
+    """
+    rows = budgets.rows
+    series, ratios = list(rows["series"].unique()), sorted(rows["compression"].unique())
+    num_columns = min(len(ratios), MOST_COLUMNS)
+    num_lines = num_rows(len(ratios), num_columns)
+    is_lone = num_columns == 1
+    width, height = (LONE_WIDTH, LONE_HEIGHT) if is_lone else (CELL_WIDTH, CELL_HEIGHT)
+    most = rows.groupby(["series", "compression"])["method"].agg(list).map(_stack_height).max()
+    page = Page(
+        width,
+        [max(height, most + MARGINS.top + MARGINS.bottom)] * (num_lines * len(series)),
+        _describe(budgets),
+        num_columns=num_columns,
+        title=f"{budgets.title}: difference to {REFERENCE} by training budget",
+        margins=MARGINS,
+    )
+    columns = []
+    for (name, ratio), own in rows.groupby(["series", "compression"], sort=False):
+        line, column = divmod(ratios.index(ratio), num_columns)
+        axes, right = page.add_axes(series.index(name) * num_lines + line, column)
+        columns.append(LabelColumn(axes, _draw_cell(axes, own, rows), right))
+        title = textwrap.fill(f"{format_ratio(float(str(ratio)))}, {name}", WIDEST_TITLE)
+        axes.set_title(title, fontsize=7.5)
+    draw_labels(columns, SMALL_STYLE)
+    return page.figure
+
+
+def _stack_height(names: list[str]) -> float:
+    return labels_height([*sorted(set(names)), REFERENCE], SMALL_STYLE)
+
+
+def _draw_cell(axes: Axes, own: pd.DataFrame, rows: pd.DataFrame) -> list[CurveLabel]:
+    """Draw the methods of one cell and the reference; return their labels."""
+    keys = own[["base", "method"]].drop_duplicates().itertuples(index=False, name=None)
+    ordered = sorted(keys, key=lambda key: (method_rank(key[0]), key))
+    shifts = _side_by_side(rows["planned_epochs"].astype("float64"), len(ordered))
+    labels = [_draw_reference(axes)]
+    seen: dict[str, int] = {}
+    for (base, name), shift in zip(ordered, shifts, strict=True):
+        variant = seen[base] = seen.get(base, int(base == REFERENCE) - 1) + 1
+        points = own[own["method"] == name].sort_values("planned_epochs")
+        points = points.assign(x=points["planned_epochs"].astype("float64") * shift)
+        labels.append(_draw_method(axes, points, base, variant))
+    ratio = own["compression"].iloc[0]
+    axes.set_ylim(*_find_limits(rows[rows["compression"] == ratio]))
+    set_log_values(axes, rows["planned_epochs"].astype("float64"), "Epochs")
+    axes.set_ylabel(f"Accuracy minus {REFERENCE}'s (points)")
+    return labels
+
+
+def _draw_reference(axes: Axes) -> CurveLabel:
+    colour = method_look(REFERENCE).colour
+    axes.axhline(0.0, color=colour, linewidth=1.4, zorder=2)
+    return CurveLabel(REFERENCE, colour, AT_EDGE, 0.0)
+
+
+def _draw_method(axes: Axes, points: pd.DataFrame, base: str, variant: int) -> CurveLabel:
+    """Draw one method; a variant of the reference stands out as a further line to compare with."""
+    kind, name = points["kind"].iloc[0], str(points["method"].iloc[0])
+    style = method_style(base, None if pd.isna(kind) else str(kind))
+    line = style.line if not variant else VARIANT_LINES[(variant - 1) % len(VARIANT_LINES)]
+    width = 1.6 if base == REFERENCE else 1.0
+    x, y, colour = points["x"], points["difference"], style.colour
+    axes.plot(x, y, color=colour, linestyle=line, linewidth=width, label=name, zorder=3)
+    look: dict[str, Any] = {
+        "color": colour,
+        "marker": style.marker,
+        "markersize": 3.8,
+        "linestyle": "none",
+    }
+    many, lone = points[points["n"] > 1], points[points["n"] == 1]
+    if len(many):
+        reach = [many["difference"] - many["low"], many["high"] - many["difference"]]
+        axes.errorbar(
+            many["x"], many["difference"], yerr=reach, elinewidth=0.7, capsize=1.5,
+            label=f"{name} with interval", zorder=4, **look,
+        )  # fmt: skip
+    if len(lone):
+        axes.plot(
+            lone["x"], lone["difference"], markerfacecolor="white", markeredgewidth=0.9,
+            label=f"{name} one seed", zorder=4, **look,
+        )  # fmt: skip
+    lost = points[points["num_diverged"] + points["num_diverged_reference"] > 0]
+    for place in zip(lost["x"], lost["difference"], strict=True):
+        mark_diverged(axes, name, colour, place)
+    return CurveLabel(name, colour, float(x.iloc[-1]), float(y.iloc[-1]))
+
+
+def _side_by_side(epochs: "pd.Series[float]", count: int) -> list[float]:
+    """A factor on x for each of some methods, so that their bars can be told apart."""
+    grid = sorted(set(epochs))
+    gaps = [math.log(b / a) for a, b in itertools.pairwise(grid)]
+    if not gaps:
+        return [math.exp(SIDE_STEP * (place - (count - 1) / 2)) for place in range(count)]
+    room = min(SIDE_MOST * sum(gaps), SIDE_SHARE * min(gaps))
+    step = min(SIDE_STEP * sum(gaps), room / max(count - 1, 1))
+    return [math.exp(step * (place - (count - 1) / 2)) for place in range(count)]
+
+
+def _find_limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """The y axis of one compression: all means and zero, and bars unless they are very long."""
+    means = [0.0, *rows["difference"]]
+    low, high = min(means), max(means)
+    most = max(LARGEST_BAR * (high - low), LEAST_BAR)
+    low = max(min([low, *rows["low"].dropna()]), low - most)
+    high = min(max([high, *rows["high"].dropna()]), high + most)
+    pad = max((high - low) * 0.06, 0.5)
+    return low - pad, high + pad
+
+
+def _describe(budgets: Budgets) -> list[str]:
+    """The small print: what a point is, how many seeds, what the marks mean, whence the runs."""
+    rows, runs = budgets.rows, budgets.runs
+    fewest, most = int(rows["n"].min()), int(rows["n"].max())
+    pairs = f"{fewest} to {most} pairs" if fewest < most else count_of(most, "pair")
+    marks = ["bars: 95% t interval of the mean"] if most > 1 else []
+    marks += ["hollow: one seed, no interval"] if fewest == 1 else []
+    marks += ["bars that leave an axis are cut"] if _is_cut(rows) else []
+    if (rows["num_diverged"] + rows["num_diverged_reference"] > 0).any():
+        marks.append("cross: with diverged runs, counted at chance")
+    protocol = rows["protocol"].iloc[0]
+    return [
+        f"Above 0: more accurate than {REFERENCE}. Runs are compared in pairs of one seed, {pairs}"
+        f" per point; {'; '.join(marks)}; methods are set side by side at each number of epochs",
+        f"Protocol {protocol}; {name_arithmetic(runs['precision'], runs['kernels'])};"
+        f" {describe_origin(runs, budgets.num_failed)}",
+    ]
+
+
+def _is_cut(rows: pd.DataFrame) -> bool:
+    for _, own in rows.groupby("compression"):
+        low, high = _find_limits(own)
+        if (own["low"] < low).any() or (own["high"] > high).any():
+            return True
+    return False
+
+
+def _select(runs: pd.DataFrame, first: "pd.Series[Any]") -> pd.DataFrame:
+    """The runs on test images of the setting of a row."""
+    own = runs["evaluation_split"] == "test"
+    for key in SETTING_KEYS:
+        own &= runs[key].isna() if pd.isna(first[key]) else (runs[key] == first[key])
+    return runs[own.fillna(False)]
