@@ -11,6 +11,7 @@ from rps_bench.core.nearest import unknown_name
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.cache_lines import CacheLines
 from rps_bench.studies.continuity import Continuity
+from rps_bench.studies.effective_steps import EffectiveSteps
 from rps_bench.studies.embeddings import Embeddings
 from rps_bench.studies.imbalance import Imbalance
 from rps_bench.studies.init_std import InitStd
@@ -31,6 +32,7 @@ STUDIES: dict[str, type[TheoryStudy]] = {
     "embeddings": Embeddings,
     "cache_lines": CacheLines,
     "imbalance": Imbalance,
+    "effective_steps": EffectiveSteps,
 }
 
 

@@ -12,14 +12,13 @@ one rounding shows by how much.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
 from rps_bench.core import checks
 from rps_bench.core.errors import UserError
@@ -27,8 +26,6 @@ from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
 from rps_bench.datasets.probe import probe_batch
-from rps_bench.methods import build_method
-from rps_bench.methods.base import Method
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.reports.figures.labels import CurveLabel, LabelColumn, LabelStyle, draw_labels
@@ -36,6 +33,7 @@ from rps_bench.reports.figures.layout import Margins, Page
 from rps_bench.reports.styles import DOTTED
 from rps_bench.studies.base import TheoryStudy
 from rps_bench.studies.looks import registered_style
+from rps_bench.studies.variants import build_variant
 from rps_bench.sweep.planning import plan_runs
 from rps_bench.training.evaluation import evaluate
 from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
@@ -98,7 +96,7 @@ class Continuity(TheoryStudy):
         checks.whole_number("seed", self.seed, 0)
         self._load_recipe(self.rates[0])
         for variant in self.variants:
-            if self._build_method(variant).shares_trainings:
+            if build_variant(variant, 1.0, self.seed).shares_trainings:
                 raise UserError(f"variants must compress before training, got {variant}")
 
     def measure(self, folder: Path) -> pd.DataFrame:
@@ -125,17 +123,12 @@ class Continuity(TheoryStudy):
         init = named_generator(self.seed, "init")
         model = build_model(self.arch, dataset.num_classes, self.width, init).to(dtype)
         images, labels = probe_batch(dataset, self.seed)
-        method = self._build_method("dense" if variant == CONTROL else variant)
+        method = build_variant("dense" if variant == CONTROL else variant, 1.0, self.seed)
         compressed = method.compress(model, (images.to(dtype), labels))
         if variant == CONTROL:
             # The smallest relative change that a number can have.
             compressed.stored.data *= 1 + torch.finfo(dtype).eps
         return compressed
-
-    def _build_method(self, variant: str) -> Method:
-        name, *words = variant.split()
-        options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(words))
-        return build_method(name, 1.0, self.seed, **options)
 
     def _load_recipe(self, rate: float) -> Recipe:
         """The recipe of the command line for this dataset and architecture, at this peak rate."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from scripts.bench.tables import Rows, write_markdown
 from scripts.documents.sources import TIMES, list_words, read_json, read_table
 
@@ -125,6 +127,35 @@ def _embeddings() -> str:
     )
 
 
+def _effective_steps() -> str:
+    table = read_table("studies/effective_steps")
+    steps = table[(table["part"] == "steps") & (table["course"] == "recipe")]
+    ratio = _by_variant(steps.loc[steps["step"] == 46], "angle")
+    ratio /= ratio["dense"]
+    memory = table[(table["part"] == "memory") & (table["course"] == "strong decay")]
+    memory = memory[memory["compression"] == 10]
+    late = table[table["part"] == "equilibrium"]
+    late = late.assign(ratio=late["angle"] / late["predicted_angle"])
+    settled = _by_variant(late, "ratio")
+    matched = "stable_rps repository_init=matched"
+    return (
+        f"at 10x and one rate a step (the 46th of 161) turns stable_rps {ratio['stable_rps']:.2f},"
+        f" rand {ratio['rand']:.1f}, stable_rps with a matched start {ratio[matched]:.1f} and"
+        f" without scaling {ratio['stable_rps scaling=none']:.1f} times as far as dense. With"
+        " strong decay normal and matched starts agree after"
+        f" {memory['step'].median():.0f} steps (predicted {memory['predicted_step'].median():.0f}),"
+        f" and steps turn by {settled['dense']:.2f} (dense), {settled['rand']:.2f} (rand) and"
+        f" {settled['stable_rps']:.2f} (stable_rps) times the foretold"
+        " equilibrium. At 100x rand, mag and snip pass hardly any gradient on, whatever their norms"
+    )
+
+
+def _by_variant(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """The median over layers at 10x, and of dense."""
+    is_shown = (rows["compression"] == 10) | (rows["variant"] == "dense")
+    return rows[is_shown].groupby("variant")[column].median()
+
+
 FINDINGS: dict[str, Callable[[], str]] = {
     "load": _load,
     "stable_steps": _stable_steps,
@@ -135,4 +166,5 @@ FINDINGS: dict[str, Callable[[], str]] = {
     "cache_lines": _cache_lines,
     "imbalance": _imbalance,
     "embeddings": _embeddings,
+    "effective_steps": _effective_steps,
 }

@@ -71,4 +71,4 @@ def test_mistakes_end_in_one_line(
 
 def test_an_unknown_study_names_the_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lod"]) == 2
-    assert capsys.readouterr().err.endswith("imbalance, all, got lod; did you mean load?\n")
+    assert capsys.readouterr().err.endswith(", all, got lod; did you mean load?\n")
