@@ -200,10 +200,16 @@ def test_levels_of_ltr_are_shared_by_one_set_alone(
     assert len(folders) == 2
 
 
-def test_plain_is_the_same_run_as_ever(command: Command, tmp_path: Path, starts: list[int]) -> None:
-    assert command(*TINY) == 0
+def test_plain_trains_by_pytorch_alone(command: Command, tmp_path: Path) -> None:
     assert command(*TINY, "engine=plain") == 0
-    assert len(starts) == 1
     (record,) = records_in(tmp_path / "results")
     assert record["config"]["kernels"] == "plain"
     assert record["provenance"]["kernels_build"] is None
+
+
+def test_auto_trains_by_the_native_kernels_where_there_are_some(
+    command: Command, tmp_path: Path, native: Native
+) -> None:
+    assert command(*TINY) == 0
+    (record,) = records_in(tmp_path / "results")
+    assert record["config"]["kernels"] == f"native-{native.instructions}-1"
