@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 JOB_TYPE = "report"
 PARETO_TABLE, RUNS_TABLE = "pareto", "results"
 _RESULTS = (
-    "dataset", "arch", "recipe", "evaluation_split", "label", "compression", "true_compression",
-    "seed", "status", "accuracy", "best_accuracy", "stored_bytes", "macs", "total_epochs",
-    "total_train_seconds", "reason", "run_id",
+    "dataset", "arch", "recipe", "evaluation_split", "experiment_options", "protocol", "label",
+    "compression", "true_compression", "seed", "status", "accuracy", "best_accuracy",
+    "stored_bytes", "macs", "total_epochs", "total_train_seconds", "reason", "run_id",
 )  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def test_one_run_with_tables_and_figures(tmp_path: Path) -> None:
     assert pareto["on_frontier"].sum() == 2
     assert pareto.loc[pareto["on_frontier"], "mean"].tolist() == [79.0, 70.0]
     assert sorted(results["status"]) == ["completed"] * 4 + ["diverged"]
+    assert {"experiment_options", "protocol"} <= set(results)
     assert results["accuracy"].isna().sum() == 1
     assert len(list(folder.path.glob("offline-*/files/media/images/figures/*.png"))) == 2
 
