@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
 from rps_bench.__main__ import main
+from rps_bench.core.cache_folder import user_cache_folder
 from rps_bench.engine import build
 from rps_bench.engine import native as native_module
 from rps_bench.engine.native import Native, find_native
@@ -34,39 +35,58 @@ Command = Callable[..., int]
 
 @pytest.fixture(autouse=True)
 def loggers_that_speak() -> Iterator[None]:
-    """Switches loggers on again: Hydra's --help ends all of a process, --info writes by one."""
+    """Switches loggers on again: Hydra's --help ends all of a process, --info writes by one.
+
+    What writes to a test's captured output ends with the test.
+    """
     yield
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
+    known = logging.root.manager.loggerDict.values()
+    for logger in (logging.root, *(own for own in known if isinstance(own, logging.Logger))):
+        logger.disabled = False
+        for handler in logger.handlers[:]:
+            if type(handler) is logging.StreamHandler:
+                logger.removeHandler(handler)
 
 
-@pytest.fixture(scope="session")
-def kernels_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for compiled kernels that all processes of the tests share: compiled once."""
-    base = tmp_path_factory.getbasetemp()
-    cache = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with pytest.MonkeyPatch.context() as patch, suppress(build.CannotBuildError):
-        patch.setattr(build, "user_cache_folder", lambda: cache)
+@pytest.fixture(scope="session", autouse=True)
+def kernels_folder() -> Path:
+    """The user's compiled kernels, compiled before a command would say so in a test."""
+    with suppress(build.CannotBuildError):
         build.build_library(lambda line: None)
-    return cache / "kernels"
+    return user_cache_folder() / "kernels"
 
 
-@pytest.fixture
-def user_cache(tmp_path_factory: pytest.TempPathFactory, kernels_folder: Path) -> Path:
-    """The test's own XDG_CACHE_HOME, empty but for compiled kernels."""
-    cache = tmp_path_factory.mktemp("cache")
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_all_tests(
+    tmp_path_factory: pytest.TempPathFactory, kernels_folder: Path
+) -> Iterator[None]:
+    """An XDG_CACHE_HOME that holds nothing of the user's but compiled kernels."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache = make_cache(tmp_path_factory, kernels_folder)
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        yield
+
+
+def make_cache(factory: pytest.TempPathFactory, kernels: Path) -> Path:
+    """A new XDG_CACHE_HOME, empty but for compiled kernels."""
+    cache = factory.mktemp("cache")
     (cache / "rps_bench").mkdir()
-    (cache / "rps_bench" / "kernels").symlink_to(kernels_folder)
+    if kernels.is_dir():
+        (cache / "rps_bench" / "kernels").symlink_to(kernels)
     return cache
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user_cache: Path) -> Command:
+def command(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    kernels_folder: Path,
+) -> Command:
     """``python -m rps_bench WORDS`` in this process and an empty folder; returns the status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RPS_BENCH_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(make_cache(tmp_path_factory, kernels_folder)))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def call(*words: str) -> int:
@@ -83,13 +103,11 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user_cache: Path) -
 
 
 @pytest.fixture(scope="session")
-def native(kernels_folder: Path) -> Iterator[Native]:
+def native() -> Iterator[Native]:
     """The native kernels, compiled once; without a compiler tests that need them are skipped."""
     lines: list[str] = []
     native_module._loaded.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "user_cache_folder", lambda: kernels_folder.parent)
-        found = find_native("plain", lines.append)
+    found = find_native("plain", lines.append)
     if found is None:
         pytest.skip("; ".join(lines))
     yield found

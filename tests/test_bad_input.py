@@ -19,11 +19,11 @@ CASES = [
     ("dataset=foo", f"dataset must be one of {DATASET_NAMES}, got foo"),
     ("arch=foo", f"arch must be one of {ARCH_NAMES}, got foo"),
     ("method=foo", f"method must be one of {METHOD_NAMES}, got foo"),
-    ("recipe=foo", "recipe must be one of paper, quick, smoke, got foo"),
+    ("recipe=foo", "recipe must be one of paper, paper_half, quick, smoke, got foo"),
     ("tracking=foo", "tracking must be one of none, wandb, got foo"),
     (
         "experiment=foo",
-        "experiment must be one of cifar100_quick, cifar10_longer, cifar10_quick, .*, "
+        "experiment must be one of cifar100_quick, .*, cifar10_longer, cifar10_quick, .*, "
         "demo, .*, got foo",
     ),
     ("foo=1", "unknown key foo; allowed: dataset, arch, method"),

@@ -241,7 +241,7 @@ def test_two_processes_at_the_same_run_train_it_once(
 
 def test_a_run_recorded_meanwhile_is_not_trained(tmp_path: Path) -> None:
     log, results, elsewhere = (tmp_path / name for name in ("log", "results", "elsewhere"))
-    words = (*TINY, "method=mag")
+    words = (*TINY, "method=mag", "engine=plain")
     train_all(elsewhere, *words)
     (record,) = read_records(elsewhere)[0]
     (config,) = plan(*words)

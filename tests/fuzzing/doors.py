@@ -27,7 +27,6 @@ import rps_bench.launch.whole
 import rps_bench.plan
 import rps_bench.reports.__main__
 import rps_bench.studies.__main__
-from rps_bench.runtime.signals import StopSignals
 from rps_bench.sweep.planning import Plan, PlannedRun
 
 LONGEST_SECONDS = 60  # of one command line; it takes a tenth of one, so more is a hang
@@ -49,7 +48,7 @@ class Begun(BaseException):
 def ask_run(words: Sequence[str]) -> str:
     """``python -m rps_bench WORDS``, up to the first run."""
 
-    def launch(plan: Plan, runs: Sequence[PlannedRun], signals: StopSignals) -> bool:
+    def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
         raise Begun(*(config.files.results_dir for config in plan.configs))
 
     def main() -> None:

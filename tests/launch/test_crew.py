@@ -51,7 +51,7 @@ class Deadly(Own):
 class Stuck(Own):
     name: ClassVar[str] = "stuck"
     def act(self):
-        print("stuck now", flush=True)
+        print("stuck now", os.getpid(), flush=True)
         with undisturbed():
             time.sleep(100000)
 
@@ -197,7 +197,7 @@ def test_processes_of_a_killed_command_end_by_themselves(tmp_path: Path) -> None
 
 
 def test_a_run_of_another_command_is_waited_for(tmp_path: Path) -> None:
-    words = [*TINY, "method=mag", "compression=2,4"]
+    words = [*TINY, "method=mag", "compression=2,4", "engine=plain"]
     first, _ = plan_runs(words, is_sweep=True).configs
     name = first.checkpoint_name(False, "fp32", "plain", 1437)
     others = Checkpoints(tmp_path / "results", name, say)

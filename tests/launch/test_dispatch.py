@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from rps_bench import __main__ as door
+from rps_bench.launch import whole as door
 from rps_bench.sweep.planning import Plan, PlannedRun
 from tests.conftest import Command
 

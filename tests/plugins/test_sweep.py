@@ -70,7 +70,7 @@ def test_smaller_images_of_a_dataset_of_ones_own(
 
 
 def test_a_run_without_plugins_keeps_its_id(my_methods: Path) -> None:
-    (own,) = plan_runs([f"plugins=[{my_methods}]"], is_sweep=False).configs
+    (own,) = plan_runs([f"plugins=[{my_methods}]", "engine=plain"], is_sweep=False).configs
     assert own.run_id == OWN_ID
     assert not own.plugins
 

@@ -15,6 +15,7 @@ import hydra
 import pytest
 
 from rps_bench.config import RunConfig
+from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import UserError
 from rps_bench.datasets import DATASETS
 from rps_bench.methods import METHODS
@@ -61,9 +62,18 @@ def values(line: str, read: Callable[[RunConfig], object]) -> list[object]:
     return [read(config) for config in plan(line).configs]
 
 
-def names(pattern: str, registry: Iterable[str] = METHODS) -> list[str]:
-    """What a glob over a group finds: the registry's names, sorted."""
+METHOD_CHOICES = [path.stem for path in (config_folder() / "method").glob("*.yaml")]
+
+
+def names(pattern: str, registry: Iterable[str] = METHOD_CHOICES) -> list[str]:
+    """What a glob over a group finds: the group's choices, sorted."""
     return fnmatch.filter(sorted(registry), pattern)
+
+
+def methods_of(choices: Iterable[str]) -> list[str]:
+    """The method of each choice: itself, or the one whose variant it is, such as of rand_erk."""
+    by_length = sorted(METHODS, key=len, reverse=True)
+    return [next(own for own in by_length if f"{name}_".startswith(f"{own}_")) for name in choices]
 
 
 READ: dict[str, Callable[[RunConfig], object]] = {
@@ -142,14 +152,14 @@ WORKS = [
     ("-m 'seed=int(range(0.5,3))'", "seed", [0, 1, 2]),
     ("-m 'compression=float(range(1,3))' method=mag", "compression", [1.0, 2.0]),
     # globs
-    ("-m method=glob(s*)", "method", names("s*")),
+    ("-m method=glob(s*)", "method", methods_of(names("s*"))),
     ("-m 'method=glob([s*,m*],exclude=synflow)'", "method",
-     [name for name in names("[sm]*") if name != "synflow"]),
+     methods_of(name for name in names("[sm]*") if name != "synflow")),
     ("-m 'method=glob(s*,exclude=[snip,small])'", "method",
-     [name for name in names("s*") if name not in ("snip", "small")]),
+     methods_of(name for name in names("s*") if name not in ("snip", "small"))),
     ("-m dataset=glob(cifar*)", "dataset", names("cifar*", DATASETS)),
     ("-m arch=glob(*)", "arch", names("*", ARCHITECTURES)),
-    ("-m recipe=glob(*)", "recipe", ["paper", "quick", "smoke"]),
+    ("-m recipe=glob(*)", "recipe", ["paper", "paper_half", "quick", "smoke"]),
     ("-m 'recipe_by_arch@recipe=glob(quick*)'", "recipe", ["quick"]),
     # the sweep of an experiment file, on the command line
     ("-m '+hydra.sweeper.params.seed=\"0,1\"'", "seed", [0, 1]),
