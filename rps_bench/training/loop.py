@@ -105,8 +105,7 @@ class Trainer:
         """
         if start is not None:
             self.restore(start)
-        with training_by(self.model, self.training.kernels):
-            self._train()
+        self._train()
         self._count_others()
         return self.outcome
 
@@ -136,23 +135,28 @@ class Trainer:
         images = self.dataset.train.images
         plan = plan_epoch(len(images), self.dataset.flip, self.training.seed, epoch, images.device)
         started = time.perf_counter() - self.train_seconds
-        # The plan depends on the seed and the epoch alone, so that an epoch cut short goes on with
-        # the images that it has not seen.
-        num_done = self.step - (epoch - 1) * self.steps_per_epoch
         try:
-            for position in range(num_done, self.steps_per_epoch):
-                if self.keeper is not None and self.step == self.keeper.snapshot_step:
-                    self.keeper.keep_snapshot(self.state())
-                self._keep_if_due(started)
-                first = position * self.recipe.batch_size
-                self.take_step(plan, slice(first, first + self.recipe.batch_size))
-                # Only here does the host wait for the device, so other runs may go on meanwhile.
-                if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
-                    let_others()
-                    self._check(epoch)
-            self._keep_if_due(started)
+            with training_by(self.model, self.training.kernels):
+                self._take_steps(epoch, plan, started)
         finally:
             self.train_seconds = time.perf_counter() - started
+
+    def _take_steps(self, epoch: int, plan: EpochPlan, started: float) -> None:
+        """As ``train_epoch``. The plan depends on the seed and the epoch alone, so that an epoch
+        cut short goes on with the images that it has not seen.
+        """
+        num_done = self.step - (epoch - 1) * self.steps_per_epoch
+        for position in range(num_done, self.steps_per_epoch):
+            if self.keeper is not None and self.step == self.keeper.snapshot_step:
+                self.keeper.keep_snapshot(self.state())
+            self._keep_if_due(started)
+            first = position * self.recipe.batch_size
+            self.take_step(plan, slice(first, first + self.recipe.batch_size))
+            # Only here does the host wait for the device, so other runs may go on meanwhile.
+            if (position + 1) % CHECK_EVERY == 0 or position + 1 == self.steps_per_epoch:
+                let_others()
+                self._check(epoch)
+        self._keep_if_due(started)
 
     def take_step(self, plan: EpochPlan, seen: slice) -> None:
         """Train on some images of the plan, and count them; no signal cuts a step."""

@@ -129,6 +129,24 @@ def test_steps_alone_are_done_by_the_kernels(
     assert [type(module) for module in model.modules()] == expected
 
 
+@pytest.mark.parametrize("kernels", FAST)
+def test_an_epoch_by_itself_is_done_by_the_kernels(
+    kernels: str, digits: Dataset, native: Native, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As benchmarks take it."""
+    calls: list[bool] = []
+    original = Convolution.apply
+
+    def apply(*arguments: Any) -> Any:
+        calls.append(True)
+        return original(*arguments)
+
+    monkeypatch.setattr(Convolution, "apply", apply)
+    recipe = Recipe("test", 1, 20, 0.002, 0.9, False, 1e-4, "one_cycle", (), 0.1)
+    Trainer(compress(), Training(digits, recipe, 0, "fp32", name_of(kernels))).train_epoch(1)
+    assert calls
+
+
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps that trainings of this test begin at."""
