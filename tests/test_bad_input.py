@@ -10,8 +10,9 @@ from rps_bench.methods import METHODS
 from rps_bench.models import ARCHITECTURES
 from tests.conftest import Command
 
+VARIANTS = ("rand_erk", "stable_rps_matched", "stable_rps_unscaled")
 METHOD_NAMES, ARCH_NAMES, DATASET_NAMES = (
-    ", ".join(sorted(registry)) for registry in (METHODS, ARCHITECTURES, DATASETS)
+    ", ".join(sorted(registry)) for registry in ((*METHODS, *VARIANTS), ARCHITECTURES, DATASETS)
 )
 RANGE = "must be a finite number >= 1"
 
