@@ -8,7 +8,7 @@ STUDY ?= all
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm lint types check pareto-plots claims report \
+.PHONY: help install demo test test-all test-slurm lint types check pareto-plots claims report \
   wandb-sync studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak docs-tables clean
 
 help: ## list the targets
@@ -29,6 +29,9 @@ demo: $(STAMP) ## train the embedded default sweep, write table and plots under 
 
 test: $(STAMP) ## run the tests (minutes)
 	$(BIN)/python -m pytest -n auto
+
+test-all: $(STAMP) ## run the slow tests, too (some minutes more)
+	$(BIN)/python -m pytest -n auto -m 'slow or not slow'
 
 test-slurm: $(STAMP) ## sweeps on a one-node Slurm of this machine (minutes; needs slurm-wlm and munge)
 	$(BIN)/python -m pytest tests/cluster -m slurm

@@ -104,6 +104,7 @@ def test_trials_are_records_of_the_validation_split(
     assert (Path("results") / "choices.json").read_text() == text
 
 
+@pytest.mark.slow
 def test_test_images_choose_nothing(
     tuned: Tune, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +327,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_choices(tuned: Tune, tmp_pa
     assert choices("killed") == choices()
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials(tuned: Tune, tmp_path: Path) -> None:
     processes = [start(tmp_path, *SWEEP, "results_dir=both") for _ in range(2)]
     outputs = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]

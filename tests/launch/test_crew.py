@@ -112,6 +112,7 @@ def test_the_cores_are_divided_and_all_is_told_once(
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"records", "checkpoints"}
 
 
+@pytest.mark.slow
 def test_chains_and_roundings_are_those_of_one_process(command: Command, tmp_path: Path) -> None:
     words = ("-m", *TINY, "threads=1", "method=ltr,rand", "compression=1.5,2", "keep_model=true")
     for number in (1, 2):
@@ -122,6 +123,7 @@ def test_chains_and_roundings_are_those_of_one_process(command: Command, tmp_pat
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_no_run(tmp_path: Path) -> None:
     with Process(tmp_path, *TWO, *MANY_STEPS, "method=mag,rand,snip") as command:
         command.wait_for("epoch 1/")
@@ -196,6 +198,7 @@ def test_processes_of_a_killed_command_end_by_themselves(tmp_path: Path) -> None
     assert list(tmp_path.rglob("*.tmp")) == []
 
 
+@pytest.mark.slow
 def test_a_run_of_another_command_is_waited_for(tmp_path: Path) -> None:
     words = [*TINY, "method=mag", "compression=2,4", "engine=plain"]
     first, _ = plan_runs(words, is_sweep=True).configs

@@ -26,6 +26,7 @@ def table() -> pd.DataFrame:
     return build_study("effective_steps", **OPTIONS).measure(Path("unused"))
 
 
+@pytest.mark.slow
 def test_a_row_for_each_layer_and_part(table: pd.DataFrame) -> None:
     networks = {("dense", 1.0), ("stable_rps", 10.0), (MATCHED, 10.0), ("rand", 10.0)}
     steps = table[table["part"] == "steps"]
@@ -39,6 +40,7 @@ def test_a_row_for_each_layer_and_part(table: pd.DataFrame) -> None:
     assert set(table[table["part"] == "memory"]["variant"]) == {"stable_rps"}
 
 
+@pytest.mark.slow
 def test_the_layers_are_scale_invariant(table: pd.DataFrame) -> None:
     cosines = table["cosine"].abs().groupby(table["course"]).max()
     assert cosines["recipe"] < 1e-3
@@ -46,6 +48,7 @@ def test_the_layers_are_scale_invariant(table: pd.DataFrame) -> None:
     assert cosines["strong decay"] < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("course", ["recipe", "strong decay"])
 def test_the_predictions_hold_for_pruning_and_sharing(table: pd.DataFrame, course: str) -> None:
     compared = compare(table, course)
@@ -61,6 +64,7 @@ def test_the_predictions_hold_for_pruning_and_sharing(table: pd.DataFrame, cours
         assert compared["memory"].isna().all()  # 161 steps of 5,000
 
 
+@pytest.mark.slow
 def test_at_one_rate_sharing_turns_less_than_pruning_until_its_start_is_matched(
     table: pd.DataFrame,
 ) -> None:
@@ -72,6 +76,7 @@ def test_at_one_rate_sharing_turns_less_than_pruning_until_its_start_is_matched(
     assert 0.5 < turning["rand"] / turning[MATCHED] < 2
 
 
+@pytest.mark.slow
 def test_what_is_too_far_is_seen(table: pd.DataFrame) -> None:
     """Predictions that forget momentum, the map or the norm are not within the errors."""
     steps = table["part"] == "steps"
@@ -85,6 +90,7 @@ def test_what_is_too_far_is_seen(table: pd.DataFrame) -> None:
     assert set(exceeding(compare(wrong, "recipe")).columns) == set(ERRORS)
 
 
+@pytest.mark.slow
 def test_figure(table: pd.DataFrame) -> None:
     study = build_study("effective_steps", **OPTIONS)
     with figure_style():

@@ -206,6 +206,7 @@ def test_a_rounded_run_names_the_kernels_of_its_training(
     assert named == [(f"native-{native.instructions}-1", native.build)] * 2
 
 
+@pytest.mark.slow
 def test_levels_of_ltr_are_shared_by_one_set_alone(
     command: Command, tmp_path: Path, native: Native, starts: list[int]
 ) -> None:
