@@ -248,6 +248,7 @@ def test_an_interrupted_run_keeps_its_state_and_says_how_to_go_on(tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python from 3.12 on
+@pytest.mark.slow
 def test_a_short_soak(tmp_path: Path) -> None:
     sweep = [word for word in SWEEP if "cifar10" not in word]
     rounds = Rounds(tmp_path / "soak", 0, 3, sweep)
