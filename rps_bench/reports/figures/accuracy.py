@@ -188,3 +188,24 @@ def draw_chance(axes: Axes, chance: float | None) -> list[CurveLabel]:
     axes.axhline(chance, color=QUIET, linewidth=0.7, linestyle=(0, (1, 3)), zorder=1)
     text = f"chance ({key})" if shows_cross else "chance"
     return [CurveLabel(text, QUIET, AT_EDGE, chance)]
+
+
+def mark_lost(
+    axes: Axes, points: pd.DataFrame, value_column: str, name_column: str, level: float
+) -> None:
+    """Mark the points with diverged runs at chance level, side by side if several share a value.
+
+    Args:
+        axes: What to draw on.
+        points: With `method`, `num_diverged` and the columns that follow.
+        value_column: Of the x axis.
+        name_column: Of the curve's name.
+        level: Chance, in percent.
+    """
+    lost = points[points["num_diverged"] > 0]
+    for value, marks in lost.groupby(value_column):
+        names = marks[["method", name_column]].itertuples(index=False, name=None)
+        for place, (method, name) in enumerate(names):
+            shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
+            colour = method_look(method).colour
+            mark_diverged(axes, name, colour, (float(str(value)), level), shift)

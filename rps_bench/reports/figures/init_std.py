@@ -5,11 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS
-from rps_bench.reports.figures.accuracy import (
-    DIVERGED_STEP_POINTS,
-    draw_chance,
-    mark_diverged,
-)
+from rps_bench.reports.figures.accuracy import draw_chance, mark_lost
 from rps_bench.reports.figures.axes import set_accuracy_limits, set_log_values
 from rps_bench.reports.figures.labels import (
     SMALL_STYLE,
@@ -125,7 +121,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
     for method, scaling, name in ordered:
         points = own[own["series"] == name].sort_values("init_std")
         labels.append(_draw_series(axes, points, method, scaling, panel.chance or 0.0))
-    _mark_diverged(axes, own, panel.chance or 0.0)
+    mark_lost(axes, own, "init_std", "series", panel.chance or 0.0)
     set_accuracy_limits(axes, own, panel.chance)
     set_log_values(axes, own["init_std"], "Init std of the repository")
     axes.set_ylabel(f"{panel.split.capitalize()} accuracy (%)")
@@ -156,14 +152,3 @@ def _draw_series(
     )
     last = means.iloc[-1]
     return CurveLabel(name, look.colour, float(last["init_std"]), float(last["mean"]))
-
-
-def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
-    lost = own[own["num_diverged"] > 0]
-    for init_std, marks in lost.groupby("init_std"):
-        for place, (method, name) in enumerate(
-            marks[["method", "series"]].itertuples(index=False, name=None)
-        ):
-            shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
-            colour = method_look(method).colour
-            mark_diverged(axes, name, colour, (float(str(init_std)), level), shift)

@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rps_bench.config import CHOICES_FILE
 from rps_bench.reports.analysis.options import RATE
-from rps_bench.reports.figures.accuracy import DIVERGED_STEP_POINTS, draw_chance, mark_diverged
+from rps_bench.reports.figures.accuracy import draw_chance, mark_lost
 from rps_bench.reports.figures.axes import set_accuracy_limits, set_log_values
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.figures.labels import (
@@ -20,7 +21,7 @@ from rps_bench.reports.figures.labels import (
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.styles import method_look, method_rank, method_style
+from rps_bench.reports.styles import method_rank, method_style
 from rps_bench.reports.words import format_ratio
 from rps_bench.tuning.choices import read_choices
 
@@ -36,7 +37,7 @@ def find_chosen(results_dir: Path) -> frozenset[str]:
     Raises:
         UserError: The file is broken.
     """
-    choices = read_choices(results_dir / "choices.json").values()
+    choices = read_choices(results_dir / CHOICES_FILE).values()
     return frozenset(
         trial.run_id
         for choice in choices
@@ -105,7 +106,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
     for method, name in sorted(names, key=lambda key: (method_rank(key[0]), key)):
         points = own[own["curve"] == name].sort_values("rate")
         labels.append(_draw_curve(axes, points, method, level))
-    _mark_diverged(axes, own, level)
+    mark_lost(axes, own, "rate", "curve", level)
     set_accuracy_limits(axes, own, panel.chance)
     set_log_values(axes, own["rate"], "Learning rate")
     axes.set_ylabel("Validation accuracy (%)")
@@ -145,13 +146,3 @@ def _draw_curve(axes: Axes, points: pd.DataFrame, method: str, level: float) -> 
     )
     last = means.iloc[-1]
     return CurveLabel(name, style.colour, float(last["rate"]), float(last["mean"]))
-
-
-def _mark_diverged(axes: Axes, own: pd.DataFrame, level: float) -> None:
-    lost = own[own["num_diverged"] > 0]
-    for rate, marks in lost.groupby("rate"):
-        names = marks[["method", "curve"]].itertuples(index=False, name=None)
-        for place, (method, name) in enumerate(names):
-            shift = (place - (len(marks) - 1) / 2) * DIVERGED_STEP_POINTS
-            colour = method_look(method).colour
-            mark_diverged(axes, name, colour, (float(str(rate)), level), shift)
