@@ -182,7 +182,19 @@ def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
         tmp_path,
     )
     assert "rps_bench.sweep.planning" in loaded
-    assert not loaded & {"torch", "pandas", "matplotlib", "wandb", "sklearn"}
+    assert not loaded & {"torch", "pandas", "matplotlib", "wandb"}
+
+
+def test_a_run_imports_no_compiler_of_graphs(tmp_path: Path) -> None:
+    """PyTorch's optimizers import it, for seconds in each process of a sweep."""
+    words = ["recipe=smoke", "arch.width=4", "engine=plain", f"results_dir={tmp_path}"]
+    code = (
+        "import sys\nfrom contextlib import suppress\nfrom rps_bench.__main__ import main\n"
+        f"sys.argv[1:] = {words}\nwith suppress(SystemExit):\n    main()"
+    )
+    loaded = modules_after(code, tmp_path)
+    assert list(tmp_path.rglob("*.json"))
+    assert not loaded & {"torch._dynamo", "sklearn", "sympy", "wandb", "matplotlib"}
 
 
 def test_help_imports_nothing_of_a_run(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ WHOLE_BATCH = (*TINY, "method=mag", "recipe.batch_size=1437")
 LIMITED = """
 import json, resource, sys
 from rps_bench.__main__ import main
-import rps_bench.run, sklearn.datasets, torch._dynamo  # all that is imported late
+import rps_bench.run, rps_bench.datasets.sources  # all that is imported late
 for megabytes, words in json.loads(sys.argv[1]):
     in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     limit = in_use + megabytes * 10**6 if megabytes else resource.RLIM_INFINITY

@@ -51,7 +51,7 @@ class LayerTrainer(Trainer):
         with lend_weights(self.model.skeleton, split_weights(weights, self.model.layout)) as net:
             logits = net(images)
         loss = F.cross_entropy(logits.to(self.dtype), labels)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         before, gradient = weights.detach().clone(), weights.grad
         assert gradient is not None
@@ -73,7 +73,7 @@ class LayerTrainer(Trainer):
         course.cosines.append(inner / (norms * gradients))
         pairs = zip(self._split(before), self._split(self.model.weights()), strict=True)
         course.angles.append(torch.stack([angle_between(one, other) for one, other in pairs]))
-        course.rates.append(float(self.optimizer.param_groups[0]["lr"]))
+        course.rates.append(float(self.optimizer.rate))
 
     def _by_layer(self, flat: torch.Tensor) -> torch.Tensor:
         return torch.stack([piece.double().norm() for piece in self._split(flat)])

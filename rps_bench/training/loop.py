@@ -23,6 +23,7 @@ from rps_bench.training.precision import autocast
 from rps_bench.training.progress import NoProgress, Progress
 from rps_bench.training.recipe import Recipe
 from rps_bench.training.schedule import learning_rate
+from rps_bench.training.sgd import Sgd
 from rps_bench.training.state import EpochPart, EpochResult, Outcome, StateKeeper, TrainingState
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
@@ -82,9 +83,7 @@ class Trainer:
         self.dataset, self.recipe = training.dataset, training.recipe
         self.progress = progress or NoProgress()
         self.dtype = model.stored.dtype
-        # torch imports much for the first optimizer, C++ that a signal would end.
-        with undisturbed():
-            self.optimizer = build_optimizer(model, training.recipe)
+        self.optimizer = Sgd(model.parameters(), training.recipe)
         self.outcome, self.step, self.is_amid_step = Outcome(), 0, False
         self.steps_per_epoch = training.steps_per_epoch
         device = training.dataset.train.images.device
@@ -195,7 +194,7 @@ class Trainer:
         with autocast(self.training.precision, images.device):
             logits = self.model(images)
         loss = F.cross_entropy(logits.to(self.dtype), labels)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss
@@ -210,11 +209,9 @@ class Trainer:
         """A copy of the training's state between two steps."""
         self._count_others()
         tensors = {k: v.cpu().clone() for k, v in self.model.state_dict().items()}
-        buffers = {
-            name: self.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            for name, parameter in self.model.named_parameters()
-        }  # None before the first step, and without momentum
-        momentum = {k: v.cpu().clone() for k, v in buffers.items() if v is not None}
+        buffers = self.optimizer.momentum
+        named = self.model.named_parameters()
+        momentum = {name: buffers[p].cpu().clone() for name, p in named if p in buffers}
         part = EpochPart(float(self.loss_sum), self.num_images, self.train_seconds)
         return TrainingState(self.step, tensors, momentum, copy.deepcopy(self.outcome), part)
 
@@ -225,7 +222,7 @@ class Trainer:
             if name in state.momentum:
                 # With the parameter's strides: fused SGD walks both through memory side by side.
                 buffer = torch.empty_like(parameter).copy_(state.momentum[name])
-                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+                self.optimizer.momentum[parameter] = buffer
         self.step, self.outcome = state.step, copy.deepcopy(state.outcome)
         self._begin(state.part)
 
@@ -283,11 +280,7 @@ class Trainer:
     def _set_rate(self) -> None:
         """Let the optimizer have the learning rate of the step at hand."""
         rate = learning_rate(self.recipe, self.step, self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        self.optimizer.set_rate(rate)
 
     def _batch(
         self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
@@ -304,16 +297,3 @@ class Trainer:
         if not bool(self.loss_sum.isfinite()):
             raise NonFiniteLossError(f"training loss not finite by step {self.step}, epoch {epoch}")
         self.progress.show_step(self.step, self.training.num_steps)
-
-
-def build_optimizer(model: CompressedModel, recipe: Recipe) -> torch.optim.SGD:
-    """SGD over theta, biases and BatchNorm alike."""
-    on_gpu = model.stored.is_cuda  # where a captured step reads the rate from the device's memory
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=torch.tensor(recipe.lr, device=model.stored.device) if on_gpu else recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 # Modules that the work imports late are imported here, before forks.
 import PIL.Image  # noqa: F401
 import pyarrow.parquet  # noqa: F401
-import sklearn.datasets  # noqa: F401
 
 import rps_bench.run  # noqa: F401
 from scripts.soak.child import stack_path

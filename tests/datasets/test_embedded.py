@@ -28,6 +28,14 @@ def test_split_is_whole_and_stratified() -> None:
     )
 
 
+def test_images_are_those_of_scikit_learn() -> None:
+    both, bunch = load_dataset("digits"), load_digits()
+    is_test = choose_test_rows(bunch.target, 360)
+    for split, rows in ((both.train, ~is_test), (both.test, is_test)):
+        assert np.array_equal(split.images.numpy(), enlarge(bunch.images[rows]))
+        assert np.array_equal(split.labels.numpy(), bunch.target[rows])
+
+
 def test_split_is_the_same_for_ever() -> None:
     is_test = choose_test_rows(load_digits().target, 360)
     assert np.flatnonzero(is_test)[:5].tolist() == FIRST_TEST_ROWS

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.optim.sgd import sgd as functional_sgd
 from torch.overrides import TorchFunctionMode
 
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods import METHODS
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.training import captured, loop
+from rps_bench.training import captured, sgd
 from rps_bench.training.captured import WARM_UP_STEPS, CapturedSteps, stream_to_capture_in
 from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.recipe import Recipe
@@ -26,6 +27,10 @@ Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def inputs(value: int, size: int) -> Inputs:
     rows = torch.full((size,), value)
     return rows, rows[:, None].expand(-1, 2), rows % 2 == 0
+
+
+def plain_sgd(*tensors: Any, **how: Any) -> None:
+    functional_sgd(*tensors, **how | {"fused": False, "foreach": True})
 
 
 class FakeGraph:
@@ -207,9 +212,7 @@ def test_a_step_waits_for_nothing_and_takes_nothing_from_the_host(
     model = compress(name, 1 if name == "dense" else 10)
     scale = model.gradient_scale().to(meta)  # once for a training, which may wait
     monkeypatch.setattr(CompressedModel, "gradient_scale", lambda self: scale)
-    monkeypatch.setattr(  # a fused one knows no meta device
-        loop, "build_optimizer", lambda model, recipe: torch.optim.SGD(model.parameters(), 0.1)
-    )
+    monkeypatch.setattr(sgd, "sgd", plain_sgd)  # a fused one knows no meta device
     dataset = make_dataset().to(meta)
     trainer = Trainer(model.to(meta).train(), Training(dataset, make_recipe(), 0, "fp32"))
     batch = tuple(torch.empty_like(tensor, device=meta) for tensor in inputs(0, 8))

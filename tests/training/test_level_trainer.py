@@ -652,7 +652,7 @@ def test_the_disk_use_of_a_chain_is_bounded(
 
     def pretend(trainer: Trainer, start: TrainingState | None) -> Outcome:
         for parameter in trainer.model.parameters():
-            trainer.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            trainer.optimizer.momentum[parameter] = torch.zeros_like(parameter)
         result = EpochResult(160, 0.1 / 3, 1 / 3, 1 / 3, 100 / 3, 1 / 3)
         trainer.outcome = Outcome([result] * 160, None, 160 / 3, 160 * 50_000)
         keeper = trainer.keeper

@@ -1,7 +1,6 @@
 """A run goes on from any of its states as if it had never stopped; the states' files."""
 
 import json
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.files.write import to_bytes
 from rps_bench.methods.map_state import KEY
 from rps_bench.models import build_model
-from rps_bench.runtime.signals import StopError, StopSignals
 from rps_bench.training import loop
 from rps_bench.training.loop import NonFiniteLossError, Trainer, Training
 from rps_bench.training.recipe import Recipe
@@ -299,27 +297,6 @@ def example(momentum: bool = True) -> TrainingState:
     outcome = Outcome([RESULT], "training loss not finite", 0.1 + 0.2, 37)
     stored = {"stored": torch.arange(3.0)} if momentum else {}
     return TrainingState(5, tensors, stored, outcome, EpochPart(1 / 3, 24, 0.7))
-
-
-def test_no_signal_cuts_the_first_optimizer(
-    compress: Callable[..., CompressedModel],
-    make_dataset: Callable[..., Dataset],
-    make_recipe: Callable[..., Recipe],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """torch imports libraries for it that end the process when a signal cuts their import."""
-    build, told = loop.build_optimizer, []
-
-    def build_under_fire(model: CompressedModel, recipe: Recipe) -> torch.optim.SGD:
-        signal.raise_signal(signal.SIGTERM)
-        told.append("built")
-        return build(model, recipe)
-
-    monkeypatch.setattr(loop, "build_optimizer", build_under_fire)
-    model, dataset, recipe = compress("mag"), make_dataset(), make_recipe()
-    with StopSignals(), pytest.raises(StopError):
-        train(model, dataset, recipe, 0, "fp32")
-    assert told == ["built"]
 
 
 @pytest.mark.parametrize("momentum", [True, False])
