@@ -14,7 +14,7 @@ NUM_COLUMNS = 256  # of the unfolded images that are multiplied at once
 
 
 class CsrLinear(nn.Module):
-    """A linear layer with a sparse weight: (B, in) -> (B, out)."""
+    """A linear layer with a sparse weight: (..., in) -> (..., out)."""
 
     weight: torch.Tensor
 
@@ -25,7 +25,9 @@ class CsrLinear(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The layer's output."""
-        output = (self.weight @ inputs.T.contiguous()).T
+        rows = inputs.flatten(0, -2)
+        product = (self.weight @ rows.T.contiguous()).T
+        output = product.reshape(*inputs.shape[:-1], len(self.weight))
         return output if self.bias is None else output + self.bias
 
 

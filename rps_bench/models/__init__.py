@@ -5,12 +5,16 @@ import torch
 from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import unknown_name
 from rps_bench.models.base import Network
+from rps_bench.models.convnext import ConvNeXtMini
 from rps_bench.models.resnet import ResNet20
 from rps_bench.models.vgg import VGG11
+from rps_bench.models.vit import ViTTiny
 
 ARCHITECTURES: dict[str, type[Network]] = {
     "resnet20": ResNet20,
     "vgg11": VGG11,
+    "vit_tiny": ViTTiny,
+    "convnext_mini": ConvNeXtMini,
 }
 
 

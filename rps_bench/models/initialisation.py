@@ -1,6 +1,7 @@
-"""Kaiming-normal weights, and the theoretical standard deviation that a layer's weights start with.
+"""Normal weights, and the theoretical standard deviation that a layer's weights start with.
 
-Source of the recipe: He et al. 2015 (fan-in, gain sqrt 2), as spec'd for both architectures.
+Source of Kaiming's recipe: He et al. 2015 (fan-in, gain sqrt 2), for networks of convolutions and
+ReLU.
 """
 
 import math
@@ -22,9 +23,22 @@ def initialise_kaiming(model: nn.Module, generator: torch.Generator | None) -> N
 
     Each layer keeps the theoretical std as ``layer.init_std`` for methods that scale by it.
     """
+    _initialise(model, generator, 2.0)
+
+
+def initialise_lecun(model: nn.Module, generator: torch.Generator | None) -> None:
+    """Draw in the same way from N(0, 1 / fan_in), for layers that no ReLU follows.
+
+    Source: LeCun et al. 1998, Efficient BackProp.
+    """
+    _initialise(model, generator, 1.0)
+
+
+def _initialise(model: nn.Module, generator: torch.Generator | None, gain: float) -> None:
+    """Draw weights of variance ``gain / fan_in``."""
     for layer in model.modules():
         if isinstance(layer, COMPRESSIBLE_TYPES):
-            std = math.sqrt(2.0 / fan_in(layer.weight))
+            std = math.sqrt(gain / fan_in(layer.weight))
             if not layer.weight.is_meta:  # there PyTorch would import 900 modules to draw nothing
                 nn.init.normal_(layer.weight, 0.0, std, generator=generator)
             layer.init_std = std  # type: ignore[assignment]

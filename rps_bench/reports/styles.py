@@ -72,7 +72,12 @@ KIND_LINES = {
 UNKNOWN_KIND = KindLine(LONG_DASHED, "long dashes: kind of method not known")
 
 DATASET_TITLES = {name: info.title or name for name, info in DATASETS.items()}
-ARCH_TITLES = {"resnet20": "ResNet-20", "vgg11": "VGG-11"}  # another one goes by its name
+ARCH_TITLES = {  # another one goes by its name
+    "resnet20": "ResNet-20",
+    "vgg11": "VGG-11",
+    "vit_tiny": "ViT-Tiny",
+    "convnext_mini": "ConvNeXt-Mini",
+}
 
 
 def method_look(method: str) -> MethodLook:

@@ -89,11 +89,12 @@ class GatheredConv2d(nn.Module):
     def __init__(self, layer: nn.Conv2d, weight: GatheredWeight) -> None:
         super().__init__()
         self.weight, self.bias = weight, layer.bias
-        self.stride, self.padding = layer.stride, layer.padding
+        self.stride, self.padding, self.groups = layer.stride, layer.padding, layer.groups
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The layer's output."""
-        return F.conv2d(images, self.weight(), self.bias, self.stride, self.padding)
+        weight = self.weight()
+        return F.conv2d(images, weight, self.bias, self.stride, self.padding, groups=self.groups)
 
 
 class GatheredLinear(nn.Module):

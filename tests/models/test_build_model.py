@@ -33,6 +33,8 @@ def num_compressible(model: nn.Module) -> int:
         ("vgg11", 10, 9_231_114, 9_222_848),
         ("vgg11", 100, 9_277_284, 9_268_928),
         ("vgg11", 200, 9_328_584, 9_320_128),
+        ("vit_tiny", 10, 5_350_090, 5_319_552),
+        ("convnext_mini", 10, 1_872_714, 1_862_016),
     ],
 )
 def test_sizes_are_those_of_the_spec(name: str, num_classes: int, total: int, n: int) -> None:

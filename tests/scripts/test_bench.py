@@ -53,12 +53,13 @@ KERNELS = {"plain": Kernels("plain", None), "products": Kernels("products-1", No
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_both_sides_train_the_same_network(arch: str) -> None:
     """Two steps: losses before each, so also gradients, their scaling and the update."""
-    model, dataset, recipe = build_network(arch, 4), draw_images(32), make_recipe(1)
+    model, dataset, recipe = build_network(arch, 4).double(), draw_images(32), make_recipe(1)
     compressed = build_method("stable_rps", 10).compress(model, subject.make_probe(CPU))
     loop = build_loop(model, compressed, make_loader(dataset, 16, 0, is_pinned=False), recipe)
     trainer = Trainer(compressed, Training(dataset, recipe, 0, "fp32"))
     trainer.model.train()
     images, labels = (part[:16] for part in subject.make_probe(CPU))
+    images = images.double()
 
     for _ in range(2):
         wanted = float(trainer.train_step(images, labels).detach())
