@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-slurm lint types check pareto-plots claims report \
-  wandb-sync studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak docs-tables clean
+  wandb-sync dashboard studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak docs-tables clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ report: $(STAMP) ## everything: tables, figures, claims and report.html, one fil
 
 wandb-sync: $(STAMP) ## send all offline W&B runs of results/ (RESULTS=folder for another)
 	$(BIN)/python -m rps_bench.tracking sync $(RESULTS)
+
+dashboard: $(STAMP) ## serve the trackio dashboard of results/ on this machine (RESULTS=folder for another)
+	$(BIN)/python -m rps_bench.tracking dashboard $(RESULTS)
 
 studies: $(STAMP) ## check the theory by running it: results/studies (an hour; one: STUDY=load)
 	$(BIN)/python -m rps_bench.studies $(STUDY)

@@ -120,6 +120,14 @@ def text(key: str, value: object) -> str:
     raise UserError(f"{key} must be a non-empty text, got {show(value)}{hint}")
 
 
+def short_text(key: str, value: object, longest: int) -> str:
+    """The value as a `text` of at most ``longest`` characters."""
+    written = text(key, value)
+    if len(written) > longest:
+        raise UserError(f"{key} must have at most {longest} characters, got {len(written)}")
+    return written
+
+
 def path(key: str, value: object) -> str:
     """The value as a path, its ``~`` or ``~user`` expanded, which a shell leaves alone in quotes.
 

@@ -1,6 +1,6 @@
 """Trackers by name: they show runs on a dashboard during training. Records never depend on them.
 
-Imports neither torch nor wandb.
+Imports neither torch nor a dashboard's package.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from rps_bench.core.nearest import unknown_name
 from rps_bench.tracking.base import RunDescription, Tracker
 from rps_bench.tracking.none import NoTracker
 from rps_bench.tracking.progress import TrackedProgress
+from rps_bench.tracking.trackio.tracker import TrackioTracker
 from rps_bench.tracking.weights_and_biases.tracker import WandbTracker
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
 TRACKERS: dict[str, type[Tracker]] = {
     "none": NoTracker,
     "wandb": WandbTracker,
+    "trackio": TrackioTracker,
 }
 
 

@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rps_bench.core.errors import describe_failure
 from rps_bench.records.schema import Record
+from rps_bench.tracking.service import Service
 
 if TYPE_CHECKING:
     from rps_bench.training.state import EpochResult
@@ -33,7 +34,12 @@ class Tracker(ABC):
 
     If the context is left with an exception, the run failed for that reason. If it is left before
     ``finish`` without an exception, or with an interrupt, the run was interrupted.
+
+    Attributes:
+        service: The package that shows the runs; None: they are shown nowhere.
     """
+
+    service: ClassVar[Service | None] = None
 
     @abstractmethod
     def start(self, run: RunDescription) -> None:

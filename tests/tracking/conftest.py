@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rps_bench.tracking import RunDescription
-from rps_bench.tracking.weights_and_biases import worker_process
+from rps_bench.tracking.relay import worker_process
 from rps_bench.training.state import EpochResult
 from tests.patience import PATIENCE_SECONDS
 
@@ -78,6 +78,12 @@ def make_record(run: RunDescription, status: str = "completed", **cost: Any) -> 
     }  # fmt: skip
 
 
+def require(name: str) -> None:
+    """Skip the test of a tracker whose package, an extra, is not installed."""
+    if name == "trackio" and find_spec("trackio") is None:
+        pytest.skip("trackio is not installed")
+
+
 class WandbFolder:
     """Reads the offline runs of a results folder through wandb's own program."""
 
@@ -123,7 +129,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("WANDB_", "XDG_"))]:
+        foreign = ("WANDB_", "TRACKIO_", "HF_", "XDG_")
+        for name in [name for name in os.environ if name.startswith(foreign)]:
             patch.delenv(name)
         patch.delenv("NETRC", raising=False)
         patch.setenv("HOME", str(home))
@@ -131,7 +138,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # No worker outlives its test.
         patch.setattr(worker_process, "LEAVE_SECONDS", PATIENCE_SECONDS)
         yield home
-    assert [path for path in home.rglob("*") if "wandb" in str(path) or "netrc" in str(path)] == []
+    ours = ("wandb", "netrc", "trackio", "huggingface")
+    assert [path for path in home.rglob("*") if any(word in str(path) for word in ours)] == []
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from rps_bench.core.errors import UserError
 from rps_bench.tracking import TRACKERS, TrackedProgress, build_tracker, default_options
-from tests.tracking.conftest import describe, epoch, make_record
+from tests.tracking.conftest import epoch, require
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "tracking"
 
@@ -24,17 +24,23 @@ def test_a_trackers_yaml_holds_the_defaults_of_its_class(name: str) -> None:
     assert {path.stem for path in CONF.glob("*.yaml")} == set(TRACKERS)
 
 
-def test_every_default_has_its_comment() -> None:
-    lines = (CONF / "wandb.yaml").read_text().splitlines()[2:]
-    assert len(lines) == 6
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_default_has_its_comment(name: str) -> None:
+    text = (CONF / f"{name}.yaml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith(("#", "name:"))]
+    assert len(lines) == len(default_options(name))
     assert all(" # " in line for line in lines)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mlflow", {}, "tracking must be one of none, wandb, got mlflow"),
+        ("mlflow", {}, "tracking must be one of none, wandb, trackio, got mlflow"),
         ("wandb", {"proyect": "x"}, "unknown key tracking.proyect; allowed: tracking.project"),
+        ("trackio", {"proyect": "x"}, "unknown key tracking.proyect; allowed: tracking.project"),
+        ("trackio", {"project": "my.model"}, "tracking.project must consist of letters, digits"),
+        ("trackio", {"project": "x_system"}, "tracking.project must not begin with registry- or"),
+        ("trackio", {"group": ""}, "tracking.group must be a non-empty text"),
         ("none", {"project": "x"}, "unknown key tracking.project; allowed: none"),
         ("wandb", {"project": "a/b"}, "tracking.project must have none of"),
         ("wandb", {"project": ""}, "tracking.project must be a non-empty text"),
@@ -49,28 +55,11 @@ def test_every_default_has_its_comment() -> None:
     ],
 )
 def test_bad_values_end_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
+    require(name)
     with pytest.raises(UserError) as caught:
         build_tracker(name, **options)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", TRACKERS)
-def test_a_run_that_never_starts_is_nobodys_business(
-    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with build_tracker(name) as tracker:
-        tracker.finish(make_record(describe(tmp_path)))
-    assert list(tmp_path.iterdir()) == []
-    assert capfd.readouterr() == ("", "")
-
-
-def test_none_writes_nothing(tmp_path: Path) -> None:
-    with build_tracker("none") as tracker:
-        tracker.start(describe(tmp_path))
-        tracker.log_epoch(0, epoch(1))
-        tracker.finish(make_record(describe(tmp_path)))
-    assert list(tmp_path.iterdir()) == []
 
 
 class Heard:
@@ -97,11 +86,22 @@ def test_epochs_reach_the_tracker_with_their_level() -> None:
     ]  # fmt: skip
 
 
-def test_the_door_imports_neither_torch_nor_wandb() -> None:
+def test_trackio_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rps_bench.tracking.trackio.environment.find_spec", lambda name: None)
+    with pytest.raises(UserError) as caught:
+        build_tracker("trackio")
+    words = "tracking=trackio needs trackio: pip install 'rps_bench[trackio]'"
+    assert str(caught.value) == words
+
+
+def test_the_door_imports_neither_torch_nor_a_dashboards_package() -> None:
     program = (
-        "import sys; from rps_bench.tracking import build_tracker; build_tracker('wandb');"
+        "import sys; from rps_bench.tracking import TRACKERS, build_tracker;"
+        "build_tracker('wandb'); TRACKERS['trackio'];"
         "import rps_bench.tracking.__main__, rps_bench.tracking.weights_and_biases.worker;"
-        "print(sorted({'torch', 'wandb', 'pandas', 'matplotlib'} & set(sys.modules)))"
+        "import rps_bench.tracking.trackio.worker, rps_bench.tracking.trackio.dashboard;"
+        "heavy = {'torch', 'wandb', 'trackio', 'huggingface_hub', 'pandas', 'matplotlib'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`python -m rps_bench.reports.dashboard report|views`: what W&B shows of a results folder."""
+"""`python -m rps_bench.reports.dashboard report|views`: a results folder on dashboards."""
 
 import argparse
 import json
@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rps_bench.core.arguments import Parser, to_path
+from rps_bench.core.errors import UserError
 from rps_bench.core.output import command
+from rps_bench.tracking.trackio.runs import DEFAULT_PROJECT as TRACKIO_PROJECT
+from rps_bench.tracking.trackio.runs import check_project as check_trackio_project
 from rps_bench.tracking.weights_and_biases.environment import read_wishes
 from rps_bench.tracking.weights_and_biases.tracker import DEFAULT_PROJECT, MODES, check_project
+
+OF_WANDB = ("entity", "mode", "group", "dir")
 
 
 @command
@@ -22,25 +27,55 @@ def main(words: Sequence[str] | None = None) -> int:
     return status
 
 
-# What is heavy to import (wandb and its packages) is reached when it is asked for.
+# What is heavy to import (wandb, trackio and their packages) is reached when it is asked for.
 def _report(options: argparse.Namespace) -> int:
-    check_project(options.project)
-    from rps_bench.reports.dashboard.tables import send_report
-
-    named = {key: getattr(options, key) for key in ("project", "entity", "mode", "group", "dir")}
-    given = {key: value for key, value in named.items() if value is not None}
-    print(send_report(options.results_dir, given))
+    send = _SENDERS[options.tracker]
+    print(send(options))
     return 0
 
 
+def _to_wandb(options: argparse.Namespace) -> str:
+    project = _default_project() if options.project is None else options.project
+    check_project(project)
+    from rps_bench.reports.dashboard.tables import collect
+    from rps_bench.reports.dashboard.wandb_report import send_to_wandb
+
+    named = {key: getattr(options, key) for key in OF_WANDB}
+    given = {key: value for key, value in named.items() if value is not None}
+    contents = collect(options.results_dir)
+    place = send_to_wandb(contents, options.results_dir, {"project": project} | given)
+    return f"{contents.describe()}: {place}"
+
+
+def _to_trackio(options: argparse.Namespace) -> str:
+    for key in OF_WANDB:
+        if getattr(options, key) is not None:
+            raise UserError(f"--{key} is an option of W&B, which --tracker trackio does not have")
+    project = TRACKIO_PROJECT if options.project is None else options.project
+    check_trackio_project(project, "--project")
+    from rps_bench.reports.dashboard.tables import collect
+    from rps_bench.reports.dashboard.trackio_report import send_to_trackio
+
+    contents = collect(options.results_dir)
+    place = send_to_trackio(contents, options.results_dir, project)
+    return f"{contents.describe()}: {place}"
+
+
+_SENDERS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "wandb": _to_wandb,
+    "trackio": _to_trackio,
+}
+
+
 def _views(options: argparse.Namespace) -> int:
-    check_project(options.project)
+    project = _default_project() if options.project is None else options.project
+    check_project(project)
     from rps_bench.reports.dashboard.tables import find_figures
     from rps_bench.reports.dashboard.views import Target, build_views, publish_views
 
     target = Target(
-        project=options.project,
-        entity=options.entity or "",
+        project=project,
+        entity=options.entity or read_wishes(os.environ).entity or "",
         group=options.group,
         split=options.split,
         figures=tuple(find_figures(options.results_dir)),
@@ -68,7 +103,7 @@ def describe_view(view: Any) -> dict[str, Any]:
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m rps_bench.reports.dashboard",
-        description="What Weights & Biases shows of a results folder. None of it changes a record.",
+        description="What a dashboard shows of a results folder. None of it changes a record.",
     )
     actions = parser.add_subparsers(required=True, metavar="report|views")
     _add_report(actions.add_parser)
@@ -81,6 +116,8 @@ def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add("report", help=words, description=f"{words}; works offline too.".capitalize())
     parser.set_defaults(action=_report)
     _add_folder(parser)
+    trackers = "where to: wandb (default), or trackio, whose files lie in the results folder"
+    parser.add_argument("--tracker", choices=_SENDERS, default="wandb", help=trackers)
     _add_place(parser)
     parser.add_argument(
         "--mode", choices=MODES, help="default: WANDB_MODE, else online when logged in"
@@ -91,7 +128,7 @@ def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_views(add: Callable[..., argparse.ArgumentParser]) -> None:
-    words = "build the views of the dashboard, without a network"
+    words = "build the views of the W&B dashboard, without a network"
     parser = add("views", help=words, description=f"{words}; see --publish.".capitalize())
     parser.set_defaults(action=_views)
     _add_folder(parser)
@@ -113,11 +150,13 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    wishes = read_wishes(os.environ)
-    project = wishes.project or DEFAULT_PROJECT
-    parser.add_argument("--project", default=project, help=f"W&B project (default: {project})")
-    words = "user or team (default: the login's)"
-    parser.add_argument("--entity", default=wishes.entity, help=words)
+    parser.add_argument("--project", help=f"its project (default: {_default_project()})")
+    words = "W&B user or team (default: WANDB_ENTITY, else the login's)"
+    parser.add_argument("--entity", help=words)
+
+
+def _default_project() -> str:
+    return read_wishes(os.environ).project or DEFAULT_PROJECT
 
 
 if __name__ == "__main__":

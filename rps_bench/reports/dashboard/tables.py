@@ -1,93 +1,82 @@
-"""The report run: one last run on the dashboard with Pareto table, all results and figures."""
+"""What the report run of a results folder shows: tables, claims, figures and report.html."""
 
-import os
-import tempfile
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.pareto import pareto_frontier
-from rps_bench.reports.analysis.results import Results, read_results
+from rps_bench.reports.analysis.results import read_results
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.tables.summary import summary_table
-from rps_bench.tracking.weights_and_biases.environment import (
-    read_wishes,
-    settle_environment,
-    tell_not_taken,
-)
-from rps_bench.tracking.weights_and_biases.session import RunToOpen, first_line, open_run
-
-if TYPE_CHECKING:
-    import wandb
 
 JOB_TYPE = "report"
-PARETO_TABLE, RUNS_TABLE = "pareto", "results"
+PAGE_NAME = "report.html"
+PARETO_TABLE, RUNS_TABLE, CLAIMS_TABLE = "pareto", "results", "claims"
 _RESULTS = (
     "dataset", "arch", "recipe", "evaluation_split", "experiment_options", "protocol", "label",
     "compression", "true_compression", "seed", "status", "accuracy", "best_accuracy",
     "stored_bytes", "macs", "total_epochs", "total_train_seconds", "reason", "run_id",
 )  # fmt: skip
+_CLAIMS = (
+    "statement", "verdict", "dataset", "arch", "recipe", "experiment_options", "protocol",
+    "method", "rival", "compression", "difference", "low", "high", "n", "reason",
+)  # fmt: skip
 
 
-def send_report(results_dir: str | Path, options: Mapping[str, Any]) -> str:
-    """Log the report run of a results folder; works without a login, like other runs.
+@dataclass(frozen=True)
+class Contents:
+    """What a report run shows.
+
+    Attributes:
+        name: Displayed name of the run.
+        num_records: The number of records.
+        tables: The tables by key, without missing values: they are None.
+        figures: The files of the figures by key.
+        page: report.html; None if it was not written.
+    """
+
+    name: str
+    num_records: int
+    tables: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, Path]
+    page: Path | None
+
+    def describe(self) -> str:
+        """What it holds, in a few words."""
+        page = f" and {PAGE_NAME}" if self.page else ""
+        return f"tables of {self.num_records} runs, {len(self.figures)} figures{page}"
+
+
+def collect(results_dir: str | Path) -> Contents:
+    """The contents of the report run of a results folder.
 
     Args:
-        results_dir: Holds ``records/``, and ``plots/`` if figures were made.
-        options: Options of the run: project, and optionally entity, mode, group and dir; those that
-            are missing are taken from the user's variables.
-
-    Returns:
-        A line that says what was logged, and where it is.
+        results_dir: Holds ``records/``, and ``plots/`` and report.html if they were made.
 
     Raises:
-        UserError: There is no record, or W&B refuses the run.
+        UserError: There is no record.
     """
+    from rps_bench.reports.claims import judge_claims  # imports scipy.stats
+
     results = read_results(results_dir)
     if not results.records:
         raise UserError(f"no records under {results.results_dir / 'records'}: nothing to report")
-    figures = find_figures(results.results_dir)
-    wishes = read_wishes(os.environ)
-    tell_not_taken(os.environ)
-    by_variables = {"group": wishes.group or JOB_TYPE, "mode": wishes.mode, "dir": wishes.dir}
-    wanted = RunToOpen(
-        run_id=JOB_TYPE,
-        results_dir=str(results_dir),
-        name=wishes.name or f"report of {results.results_dir.resolve().name}",
-        job_type=JOB_TYPE,  # the dashboard finds it by this
-        notes=wishes.notes,
-        tags=list(wishes.tags),
-        config={"num_records": len(results.records)},
-        **by_variables | dict(options),
+    page = results.results_dir / PAGE_NAME
+    tables = {
+        PARETO_TABLE: pareto_table(results.points),
+        RUNS_TABLE: results.runs[list(_RESULTS)],
+        CLAIMS_TABLE: judge_claims(results)[list(_CLAIMS)],
+    }
+    return Contents(
+        name=f"report of {results.results_dir.resolve().name}",
+        num_records=len(results.records),
+        tables={key: _without_gaps(table) for key, table in tables.items()},
+        figures=find_figures(results.results_dir),
+        page=page if page.is_file() else None,
     )
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        settle_environment(scratch, os.environ)
-        place = _log(wanted, results, figures)
-    return f"tables of {len(results.records)} runs and {len(figures)} figures: {place}"
-
-
-def _log(wanted: RunToOpen, results: Results, figures: Mapping[str, Path]) -> str:
-    """Log everything as one row; return the address or folder where it can be seen."""
-    import wandb
-
-    try:
-        run, note = open_run(wanted)
-        values: dict[str, Any] = {
-            PARETO_TABLE: _as_table(pareto_table(results.points)),
-            RUNS_TABLE: _as_table(results.runs[list(_RESULTS)]),
-        }
-        values |= {key: wandb.Image(str(path)) for key, path in figures.items()}
-        run.log(values, step=int(time.time()), commit=True)  # a later report's step is higher
-        place = note or str(wanted.folder if run.offline else run.url)
-        run.finish()
-        wandb.teardown()
-    except Exception as error:  # wandb may raise anything, and this command does nothing else
-        raise UserError(f"W&B: {first_line(error)}") from error
-    return place
 
 
 def find_figures(results_dir: Path) -> dict[str, Path]:
@@ -109,11 +98,6 @@ def pareto_table(points: pd.DataFrame) -> pd.DataFrame:
     return summary_table(points).assign(on_frontier=points.index.isin(list(best)))
 
 
-def _as_table(frame: pd.DataFrame) -> "wandb.Table":
-    """The frame as a table of wandb; missing values are null."""
-    import wandb
-
-    rows = frame.astype(object).where(frame.notna(), None)
-    columns: list[Any] = list(frame.columns)
-    data: list[Any] = rows.to_numpy().tolist()
-    return wandb.Table(columns=columns, data=data)
+def _without_gaps(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with None for missing values, which dashboards take for a number otherwise."""
+    return frame.astype(object).where(frame.notna(), None)

@@ -20,8 +20,8 @@ from rps_bench.reports.dashboard.panels import (
 )
 from rps_bench.reports.dashboard.tables import JOB_TYPE
 from rps_bench.reports.styles import METHOD_LOOKS
+from rps_bench.tracking.relay.troubles import first_line
 from rps_bench.tracking.weights_and_biases.environment import settle_environment
-from rps_bench.tracking.weights_and_biases.session import first_line
 from rps_bench.tracking.weights_and_biases.sync import require_login
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Runs of wandb, opened without its console output. Imports wandb only when called."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rps_bench.core.permissions import make_folder
 from rps_bench.runtime.locks import make_lock
-from rps_bench.tracking.weights_and_biases.describe import wandb_run_id
+from rps_bench.tracking.describe import dashboard_run_id
+from rps_bench.tracking.relay.troubles import first_line, require_space
+from rps_bench.tracking.service import Service, sync_command
 from rps_bench.tracking.weights_and_biases.environment import MODES
 from rps_bench.tracking.weights_and_biases.folder_id import folder_id
 from rps_bench.tracking.weights_and_biases.reach import why_out_of_reach
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import wandb
 
 FOLDER = "wandb"  # wandb's own name for its folder
+SERVICE = Service("W&B", FOLDER, "rps_bench.tracking.weights_and_biases.worker")
 CONNECT_SECONDS = 15.0  # to reach a server; without one the run is written offline
 # wandb's own time limits on a server's answer, at the start and the end of a run. They are seconds
 # on the clock, so they must suffice on a slow machine.
 ANSWER_SECONDS = 120.0
-SPACE_BYTES = 1 << 16  # more than a run of a few hundred epochs writes
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,12 @@ def open_run(wanted: RunToOpen) -> tuple["wandb.Run", str | None]:
     import wandb
 
     # The same id in every command, so that a resumed run continues its curves.
-    identity = wandb_run_id(wanted.run_id, folder_id(Path(wanted.results_dir) / FOLDER))
+    identity = dashboard_run_id(wanted.run_id, folder_id(Path(wanted.results_dir) / FOLDER))
     if wanted.sweep:
         os.environ.update({"WANDB_RUN_ID": identity, **wanted.sweep})
         wandb.teardown()  # wandb reads the variables only when its service starts
+    # wandb itself does not report a full disk, and silently uses a temporary folder if it cannot
+    # write.
     require_space(wanted.folder)
     mode, note = _choose_mode(wanted.mode)
     if mode == "online":
@@ -112,17 +114,6 @@ def open_run(wanted: RunToOpen) -> tuple["wandb.Run", str | None]:
         command = sync_command(wanted.dir or wanted.results_dir)
         note += f"; the run is written to {wanted.folder}, to be sent by: {command}"
     return run, note
-
-
-def sync_command(root: str | Path) -> str:
-    """The command that sends all runs that wait in the folder ``wandb`` under `root`."""
-    return f"python -m rps_bench.tracking sync {root}"
-
-
-def first_line(error: BaseException) -> str:
-    """The type of an error and the first line of its message."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
 
 
 def _choose_mode(wanted: str | None) -> tuple[str, str | None]:
@@ -197,14 +188,3 @@ def run_folder(run: "wandb.Run") -> Path:
 def hold_open(folder: Path) -> FileLock:
     """The lock of a run's folder, held while the run is written and freed if its holder dies."""
     return make_lock(folder / "open.lock")
-
-
-def require_space(folder: Path) -> None:
-    """Raise an OSError if the folder does not accept some data.
-
-    wandb itself does not report a full disk, and silently uses a temporary folder if it cannot
-    write.
-    """
-    make_folder(folder)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(SPACE_BYTES))

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from rps_bench.core.errors import UserError
 from rps_bench.runtime.locks import is_held
+from rps_bench.tracking.relay.left_behind import pass_on, take_journals
 from rps_bench.tracking.weights_and_biases.environment import settle_environment
-from rps_bench.tracking.weights_and_biases.journal import Journal, find_journals, take_journal
-from rps_bench.tracking.weights_and_biases.session import FOLDER, hold_open, is_logged_in
-from rps_bench.tracking.weights_and_biases.worker_process import WorkerError, WorkerProcess
+from rps_bench.tracking.weights_and_biases.session import (
+    FOLDER,
+    SERVICE,
+    hold_open,
+    is_logged_in,
+)
 
 NOT_LOGGED_IN = "not logged in to W&B, so nothing was sent: run `wandb login`, or set WANDB_API_KEY"
 RUNS_PER_CALL = 200
@@ -37,7 +41,7 @@ def sync_runs(results_dir: str | Path) -> int:
     folder = Path(results_dir) / FOLDER
     whole, num_open = find_unsent(folder)
     with ExitStack() as stack:
-        journals, num_in_use = _take_journals(folder, stack)
+        journals, num_in_use = take_journals(folder, stack)
         if num_open or num_in_use:
             print(f"left for later, still being written: {max(num_open, num_in_use)}")
         if not whole and not journals:
@@ -48,33 +52,11 @@ def sync_runs(results_dir: str | Path) -> int:
         require_login()
         _send(whole)
         num_unsent = sum(not _is_sent(run) for run in whole)
-        num_unsent += sum(not _send_journal(journal) for journal in journals)
+        # Without a connection, the worker stores the run offline instead, and says so.
+        num_unsent += sum(not pass_on(SERVICE, journal, "online") for journal in journals)
     num_all = len(whole) + len(journals)
     print(f"sent {num_all - num_unsent} of {num_all} runs under {folder}")
     return 1 if num_unsent else 0
-
-
-def _take_journals(folder: Path, stack: ExitStack) -> tuple[list[Journal], int]:
-    """The journals left behind, held until the stack closes, and the number of those in use."""
-    paths = find_journals(folder)
-    taken = [journal for path in paths if (journal := take_journal(path)) is not None]
-    for journal in taken:
-        stack.callback(journal.close)
-    return taken, len(paths) - len(taken)
-
-
-def _send_journal(journal: Journal) -> bool:
-    """Send a journal to W&B; if it cannot be sent, print why and return False."""
-    worker = WorkerProcess(journal, "online")
-    try:
-        notes = worker.end()
-    except WorkerError as error:
-        notes = [str(error)]
-    finally:
-        worker.kill()
-    for note in notes:  # without a connection, the worker stored the run offline instead
-        print(f"rps_bench: W&B: {journal.path.name}: {note}", file=sys.stderr)
-    return not notes
 
 
 def require_login() -> None:

@@ -1,37 +1,27 @@
-"""The worker process: passes the messages of a journal to wandb, and reports errors in one line.
+"""The worker process of W&B: passes the messages of a journal to wandb.
 
     python -m rps_bench.tracking.weights_and_biases.worker SCRATCH JOURNAL [MODE]
 
-SCRATCH is a folder for wandb's caches; the worker touches it as a sign of life and removes it at
-the end. JOURNAL is deleted once wandb has everything. MODE replaces the wandb mode that the journal
-asks for. Started by `worker_process.py`, which holds the other ends of the standard streams. If the
-messages end before the run's own end message, the run was interrupted, killed or out of memory, and
-is marked as interrupted.
+SCRATCH is a folder for wandb's caches. MODE replaces the wandb mode that the journal asks for.
 """
 
-import os
-import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rps_bench.core.permissions import follow_by_umask, make_folder
 from rps_bench.runtime.locks import hold
+from rps_bench.tracking.relay.troubles import require_space
+from rps_bench.tracking.relay.worker import run_worker
 from rps_bench.tracking.weights_and_biases.environment import settle_environment
 from rps_bench.tracking.weights_and_biases.epochs_written import EpochsWritten
-from rps_bench.tracking.weights_and_biases.journal import follow
 from rps_bench.tracking.weights_and_biases.session import (
     RunToOpen,
-    first_line,
     hold_open,
     open_run,
-    require_space,
     run_folder,
 )
-from rps_bench.tracking.weights_and_biases.vital_signs import Heart
 
 if TYPE_CHECKING:
     import wandb
@@ -39,30 +29,8 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Serve one run; the exit status is 0 if everything was passed on."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the run decides: the worker ends with its messages
-    # First of all, so that nothing wandb prints is taken for a note.
-    bell, notes = _take_streams()
-    scratch, journal, changes = Path(sys.argv[1]), Path(sys.argv[2]), {}
-    if len(sys.argv) > 3:
-        changes["mode"] = sys.argv[3]
-    settle_environment(str(scratch), os.environ)
-    status = 0
-    with Heart(scratch) as heart:
-        try:
-            for note in serve(follow(journal, bell), heart.step, changes):
-                _tell(note, notes)
-            journal.unlink(missing_ok=True)
-        except Exception as error:  # wandb may raise anything, and must not disturb the run
-            _tell(first_line(error), notes)
-            status = 1
-    shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(status)  # exit handlers of wandb may wait for a service that is gone
-
-
-def _tell(line: str, notes: IO[str]) -> None:
-    with suppress(BrokenPipeError):  # the command that would show it was interrupted
-        print(line, file=notes, flush=True)
+    changes = {"mode": sys.argv[3]} if len(sys.argv) > 3 else {}
+    run_worker(settle_environment, lambda messages, step: serve(messages, step, changes))
 
 
 def serve(
@@ -126,15 +94,6 @@ def _log_epochs(
             written.note(last_epoch)
         step()
     return last_words
-
-
-def _take_streams() -> tuple[int, IO[str]]:
-    """Take over standard input and output, so that wandb's service inherits neither."""
-    bell, notes = os.dup(0), os.fdopen(os.dup(1), "w")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
-    return bell, notes
 
 
 if __name__ == "__main__":

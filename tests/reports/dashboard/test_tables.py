@@ -64,14 +64,20 @@ def test_one_run_with_tables_and_figures(tmp_path: Path) -> None:
     )
     folder = WandbFolder(tmp_path / "results")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"tables of 5 runs and 2 figures: {folder.path}\n"
+    assert done.stdout == f"tables of 5 runs, 2 figures: {folder.path}\n"
     (run,) = folder.runs("report")
     summary = folder.summary(run)
     assert (summary["state"], summary["project"]) == ("finished", "p")
     assert summary["config"] == {"num_records": 5}
     (opened,) = folder.messages(run, "run")
     assert (opened["job_type"], opened["run_group"]) == ("report", "mine")
-    assert set(summary["summary"]) >= {"pareto", "results", "figures/loss", "figures/pareto-digits"}
+    assert set(summary["summary"]) >= {
+        "pareto",
+        "results",
+        "claims",
+        "figures/loss",
+        "figures/pareto-digits",
+    }
     pareto, results = read_table(folder, "pareto"), read_table(folder, "results")
     assert pareto["on_frontier"].sum() == 2
     assert pareto.loc[pareto["on_frontier"], "mean"].tolist() == [79.0, 70.0]

@@ -1,10 +1,5 @@
-"""The report in a real browser: it draws, switches, sorts and filters, and asks nothing of a net.
+"""The report in a real browser: it draws, switches, sorts and filters, asks nothing of a net."""
 
-Needs Chromium: the one that RPS_BENCH_CHROMIUM names, else a usual name on the path.
-"""
-
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +14,7 @@ from rps_bench.reports.html import write_report
 from rps_bench.reports.html.tables import NOTHING
 from rps_bench.reports.styles import TIMES
 from tests import patience
+from tests.browser import TIMEOUT_MS, open_chromium
 from tests.reports.conftest import make_record
 from tests.reports.html.conftest import (
     HOSTILE,
@@ -29,25 +25,10 @@ from tests.reports.html.conftest import (
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytest.importorskip("plotly")
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-TIMEOUT_MS = 1000 * patience.PATIENCE_SECONDS
 POINTS = "#pareto .scatterlayer .point"
-
-
-def find_chromium() -> str | None:
-    named = os.environ.get("RPS_BENCH_CHROMIUM")
-    return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 @dataclass
@@ -70,15 +51,8 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip(f"no Chromium: none of {', '.join(NAMES)}, RPS_BENCH_CHROMIUM not set")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=executable, args=ARGUMENTS, timeout=TIMEOUT_MS
-        )
+    with open_chromium() as opened:
         yield opened
-        opened.close()
 
 
 def wait_until(page: "Page", expression: str) -> None:

@@ -21,7 +21,7 @@ SWEEP = {"WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "r", "WANDB_SWEEP_PARAM_PATH": "
 
 
 def plan_of(tmp_path: Path, **options: Any) -> dict[str, Any]:
-    return WandbTracker(**options)._plan(describe(tmp_path))
+    return WandbTracker(**options).plan(describe(tmp_path))
 
 
 @pytest.mark.parametrize(

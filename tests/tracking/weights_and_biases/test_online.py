@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rps_bench.tracking import build_tracker
-from rps_bench.tracking.weights_and_biases.describe import epoch_values
-from rps_bench.tracking.weights_and_biases.journal import find_journals, open_journal
+from rps_bench.tracking.describe import epoch_values
+from rps_bench.tracking.relay.journal import find_journals, open_journal
 from rps_bench.tracking.weights_and_biases.tracker import WandbTracker
 from tests.tracking.conftest import (
     DASHBOARD,
@@ -105,7 +105,7 @@ def test_a_resumed_run_first_tells_what_the_killed_command_could_not(
     """Worker and run are killed at once, in the middle of a line; epoch 2 is done again."""
     journal = open_journal(tmp_path / "wandb", describe(tmp_path).run_id)
     tracker = WandbTracker()
-    journal.append({"kind": "start", "run": tracker._plan(describe(tmp_path))})
+    journal.append(tracker.opening(describe(tmp_path)))
     for number in (1, 2):
         values = epoch_values(0, epoch(number), describe(tmp_path))
         journal.append({"kind": "log", "values": values})

@@ -1,9 +1,9 @@
-"""The process in which wandb runs, so that nothing that wandb does can affect the tracked run.
+"""The process of a dashboard's package, so that nothing that it does can affect the tracked run.
 
-wandb starts a service, handles signals, registers exit handlers and waits for the network. If any
-of that hangs, dies or fills a disk, it does so in this process. The run writes its messages to a
-journal, which takes no longer than writing any file; it waits for the worker only at its end, and
-only while the worker is alive.
+Such a package starts services and threads, handles signals, registers exit handlers, waits for the
+network or for locks. If any of that hangs, dies or fills a disk, it does so in this process. The
+run writes its messages to a journal, which takes no longer than writing any file; it waits for the
+worker only at its end, and only while the worker is alive.
 """
 
 import os
@@ -12,15 +12,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from rps_bench.tracking.weights_and_biases.journal import Journal
-from rps_bench.tracking.weights_and_biases.vital_signs import wait_while_alive
+from rps_bench.tracking.relay.journal import Journal
+from rps_bench.tracking.relay.vital_signs import wait_while_alive
+from rps_bench.tracking.service import Service
 
 QUIET_SECONDS = 300.0  # without a sign of life, after which the worker counts as hanging
 LEAVE_SECONDS = 3.0  # that an interrupted command waits; the worker then goes on alone
-WORKER_MODULE = "rps_bench.tracking.weights_and_biases.worker"
 
 
 class WorkerError(RuntimeError):
@@ -31,22 +32,22 @@ class WorkerProcess:
     """The worker process of a journal, started on creation.
 
     Args:
+        service: Whose worker it is.
         journal: The journal to read; the caller closes it.
-        mode: wandb's mode, instead of the one that the journal asks for.
+        words: More words for the worker's command line.
 
     Raises:
         OSError: The process cannot be started.
     """
 
-    def __init__(self, journal: Journal, mode: str | None = None) -> None:
+    def __init__(self, service: Service, journal: Journal, words: Sequence[str] = ()) -> None:
         package_parent = str(Path(__file__).resolve().parents[3])
-        self._scratch = Path(tempfile.mkdtemp(prefix="rps_bench-wandb-"))
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"rps_bench-{service.folder}-"))
         # This checkout comes first, so that the worker is of the same code as the run.
         paths = [package_parent, os.environ.get("PYTHONPATH", "")]
-        words = [str(self._scratch), str(journal.path), *([] if mode is None else [mode])]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", WORKER_MODULE, *words],
+                [sys.executable, "-P", "-m", service.worker, self._scratch, journal.path, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.tracking.weights_and_biases.describe import (
+from rps_bench.tracking.describe import (
+    dashboard_run_id,
     epoch_values,
     final_values,
     flat_settings,
@@ -13,7 +14,6 @@ from rps_bench.tracking.weights_and_biases.describe import (
     provenance_settings,
     run_name,
     unfinished_values,
-    wandb_run_id,
 )
 from tests.tracking.conftest import describe, epoch, make_record
 
@@ -50,9 +50,9 @@ def test_settings_are_flat_and_have_keys_that_wandb_can_sort_by() -> None:
 
 def test_an_id_is_valid_and_ends_with_the_folders() -> None:
     run_id = "digits-resnet20-mag-3.16x-smoke-s0-0123abcd"
-    assert wandb_run_id(run_id, "89abcdef") == f"{run_id}-89abcdef"
-    assert wandb_run_id("a:b/c#d", "89abcdef") == "a-b-c-d-89abcdef"
-    long = wandb_run_id("x" * 200 + "-0123abcd", "89abcdef")
+    assert dashboard_run_id(run_id, "89abcdef") == f"{run_id}-89abcdef"
+    assert dashboard_run_id("a:b/c#d", "89abcdef") == "a-b-c-d-89abcdef"
+    long = dashboard_run_id("x" * 200 + "-0123abcd", "89abcdef")
     assert len(long) == 120
     assert long.endswith("-0123abcd-89abcdef")
 

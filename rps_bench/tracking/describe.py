@@ -1,4 +1,4 @@
-"""A run as W&B shows it: its name, its flat settings, its numbers.
+"""A run as a dashboard shows it: its name, its flat settings, its numbers.
 
 Keys consist of letters, digits and underscores: W&B can sort and filter by those, and reads a dot
 in a key as a step into a table.
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rps_bench.core import checks
 from rps_bench.datasets.info import DATASETS, sized_name
 from rps_bench.records.schema import CONFIG_OPTION_BLOCKS, METRIC_KEYS, TEST, Record, split_of
 from rps_bench.tracking.base import RunDescription
@@ -31,6 +32,15 @@ _PROVENANCE = (
 )
 
 
+def name_text(key: str, value: object, longest: int = LONGEST_NAME) -> str:
+    """The value as a name that dashboards accept.
+
+    Raises:
+        UserError: It is not; the message calls it ``key``.
+    """
+    return checks.short_text(key, value, longest)
+
+
 def run_name(config: Mapping[str, Any]) -> str:
     """A run's name, such as ``stable_rps-10x-s0``; it includes options that are not the default."""
     label = config.get("label") or config["method"]
@@ -47,8 +57,8 @@ def group_name(config: Mapping[str, Any]) -> str:
     return "-".join(parts)[:LONGEST_NAME]
 
 
-def wandb_run_id(run_id: str, folder_id: str) -> str:
-    """A valid id on W&B, the same whenever the run of this results folder resumes.
+def dashboard_run_id(run_id: str, folder_id: str) -> str:
+    """A valid id on a dashboard, the same whenever the run of this results folder resumes.
 
     The folder's id tells it from runs of other folders with the same settings.
     """
@@ -150,7 +160,7 @@ def _chance(dataset: str) -> float | None:
 
 
 def _plain(value: object) -> object:
-    """The value in a form that W&B can sort and filter: lists and tables become JSON text."""
+    """The value in a form that dashboards sort and filter: lists and tables become JSON text."""
     if value is None or isinstance(value, str | int | float):
         return value
     return json.dumps(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rps_bench.tracking.weights_and_biases.journal import (
+from rps_bench.tracking.relay.journal import (
     find_journals,
     follow,
     open_journal,

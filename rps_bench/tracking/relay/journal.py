@@ -1,4 +1,4 @@
-"""A file of a run's messages to its dashboard, kept until wandb has stored or sent all of them.
+"""A file of a run's messages to its dashboard, kept until that has stored or sent all of them.
 
 The run appends a line per message and never waits; the worker reads the lines at its own pace and
 deletes the file once all messages are passed on. If the worker is slow, hangs or is killed, the
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rps_bench.core.permissions import follow_folder, make_folder
-from rps_bench.tracking.weights_and_biases.describe import wandb_run_id
+from rps_bench.tracking.describe import dashboard_run_id
 
 PREFIX, SUFFIX = "unsent-", ".jsonl"
 
@@ -67,12 +67,12 @@ def open_journal(folder: Path, run_id: str) -> Journal:
         OSError: The folder cannot be written.
     """
     make_folder(folder)
-    form = re.compile(re.escape(PREFIX + wandb_run_id(run_id, "")) + "[0-9a-f]{8}" + SUFFIX)
+    form = re.compile(re.escape(PREFIX + dashboard_run_id(run_id, "")) + "[0-9a-f]{8}" + SUFFIX)
     for path in find_journals(folder):
         if form.fullmatch(path.name) and (left := take_journal(path)) is not None:
             _cut_torn_line(left)
             return left
-    path = folder / f"{PREFIX}{wandb_run_id(run_id, secrets.token_hex(4))}{SUFFIX}"
+    path = folder / f"{PREFIX}{dashboard_run_id(run_id, secrets.token_hex(4))}{SUFFIX}"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     follow_folder(path)

@@ -13,7 +13,7 @@ from typing import Self
 
 BEAT_SECONDS = 1.0
 # Without progress the worker gives no more signs after this many beats, far more than any time
-# limit of wandb: it must be hanging.
+# limit of the packages: it must be hanging.
 BEATS_PER_STEP = 300
 LOOK_SECONDS = 0.25
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rps_bench.tracking.weights_and_biases import vital_signs
-from rps_bench.tracking.weights_and_biases.vital_signs import LOOK_SECONDS, Heart, wait_while_alive
+from rps_bench.tracking.relay import vital_signs
+from rps_bench.tracking.relay.vital_signs import LOOK_SECONDS, Heart, wait_while_alive
 
 
 class Patient:

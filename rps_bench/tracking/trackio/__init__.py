@@ -1,0 +1,1 @@
+"""Runs on the dashboards of trackio, which live in the results folder, with no account."""
