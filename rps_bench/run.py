@@ -1,6 +1,7 @@
 """The spine: one RunConfig in, one record out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -78,8 +79,11 @@ def run(
     # Runs that share trainings share a folder of unfinished work; all others have their own.
     is_trained_here = config.storage == EXACT
     shares_levels = is_trained_here and method.shares_trainings
-    name = config.checkpoint_name(shares_levels, precision, kernels, len(dataset.train))
-    checkpoints = Checkpoints(config.files.results_dir, name, say)
+    resolved = precision, kernels, len(dataset.train)
+    name, dense = config.checkpoint_name(shares_levels, *resolved), None
+    if is_trained_here and method.shares_dense_training:
+        dense = config.dense_checkpoint_name(*resolved)
+    checkpoints = Checkpoints(config.files.results_dir, name, say, dense)
     with checkpoints.in_use(config.run_id):
         if find_done(config) is not None:  # by another process, before this one had the lock
             return None
@@ -95,7 +99,8 @@ def run(
         checkpoints.discard_own_partials()
         if shares_levels and config.files.keep_checkpoints:
             kept = checkpoints.count_bytes() / 1e6
-            say(f"levels kept for other compressions: {kept:.1f} MB in {checkpoints.folder}")
+            places = " and ".join(map(str, checkpoints.folders))
+            say(f"levels kept for other compressions: {kept:.1f} MB in {places}")
     tracker.finish(record)
     return record
 
@@ -144,9 +149,10 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
     dense = build_model(config.arch, here.dataset.num_classes, config.width, init).to(device)
     levels = method.levels(layout_of(dense))
     images, labels = probe_batch(here.dataset, config.seed)
+    probe = images.to(device), labels.to(device)
     # Scores have the bits of one thread, as steps do.
     with say_cautions(config.run_id), steadied(here.kernels):
-        start = method.start(dense, (images.to(device), labels.to(device)))
+        start = method.start(dense, probe)
     if count_alive() == 1:  # the peak of several is that of all of them
         reset_peak_memory(device)
     training = Training(here.place(), config.recipe, config.seed, here.precision, here.kernels)
@@ -155,7 +161,7 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
         dense,
         levels,
         method.rewinding,
-        method.score_trained,
+        partial(method.compress_trained, probe=probe),
         training,
         checkpoints,
         progress,
@@ -164,8 +170,8 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
     if len(levels) > 1:  # else it was said at the start
         with say_cautions(config.run_id):
             warn_of_collapse(chain.model)
-    stored_bytes = keep_model(config, chain.model, chain.accuracy)
-    return describe_training(config, chain, dense, here.dataset.image_size, stored_bytes)
+    file_sizes = keep_model(config, chain.model, chain.accuracy)
+    return describe_training(config, chain, dense, here.dataset.image_size, file_sizes)
 
 
 def _round(here: Setting) -> Result:
@@ -177,7 +183,7 @@ def _round(here: Setting) -> Result:
     config, exact = here.config, here.config.with_exact_storage
     trained = _read_trained(config)
     if trained["status"] == "diverged":
-        return describe_rounding(config, trained, None, None)
+        return describe_rounding(config, trained, None, {"stored_bytes": None})
     model = load_compressed(model_path(*exact.record_place)).to(here.device)
     model.round_stored(config.storage)
     found = evaluate(model, here.place(), here.precision)

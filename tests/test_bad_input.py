@@ -107,6 +107,13 @@ CASES = [
     ("method=ltr recipe=smoke method.rewind_steps=6", "must be from 0 to 5, as this training has"),
     ("method=ltr method.level_fraction=1", r"method.level_fraction must be a number in \(0, 1\)"),
     ("method=mag_trained method.rewind=maybe", "method.rewind must be true or false"),
+    (
+        "method=stable_rps_trained method.retrainings=0",
+        "retrainings must be null or a whole number",
+    ),
+    ("method=kmeans compression=33", "kmeans has compressions from 4 to 32, got 33"),
+    ("method=kmeans compression=1", "kmeans has compressions from 4 to 32, got 1"),
+    ("method=kmeans method.weighting=fisher", "weighting must be .*none, squared_gradients"),
     ("storage=int4", "storage must be one of exact, fp16, bf16, int8, got int4"),
     ("keep_model=1", "keep_model must be true or false"),
     ("keep_checkpoints=maybe", "keep_checkpoints must be true or false"),

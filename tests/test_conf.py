@@ -47,7 +47,8 @@ def test_groups_offer_what_the_registries_hold() -> None:
 def test_a_methods_yaml_holds_the_defaults_of_its_class(name: str) -> None:
     table: Any = OmegaConf.to_container(OmegaConf.load(CONF / "method" / f"{name}.yaml"))
     assert table.pop("name") == name
-    table.pop("fixed_compression", None)
+    for key in ("fixed_compression", "smallest_compression", "largest_compression"):
+        table.pop(key, None)
     assert table == default_options(name)
 
 

@@ -23,7 +23,7 @@ from tests.conftest import Command
 
 OTHERS = ",".join(name for name in METHODS if name != "dense")
 EVERY_METHOD = (
-    "-m", *TINY, "threads=1", f"method=dense,{OTHERS}", "compression=1,2", "keep_model=true",
+    "-m", *TINY, "threads=1", f"method=dense,{OTHERS}", "compression=1,4", "keep_model=true",
     f"exclude=[{{compression: 1, method: [{OTHERS}]}}]",
 )  # fmt: skip
 

@@ -10,7 +10,8 @@ Kind = Literal["dense", "narrower", "pruning", "sharing", "post-training"]
 
 dense: nothing. narrower: fewer channels of the same architecture. pruning: some of the weights
 stay, at their own places, the others are zero. sharing: all weights are read from a smaller
-repository. post-training: a trained dense network is compressed and not trained again.
+repository. post-training: a trained dense network is compressed, and what is stored may be trained
+again.
 """
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -6,6 +6,7 @@ from typing import Any
 from rps_bench.core.kinds import Kind
 from rps_bench.core.nearest import unknown_name
 from rps_bench.methods.base import Method
+from rps_bench.methods.clustering.kmeans import KMeans
 from rps_bench.methods.compressed import restore
 from rps_bench.methods.dense import Dense, Small
 from rps_bench.methods.files.read import load_compressed
@@ -19,6 +20,7 @@ from rps_bench.methods.sharing.balanced import RPG
 from rps_bench.methods.sharing.hashed import HashedNet
 from rps_bench.methods.sharing.randomfold import StableRPS
 from rps_bench.methods.sharing.tiles import Roast
+from rps_bench.methods.sharing.trained import TrainedStableRPS
 
 __all__ = [
     "METHODS",
@@ -43,6 +45,8 @@ METHODS: dict[str, type[Method]] = {
     "synflow": SynFlow,
     "ltr": LotteryTicketRewinding,
     "mag_trained": TrainedMagnitude,
+    "stable_rps_trained": TrainedStableRPS,
+    "kmeans": KMeans,
 }
 
 

@@ -15,7 +15,7 @@ from rps_bench.methods.cautions import warn_of_collapse, warn_of_parameters_left
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.levels import Level, Rewinding
-from rps_bench.methods.selection import magnitude_of_stored
+from rps_bench.methods.selection import magnitude_of_stored, prune_to
 
 Probe = tuple[torch.Tensor, torch.Tensor]  # images (B, 3, H, W) float, labels (B,) int64
 
@@ -74,6 +74,15 @@ class Method(ABC):
         """Where the levels after the first start; None where there are none."""
         return None
 
+    @property
+    def shares_dense_training(self) -> bool:
+        """Whether the first level is the ordinary training of the dense network, and nothing more.
+
+        Other methods then share it. Where weights go back, it has to leave their state, too.
+        """
+        rewinding = self.rewinding
+        return self.shares_trainings and rewinding is not None and not rewinding.restores_weights
+
     def score_trained(self, model: CompressedModel) -> torch.Tensor:
         """(m,) scores of the stored values that a level has trained: their magnitude.
 
@@ -82,6 +91,22 @@ class Method(ABC):
         scores must not depend on the compression.
         """
         return magnitude_of_stored(model)
+
+    def compress_trained(
+        self, model: nn.Module, trained: CompressedModel, num_stored: int, probe: Probe
+    ) -> CompressedModel:
+        """What a level trains that begins where another one ended: here by pruning.
+
+        Asked only of methods with several levels. Of what it gives theta and the map count; biases
+        and BatchNorm go on from the level before, or from the state that is gone back to.
+
+        Args:
+            model: The dense network, untrained.
+            trained: What the level before has trained; left as it is.
+            num_stored: Stored values of the new level.
+            probe: As for ``compress``.
+        """
+        return prune_to(model, trained, num_stored, self.score_trained)
 
     def num_stored(self, layout: Layout) -> int:
         """m = floor(n / c).

@@ -11,8 +11,15 @@ import numpy as np
 import torch
 
 from rps_bench.core.errors import UserError
+from rps_bench.methods.clustering.codebook_map import CodebookMap
+from rps_bench.methods.files.indices import pack_indices, unpack_indices
 from rps_bench.methods.layout import Layout, layout_table, num_weights
-from rps_bench.methods.map_description import UnknownMapError, build_map, describe_map
+from rps_bench.methods.map_description import (
+    UnknownMapError,
+    build_map,
+    describe_map,
+    read_index_bits,
+)
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 
 KEY = "_extra_state"  # PyTorch's name for what a module adds to its state_dict
@@ -21,7 +28,10 @@ _LENGTH_BYTES = 8  # of the description's length, which the tensor starts with
 
 
 def encode_map(weight_map: WeightMap, layout: Layout, scaling: str) -> torch.Tensor:
-    """(bytes,) uint8: the map's description as JSON and, for pruning, a bit for each weight."""
+    """(bytes,) uint8: the map's description as JSON, and what it holds in numbers.
+
+    For pruning that is a bit for each weight, for a codebook the bits of each index.
+    """
     description = {
         "map": describe_map(weight_map),
         "layout": layout_table(layout),
@@ -33,6 +43,9 @@ def encode_map(weight_map: WeightMap, layout: Layout, scaling: str) -> torch.Ten
         is_kept = np.zeros(weight_map.num_weights, dtype=np.bool_)
         is_kept[weight_map.kept.cpu().numpy()] = True
         content += np.packbits(is_kept, bitorder="little").tobytes()
+    if isinstance(weight_map, CodebookMap):
+        packed = pack_indices(weight_map.indices.cpu(), weight_map.index_bits)
+        content += packed.numpy().tobytes()
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
@@ -43,10 +56,10 @@ def decode_map(encoded: torch.Tensor, layout: Layout) -> tuple[WeightMap, str]:
         UserError: It wrote none, or one of another layer table, or of a class that is not loaded.
     """
     try:
-        description, kept = _read(encoded)
+        description, numbers = _read(encoded)
         if description["layout"] != layout_table(layout):
             raise ValueError("its layers are others than the network's")
-        return build_map(description["map"], layout, kept), str(description["scaling"])
+        return build_map(description["map"], layout, numbers), str(description["scaling"])
     except UnknownMapError:
         raise
     except UNREADABLE as error:
@@ -90,13 +103,17 @@ Decoded = tuple[dict[str, Any], torch.Tensor | None]
 
 
 def _read(encoded: torch.Tensor) -> Decoded:
-    """The description, and for pruning the (m,) int64 kept positions."""
+    """The description, and the numbers that ``build_map`` takes beside it."""
     content = encoded.cpu().numpy().tobytes()
     stop = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     description = json.loads(content[_LENGTH_BYTES:stop])
-    if description["map"]["kind"] != SelectionMap.kind:
+    kind = description["map"]["kind"]
+    if kind not in (SelectionMap.kind, CodebookMap.kind):
         return description, None
     n = num_weights(tuple((name, tuple(shape)) for name, shape in description["layout"]))
+    if kind == CodebookMap.kind:
+        packed = torch.frombuffer(bytearray(content[stop:]), dtype=torch.uint8)
+        return description, unpack_indices(packed, n, read_index_bits(description["map"]))
     if len(content) - stop != -(-n // 8):
         raise ValueError("it has not a bit for each weight")
     bits = np.unpackbits(np.frombuffer(content[stop:], np.uint8), count=n, bitorder="little")
@@ -117,6 +134,8 @@ def _compare(own: Decoded, other: Decoded) -> str:
         return f"its scaling is {theirs['scaling']}, the model's {mine['scaling']}"
     assert own[1] is not None
     assert other[1] is not None
+    if mine["map"]["kind"] == CodebookMap.kind:
+        return f"{int((own[1] != other[1]).sum())} of {own[1].numel()} indices are others"
     is_shared = np.isin(own[1].numpy(), other[1].numpy())
     num_others = own[1].numel() - int(is_shared.sum())
     return f"{num_others} of {own[1].numel()} kept weights are others"

@@ -38,6 +38,20 @@ def highest_stored(compressed: CompressedModel, score: StoredScore, num_kept: in
     return keep_highest(scores, num_kept)
 
 
+def prune_to(
+    model: nn.Module,
+    compressed: CompressedModel,
+    num_kept: int,
+    score: StoredScore = magnitude_of_stored,
+) -> CompressedModel:
+    """A network that stores only the stored values of a dense or pruned one that score highest.
+
+    Raises:
+        ScoreError: A score is NaN or infinite.
+    """
+    return prune_stored(model, compressed, highest_stored(compressed, score, num_kept))
+
+
 def prune_stored(
     model: nn.Module, compressed: CompressedModel, rows: torch.Tensor
 ) -> CompressedModel:

@@ -29,6 +29,14 @@ class WeightMap(nn.Module, ABC):
         # Holds no number: it only follows the module's device and floating dtype.
         self.register_buffer("anchor", torch.empty(0), persistent=False)
 
+    @property
+    def num_beside(self) -> int:
+        """Numbers of 32 bits that are stored beside theta and count in a compression.
+
+        Positions of kept weights do not: compression counts stored weights, by custom.
+        """
+        return 0
+
     @abstractmethod
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """(stop - start,) int64: the stored value that each weight reads, -1 for a pruned one."""

@@ -9,7 +9,8 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.shown import show
 
 OF_EVERY_METHOD = ("compression", "seed")
-RESERVED = ("name", "fixed_compression")  # words of a method's yaml that are no options
+# Words of a method's yaml that are no options.
+RESERVED = ("name", "fixed_compression", "smallest_compression", "largest_compression")
 
 _WORDS = {
     NoneType: "null",

@@ -12,7 +12,7 @@ from torch import nn
 from rps_bench.config import RunConfig
 from rps_bench.costs.macs import measure_macs
 from rps_bench.costs.memory import peak_memory_bytes
-from rps_bench.costs.sizes import layer_densities, measure_sizes
+from rps_bench.costs.sizes import count_zstd_bytes, layer_densities, measure_sizes
 from rps_bench.datasets.base import Dataset
 from rps_bench.methods import METHODS
 from rps_bench.methods.cautions import collapsed_layers
@@ -23,9 +23,11 @@ from rps_bench.records.provenance import collect_provenance
 from rps_bench.records.reasons import explain_divergence
 from rps_bench.records.schema import (
     COST_KEYS,
+    FILE_ZSTD,
     METRIC_KEYS,
     SCHEMA_VERSION,
     SIZE_KEYS,
+    UNRETRAINED_BYTES,
     EvaluationSplit,
     Record,
 )
@@ -111,7 +113,11 @@ def describe_config(
 
 
 def describe_training(
-    config: RunConfig, chain: Chain, dense: nn.Module, image_size: int, stored_bytes: int
+    config: RunConfig,
+    chain: Chain,
+    dense: nn.Module,
+    image_size: int,
+    file_sizes: Mapping[str, int],
 ) -> Result:
     """What training gave and what it cost.
 
@@ -120,7 +126,7 @@ def describe_training(
         chain: Its trainings.
         dense: The network before its compression.
         image_size: Height and width of an image.
-        stored_bytes: Size of the compressed file.
+        file_sizes: Of the compressed file, as ``keep_model`` gives them.
     """
     peak_memory = peak_memory_bytes(chain.model.stored.device)  # before more is measured
     split = EvaluationSplit(config.evaluation_split)
@@ -132,10 +138,11 @@ def describe_training(
     if len(chain.levels) > 1:
         levels = [split.rename(level) for level in chain.describe_levels()]
         report |= {"rewind_step": chain.first_step, "levels": levels}
+    size = measure_sizes(chain.model, dense, file_sizes["stored_bytes"]) | dict(file_sizes)
     blocks = {
         "metrics": _describe_metrics(split, chain),
         "history": [split.rename(entry) for entry in _describe_epochs(outcome)],
-        "size": measure_sizes(chain.model, dense, stored_bytes),
+        "size": size | _measure_unretrained(config, chain),
         "cost": {
             "train_seconds": round(outcome.train_seconds, 3),
             "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
@@ -151,7 +158,10 @@ def describe_training(
 
 
 def describe_rounding(
-    config: RunConfig, trained: Record, found: Evaluation | None, stored_bytes: int | None
+    config: RunConfig,
+    trained: Record,
+    found: Evaluation | None,
+    file_sizes: Mapping[str, int | None],
 ) -> Result:
     """What rounding a trained model gave; its costs are those of the training.
 
@@ -161,23 +171,26 @@ def describe_rounding(
         config: The run.
         trained: The record of the run that trained the model.
         found: How good the rounded model is; None if training diverged.
-        stored_bytes: Size of its compressed file; None if training diverged.
+        file_sizes: Of its compressed file; nothing but ``stored_bytes``, null, if training
+            diverged.
     """
     split = EvaluationSplit(config.evaluation_split)
     blocks = {key: value for key, value in trained.items() if key not in OWN_KEYS}
     blocks["history"] = []
-    blocks["size"] = trained["size"] | {"stored_bytes": stored_bytes}
+    unrounded = (FILE_ZSTD, UNRETRAINED_BYTES)  # of the unrounded model
+    blocks["size"] = _without(trained["size"], unrounded) | dict(file_sizes)
     if found is not None:
         measured = {
             "accuracy": found.accuracy,
             "best_accuracy": found.accuracy,
             "loss": found.loss,
         }
-        blocks["metrics"] = trained["metrics"] | split.rename(measured)
+        metrics = _without(trained["metrics"], (split.unretrained_accuracy,))
+        blocks["metrics"] = metrics | split.rename(measured)
     return Result(trained["status"], trained["reason"], blocks)
 
 
-def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None) -> int:
+def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None) -> dict[str, int]:
     """Write the compressed file of a run beside its record, if that is asked for.
 
     Args:
@@ -186,8 +199,18 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
         accuracy: How good that is, in percent; None if training diverged: it is not kept then.
 
     Returns:
-        The size of the file in bytes, also where it is not kept.
+        The sizes of the file, also where it is not kept: ``stored_bytes`` and
+        ``stored_bytes_zstd``, what zstd leaves of it.
     """
+    facts = _describe_file(config, accuracy)
+    if config.files.keep_model and accuracy is not None:
+        model.save(model_path(*config.record_place), config.storage, facts)
+    content = to_bytes(model, config.storage, facts)
+    return {"stored_bytes": len(content), FILE_ZSTD: count_zstd_bytes(content)}
+
+
+def _describe_file(config: RunConfig, accuracy: float | None) -> dict[str, Any]:
+    """What the header of a compressed file tells a reader."""
     facts: dict[str, Any] = {
         "run_id": config.run_id,
         "dataset": config.dataset,
@@ -199,9 +222,20 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
     }
     if config.image_size is not None:
         facts["image_size"] = config.image_size
-    if config.files.keep_model and accuracy is not None:
-        return model.save(model_path(*config.record_place), config.storage, facts)
-    return len(to_bytes(model, config.storage, facts))
+    return facts
+
+
+def _measure_unretrained(config: RunConfig, chain: Chain) -> dict[str, int]:
+    """The size of the file before the stored values were trained again, where that is known."""
+    if chain.unretrained is None:
+        return {}
+    facts = _describe_file(config, chain.unretrained.found.accuracy)
+    content = to_bytes(chain.unretrained.model, config.storage, facts)
+    return {UNRETRAINED_BYTES: len(content)}
+
+
+def _without(block: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if key not in keys}
 
 
 def record_failure(config: RunConfig, reason: str) -> Record:
@@ -232,6 +266,8 @@ def _describe_metrics(split: EvaluationSplit, chain: Chain) -> dict[str, float |
             "best_accuracy": max(epoch.accuracy for epoch in epochs),
         }
         metrics |= split.rename(measured)
+    if chain.unretrained is not None:
+        metrics[split.unretrained_accuracy] = chain.unretrained.found.accuracy
     return metrics
 
 

@@ -54,6 +54,11 @@ class EvaluationSplit:
         return f"{self.name}_loss"
 
     @property
+    def unretrained_accuracy(self) -> str:
+        """Key of the accuracy of the trained network compressed at once, not trained again."""
+        return f"{self.name}_accuracy_without_retraining"
+
+    @property
     def keys(self) -> tuple[str, str, str]:
         """All of them."""
         return self.accuracy, self.best_accuracy, self.loss
@@ -85,6 +90,10 @@ SIZE_KEYS = (
     "true_compression",
     "stored_bytes",
 )
+# Not required of ``size``, as older records lack them: what zstd leaves of the compressed file, and
+# the size of the file of a trained network that was compressed at once and not trained again.
+FILE_ZSTD = "stored_bytes_zstd"
+UNRETRAINED_BYTES = "stored_bytes_without_retraining"
 # ``population`` is not required, as older records lack it, which means 1. It is the largest number
 # of runs that trained at once; above 1, seconds and speed are those of a shared device, and the
 # peak memory is of all runs together.
@@ -177,7 +186,9 @@ def _check_numbers(block: str, values: Mapping[str, Any], keys: tuple[str, ...])
         if key not in values:
             raise RecordError(f"{block}.{key} is missing (null where unknown)")
     for key, value in values.items():
-        if (key in keys or key.endswith("accuracy")) and not _is_number_or_null(value):
+        if (
+            key in keys or "accuracy" in key or key.startswith("stored_")
+        ) and not _is_number_or_null(value):
             raise RecordError(f"{block}.{key} is {value!r}, must be a number or null")
 
 

@@ -3,6 +3,7 @@
 Imports no torch, so that a bad value ends the command at once.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
@@ -34,7 +35,9 @@ from rps_bench.tuning.search import FEWEST_TRIALS, MOST_TRIALS
 
 EVALUATION_SPLITS = ("test", "validation")
 DEFAULT_COMPRESSION = 10.0
-FIXED_COMPRESSION = "fixed_compression"  # in a method's yaml: the only compression the method has
+# In a method's yaml: the only compression that the method has, or the ends of those that it has.
+FIXED_COMPRESSION = "fixed_compression"
+SMALLEST_COMPRESSION, LARGEST_COMPRESSION = "smallest_compression", "largest_compression"
 LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
 LARGEST_THREADS = 1024  # of a process
@@ -76,10 +79,9 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     arch = _table(composed, "arch", ("name", "width"))
     recipe = _table(composed, "recipe", RECIPE_KEYS)
     method = dict(_table(composed, "method"))
-    method_name, fixed = (
-        checks.text("method", method.pop("name")),
-        method.pop(FIXED_COMPRESSION, None),
-    )
+    method_name = checks.text("method", method.pop("name"))
+    fixed = method.pop(FIXED_COMPRESSION, None)
+    ends = method.pop(SMALLEST_COMPRESSION, 1), method.pop(LARGEST_COMPRESSION, math.inf)
     plugins = _plugins(composed)
     if "method" in plugins:
         defaults, options = _plugin_options(method_name, method)
@@ -95,7 +97,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         arch=checks.text("arch", arch["name"]),
         method=method_name,
         recipe=Recipe.from_values(recipe),
-        compression=_compression(composed["compression"], fixed, method_name),
+        compression=_compression(composed["compression"], fixed, ends, method_name),
         seed=checks.whole_number("seed", composed["seed"], 0, LARGEST_SEED),
         width=width,
         method_options=MappingProxyType(options),
@@ -187,12 +189,17 @@ def _read_defaults(path: Path, modified_ns: int, num_bytes: int) -> Mapping[str,
     return {str(key): value for key, value in defaults.items()}
 
 
-def _compression(value: object, fixed: float | None, method: str) -> float:
+def _compression(
+    value: object, fixed: float | None, ends: tuple[float, float], method: str
+) -> float:
     if value is None:
         value = DEFAULT_COMPRESSION if fixed is None else fixed
     compression = checks.compression_ratio(value)
     if fixed is not None and compression != fixed:
         raise InapplicableError(f"{method} has compression {fixed:g} only, got {show(value)}")
+    if not ends[0] <= compression <= ends[1]:
+        allowed = f"{ends[0]:g} to {ends[1]:g}"
+        raise InapplicableError(f"{method} has compressions from {allowed}, got {show(value)}")
     return compression
 
 

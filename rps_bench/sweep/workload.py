@@ -60,10 +60,17 @@ class Workload:
         method = build_method(config.method, config.compression, config.seed, **options)
         levels = method.levels(layout)
         chain = config.files.results_dir, config.run_id_without_compression
+        is_shared = method.shares_dense_training and "method" not in config.plugins
+        dense = (config.files.results_dir, config.run_id_of_dense) if is_shared else chain
         if chain not in self._levels:
-            self._levels[chain] = self._find_finished(config, method)
-        new = [level for level in levels if level not in self._levels[chain]]
-        self._levels[chain].update(level for level in new if level.is_shared)
+            finished = self._find_finished(config, method)
+            self._levels[chain] = {level for level in finished if level.number or dense == chain}
+            self._levels.setdefault(dense, set()).update(finished - self._levels[chain])
+        known = self._levels[chain] | self._levels[dense]
+        new = [level for level in levels if level not in known]
+        for level in new:
+            if level.is_shared:
+                self._levels[chain if level.number else dense].add(level)
         later = self._epochs_after_rewinding(config, method)
         return sum(later if level.number else float(config.recipe.epochs) for level in new)
 
@@ -85,15 +92,19 @@ class Workload:
             num_train = described.get("dataset_options", {}).get("num_train")
             if described["dataset"] == config.dataset and isinstance(num_train, int):
                 sizes.add(num_train)
-        names = {
-            config.checkpoint_name(True, *arithmetic, size)
+        shares_dense = method.shares_dense_training
+        places = {
+            (
+                config.checkpoint_name(True, *arithmetic, size),
+                config.dense_checkpoint_name(*arithmetic, size) if shares_dense else None,
+            )
             for arithmetic in _list_arithmetics(config)
             for size in sizes
         }
         return {
             level
-            for name in names
-            for level in Checkpoints(config.files.results_dir, name, print).list_finished()
+            for name, dense in places
+            for level in Checkpoints(config.files.results_dir, name, print, dense).list_finished()
         }
 
 

@@ -5,7 +5,16 @@ from typing import Any
 
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.levels import Level
+from rps_bench.training.evaluation import Evaluation
 from rps_bench.training.state import Outcome
+
+
+@dataclass(frozen=True)
+class Unretrained:
+    """A trained dense network compressed at once, and how good it is before it is trained again."""
+
+    model: CompressedModel
+    found: Evaluation
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class Chain:
         outcomes: What the levels gave, in order; ends with the first that diverged.
         first_step: Step of the schedule where every level but the first starts.
         steps_per_epoch: Of the training loop.
+        unretrained: What compressing the first level's network gives without a training after it;
+            None where there was nothing to compress, or weights go back.
     """
 
     model: CompressedModel
@@ -26,6 +37,7 @@ class Chain:
     outcomes: tuple[Outcome, ...]
     first_step: int
     steps_per_epoch: int
+    unretrained: Unretrained | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -10,6 +10,9 @@ share:
     level-03-13869.lock         held while a process trains the level
     run-<run_id>.lock           held while a process is at the run; left by one that was killed
 
+The first level of methods that go on from trained weights is the ordinary training of the dense
+network. It lies in a folder that these methods share.
+
 Nothing is unpickled.
 """
 
@@ -17,7 +20,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,20 +58,31 @@ class Checkpoints:
         results_dir: Where records go.
         name: Of the folder; the same for runs that share levels, different for all others.
         say: Takes one line for the user, when a file cannot be used.
+        dense: Of the folder where the first level lies instead, if other methods share it.
     """
 
-    def __init__(self, results_dir: str | Path, name: str, say: Say) -> None:
+    def __init__(
+        self, results_dir: str | Path, name: str, say: Say, dense: str | None = None
+    ) -> None:
         self.root = Path(results_dir) / CHECKPOINTS_FOLDER
         self.folder, self.say = self.root / name, say
+        self._dense = None if dense is None else Checkpoints(results_dir, dense, say)
         self._own_levels: list[Level] = []
 
     @contextmanager
     def in_use(self, run_id: str) -> Iterator[None]:
-        """Keep other processes from the same run, and the folder from being deleted.
+        """Keep other processes from the same run, and the folders from being deleted.
 
         Raises:
             InUseError: Another process is at the same run.
         """
+        elsewhere = nullcontext() if self._dense is None else self._dense.in_use(run_id)
+        with elsewhere, self._folder_in_use(run_id):
+            yield
+
+    @contextmanager
+    def _folder_in_use(self, run_id: str) -> Iterator[None]:
+        """As ``in_use``, of the own folder."""
         make_folder(self.root)
         with hold(gate(self.root)):  # no folder is deleted between making it and taking its lock
             make_folder(self.folder)
@@ -117,7 +131,7 @@ class Checkpoints:
 
     def list_finished(self) -> set[Level]:
         """The finished levels whose model is at hand, told from the names of their files."""
-        levels = set()
+        levels = set() if self._dense is None else self._dense.list_finished()
         for path in self.folder.glob("level-*.json"):
             found = re.fullmatch(r"level-(\d+)-(\d+)", path.stem)
             if found is not None and path.with_suffix(".safetensors").is_file():
@@ -160,9 +174,15 @@ class Checkpoints:
         for level in self._own_levels:
             self.discard_partial(level)
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where the files lie."""
+        return [self.folder] if self._dense is None else [self.folder, self._dense.folder]
+
     def count_bytes(self) -> int:
-        """Bytes of the folder's files; one that another process deletes meanwhile counts as 0."""
-        return sum(_count_bytes(path) for path in self.folder.glob("*"))
+        """Bytes of the folders' files; one that another process deletes meanwhile counts as 0."""
+        elsewhere = 0 if self._dense is None else self._dense.count_bytes()
+        return elsewhere + sum(_count_bytes(path) for path in self.folder.glob("*"))
 
     def discard_all(self) -> bool:
         """Delete the folder unless a process uses it; return whether it is gone, else say why."""
@@ -185,6 +205,8 @@ class Checkpoints:
         return self.folder / "rewind.safetensors"
 
     def _path(self, level: Level, suffix: str) -> Path:
+        if level.number == 0 and self._dense is not None:
+            return self._dense._path(level, suffix)
         return self.folder / f"level-{level.number:02d}-{level.num_kept}{suffix}"
 
     def _remove_if_bare(self) -> None:

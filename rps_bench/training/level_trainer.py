@@ -1,4 +1,4 @@
-"""Rounds of the ordinary loop: train, prune what training gave, rewind, train again.
+"""Rounds of the ordinary loop: train, compress what training gave, rewind, train again.
 
 A method that compresses before training has one level and gets one round. States are kept after
 every epoch and amid long ones, and shared levels when they are trained, so that a killed chain goes
@@ -6,24 +6,26 @@ on and compressions share it.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
+from rps_bench.engine.threads import steadied
 from rps_bench.methods.compressed import CompressedModel, restore
 from rps_bench.methods.levels import Level, Rewinding
 from rps_bench.methods.map_state import KEY, differ_in_mask_only
-from rps_bench.methods.selection import (
-    StoredScore,
-    highest_stored,
-    prune_stored,
-    store_everything,
-)
-from rps_bench.training.chain import Chain
+from rps_bench.methods.selection import store_everything
+from rps_bench.training.chain import Chain, Unretrained
 from rps_bench.training.checkpoints import Checkpoints
+from rps_bench.training.evaluation import evaluate
 from rps_bench.training.loop import Trainer, Training
 from rps_bench.training.progress import Progress
 from rps_bench.training.state import Outcome, TrainingState
+
+# (the untrained dense network, what a level has trained, m of the next) -> what the next trains
+CompressTrained = Callable[[nn.Module, CompressedModel, int], CompressedModel]
 
 
 @dataclass
@@ -35,7 +37,7 @@ class LevelTrainer:
         dense: The untrained network that it was made from, on the same device.
         levels: From the first to the one that is wanted.
         rewinding: Where levels after the first start; None if there are none.
-        score: Of the values that a level has trained; the next one keeps the highest.
+        compress: Makes of what a level has trained what the next one trains.
         training: What to train on and how; the same for every level.
         files: Where finished levels and unfinished states lie.
         progress: Called back now and then.
@@ -50,7 +52,7 @@ class LevelTrainer:
     dense: nn.Module
     levels: tuple[Level, ...]
     rewinding: Rewinding | None
-    score: StoredScore
+    compress: CompressTrained
     training: Training
     files: Checkpoints
     progress: Progress
@@ -70,17 +72,28 @@ class LevelTrainer:
             InUseError: Another process trains a level that is needed.
         """
         outcomes: list[Outcome] = []
+        unretrained: Unretrained | None = None
         for level in self.levels:
-            outcomes.append(self._finish(level, wants_model=level is self.levels[-1]))
+            is_asked = level.number == 0 and self._compresses_trained
+            wants_model = is_asked or level is self.levels[-1]
+            outcomes.append(self._finish(level, wants_model))
             if outcomes[-1].divergence:
                 break
+            if is_asked:
+                unretrained = self._evaluate_unretrained()
         # A chain that diverged on its way has no network of the size that was asked for. An
         # untrained one stands in, so that its record can still tell the sizes.
         is_whole = len(outcomes) == len(self.levels)
-        model = self.trained if is_whole else self._prune_untrained()
+        model = self.trained if is_whole else self._compress_untrained()
         assert model is not None
-        steps_per_epoch = self.training.steps_per_epoch
-        return Chain(model, self.levels, tuple(outcomes), self.first_step, steps_per_epoch)
+        return Chain(
+            model,
+            self.levels,
+            tuple(outcomes),
+            self.first_step,
+            self.training.steps_per_epoch,
+            unretrained,
+        )
 
     def _finish(self, level: Level, wants_model: bool) -> Outcome:
         """Finish a level, from its files or by training it now; return what it gave.
@@ -96,7 +109,7 @@ class LevelTrainer:
                 if self.trained is not None or not wants_model:
                     return outcome
             # It has to be trained, from where it was left if it was begun.
-            model, state = (self.start, None) if level.number == 0 else self._prune(level)
+            model, state = (self.start, None) if level.number == 0 else self._begin(level)
             model, unfinished = self._resume(level, model)
             self.progress.show_level(level.number, self.levels[-1].number, level.num_kept)
             states = _LevelStates(
@@ -156,31 +169,52 @@ class LevelTrainer:
             return model, None
         return networks[-1], unfinished
 
-    def _prune(self, level: Level) -> tuple[CompressedModel, TrainingState]:
+    def _begin(self, level: Level) -> tuple[CompressedModel, TrainingState]:
         """The network of a level after the first, and the state that it starts from."""
         if self.trained is None:
             self._finish(self.levels[level.number - 1], wants_model=True)
         trained = self.trained
         assert trained is not None
-        # Which weights stay is decided by the trained values, at all rewindings.
-        rows = highest_stored(trained, self.score, level.num_kept)
-        pruned = prune_stored(self.dense, trained, rows)
-        encoded = pruned.get_extra_state()
+        # What is stored is decided by the trained values, at all rewindings.
+        model = self._compress(trained, level)
         if not self.restores_weights:
             # The weights stay as trained, only the schedule goes back; momentum starts anew.
-            tensors = {k: v.detach().cpu().clone() for k, v in trained.state_dict().items()}
-            return pruned, TrainingState(self.first_step, tensors, {}).rewound(rows.cpu(), encoded)
+            return model, TrainingState(self.first_step, _join_tensors(trained, model), {})
         # All goes back, momentum too: the snapshot's numbers of the weights that are left.
         state = self._rewind_state()
         assert state is not None
-        kept = (pruned.weight_map.slots() >= 0).nonzero().view(-1)
-        return pruned, state.rewound(kept.cpu(), encoded)
+        kept = (model.weight_map.slots() >= 0).nonzero().view(-1)
+        return model, state.rewound(kept.cpu(), model.get_extra_state())
 
-    def _prune_untrained(self) -> CompressedModel:
+    def _compress(self, trained: CompressedModel, level: Level) -> CompressedModel:
+        """What a level trains, with the bits of one thread, as steps have them."""
+        with steadied(self.training.kernels):
+            return self.compress(self.dense, trained, level.num_kept)
+
+    def _compress_untrained(self) -> CompressedModel:
         """An untrained network of the last level's size."""
-        untrained = store_everything(self.dense)
-        rows = highest_stored(untrained, self.score, self.levels[-1].num_kept)
-        return prune_stored(self.dense, untrained, rows)
+        return self._compress(store_everything(self.dense), self.levels[-1])
+
+    @property
+    def _compresses_trained(self) -> bool:
+        """Whether the trained weights themselves are compressed, and go back nowhere."""
+        return len(self.levels) > 1 and not self.restores_weights
+
+    def _evaluate_unretrained(self) -> Unretrained:
+        """The first level's network compressed at once to the last level's size, as it is then."""
+        trained = self.trained
+        assert trained is not None
+        model = self._compress(trained, self.levels[-1])
+        model.load_state_dict(_join_tensors(trained, model))
+        found = evaluate(model, self.training.dataset, self.training.precision)
+        return Unretrained(model, found)
+
+
+def _join_tensors(trained: CompressedModel, model: CompressedModel) -> dict[str, torch.Tensor]:
+    """The state of one network with the trained tensors of another beside its weights."""
+    own = {"stored": model.stored, KEY: model.get_extra_state()}
+    joined = trained.state_dict() | own
+    return {name: tensor.detach().cpu().clone() for name, tensor in joined.items()}
 
 
 @dataclass

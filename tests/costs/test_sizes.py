@@ -126,7 +126,8 @@ def test_the_live_model_holds_each_number_in_one_memory(
     compressed(torch.zeros(2, 3, 8, 8)).sum().backward()  # after a pass nothing more is held
     storages = {p.untyped_storage().data_ptr(): p for p in compressed.parameters()}
     numbers = sum(parameter.numel() for parameter in storages.values())
-    assert numbers == measure_sizes(compressed, resnet)["stored_total"]
+    beside = compressed.weight_map.num_beside
+    assert numbers + beside == measure_sizes(compressed, resnet)["stored_total"]
     held = sum(p.untyped_storage().nbytes() for p in storages.values())
     assert held == 4 * numbers
 
@@ -140,9 +141,8 @@ def test_stored_bytes_are_those_of_the_real_file(
     tmp_path: Path,
     compress: Callable[..., CompressedModel],
 ) -> None:
-    compressed = compress(
-        resnet, name, 1 if name == "dense" else compression, **OPTIONS.get(name, {})
-    )
+    compression = {"dense": 1, "kmeans": min(compression, 32)}.get(name, compression)
+    compressed = compress(resnet, name, compression, **OPTIONS.get(name, {}))
     size = measure_sizes(compressed, resnet)
     compressed.save(tmp_path / "file")
     assert (tmp_path / "file").stat().st_size == size["stored_bytes"]

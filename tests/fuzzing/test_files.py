@@ -72,7 +72,7 @@ def load_bytes(data: bytes) -> None:
                 loaded.eval()(torch.zeros(2, 3, 8, 8))
 
 
-@pytest.mark.parametrize("name", ["stable_rps", "roast", "mag"])
+@pytest.mark.parametrize("name", ["stable_rps", "roast", "mag", "kmeans"])
 def test_a_spoilt_compressed_file(name: str) -> None:
     GENTLY(given(spoilt(to_bytes(compressed(name), "int8", {"run_id": "x"})))(load_bytes))()
     GENTLY(given(changed_header(to_bytes(compressed(name), facts={"a": 1})))(load_bytes))()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,12 @@ from rps_bench.methods.files import write
 from rps_bench.methods.layout import count_parameters
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
 from rps_bench.methods.map_state import KEY
-from rps_bench.methods.selection import StoredScore, magnitude_of_stored, store_everything
+from rps_bench.methods.selection import (
+    StoredScore,
+    magnitude_of_stored,
+    prune_to,
+    store_everything,
+)
 from rps_bench.models import build_model
 from rps_bench.training import checkpoints, level_trainer
 from rps_bench.training.chain import Chain
@@ -109,7 +115,7 @@ def walk(
                 dense,
                 pruning_levels(NUM_WEIGHTS, num_stored, 0.5),
                 rewinding,
-                score,
+                partial(prune_to, score=score),
                 Training(make_dataset(), recipe, 0, "fp32"),
                 files,
                 heard,
@@ -317,7 +323,7 @@ def test_two_levels_by_hand(
         dense,
         pruning_levels(1920, 960, 0.5),
         Rewinding(1, restores_weights),
-        magnitude_of_stored,
+        prune_to,
         Training(make_dataset(), recipe, 0, "fp32"),
         Checkpoints(tmp_path, "chain", print),
         Heard(),
@@ -667,7 +673,7 @@ def test_the_disk_use_of_a_chain_is_bounded(
     monkeypatch.setattr(Trainer, "train", pretend)
     training = Training(make_dataset(), make_recipe(), 0, "fp32")
     rewinding = Rewinding(None, restores_weights=True)
-    arguments = (chain_levels, rewinding, magnitude_of_stored, training, folder, Heard())
+    arguments = (chain_levels, rewinding, prune_to, training, folder, Heard())
     LevelTrainer(store_everything(dense), dense, *arguments).run()
     peaks.append(folder.count_bytes())
     assert len(peaks) == len(chain_levels) + 1 == 23

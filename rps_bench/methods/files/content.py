@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from rps_bench.methods.clustering.codebook_map import CodebookMap
 from rps_bench.methods.files.architecture import build_architecture, own_table
+from rps_bench.methods.files.indices import unpack_indices
 from rps_bench.methods.files.needed_plugins import require_plugins
 from rps_bench.methods.files.positions import decode_positions
 from rps_bench.methods.files.skeleton import pack_skeleton, skeleton_state, unpack_skeleton
@@ -22,12 +24,12 @@ from rps_bench.methods.layout import (
     places_of,
     weight_of,
 )
-from rps_bench.methods.map_description import build_map
+from rps_bench.methods.map_description import build_map, read_index_bits
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
 from rps_bench.models.initialisation import COMPRESSIBLE_TYPES
 
-KEPT = "kept"  # name of the positions of pruning
+KEPT, INDICES = "kept", "indices"  # names of the positions of pruning, of a codebook's indices
 DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -107,6 +109,7 @@ def decode_skeleton(
     allowed = {VALUES, *pack_skeleton(state)}
     allowed |= {SCALES} if tensors[VALUES].dtype == torch.int8 else set()
     allowed |= {KEPT} if header["map"]["kind"] == SelectionMap.kind else set()
+    allowed |= {INDICES} if header["map"]["kind"] == CodebookMap.kind else set()
     if unknown := sorted(tensors.keys() - allowed):
         raise ValueError(f"it holds {unknown[0]!r}, which no model of its kind has")
     return state
@@ -131,9 +134,12 @@ def _freeze_all_but(model: nn.Module, names: set[str]) -> None:
 def _build_map(
     description: dict[str, Any], layout: Layout, tensors: Mapping[str, torch.Tensor]
 ) -> WeightMap:
-    """The map of a description and, for pruning, its tensor of positions."""
-    description, kept = dict(description), None
+    """The map of a description and of its tensor of positions or indices, if it has one."""
+    description, numbers = dict(description), None
     if description["kind"] == SelectionMap.kind:
         coding = description.pop("coding")
-        kept = decode_positions(coding, tensors[KEPT], num_weights(layout))
-    return build_map(description, layout, kept)
+        numbers = decode_positions(coding, tensors[KEPT], num_weights(layout))
+    if description["kind"] == CodebookMap.kind:
+        num_bits = read_index_bits(description)
+        numbers = unpack_indices(tensors[INDICES], num_weights(layout), num_bits)
+    return build_map(description, layout, numbers)

@@ -1,7 +1,8 @@
 """Compressed models as real files: safetensors with a small header, nothing to unpickle.
 
 Sharing stores theta and what its map is computed from; pruning stores the kept values and where
-they are (`positions.py`). Biases and BatchNorm are stored as they are.
+they are (`positions.py`); a codebook is its values and packed indices (`indices.py`). Biases and
+BatchNorm are stored as they are.
 """
 
 import json
@@ -16,9 +17,11 @@ from torch import nn
 from rps_bench.core.atomic import write_bytes
 from rps_bench.core.errors import UserError
 from rps_bench.core.storages import EXACT
+from rps_bench.methods.clustering.codebook_map import CodebookMap
 from rps_bench.methods.files.architecture import describe_architecture, own_table
 from rps_bench.methods.files.content import (
     DTYPES,
+    INDICES,
     KEPT,
     READ_ERRORS,
     Content,
@@ -26,6 +29,7 @@ from rps_bench.methods.files.content import (
     decode_skeleton,
     name_ties,
 )
+from rps_bench.methods.files.indices import pack_indices
 from rps_bench.methods.files.needed_plugins import KEY, name_plugins
 from rps_bench.methods.files.positions import encode_positions
 from rps_bench.methods.files.skeleton import odd_dtypes, pack_skeleton, skeleton_state
@@ -106,6 +110,8 @@ def to_bytes(
     if isinstance(weight_map, SelectionMap):
         kept = weight_map.kept.cpu()
         header["map"]["coding"], tensors[KEPT] = encode_positions(kept, weight_map.num_weights)
+    if isinstance(weight_map, CodebookMap):
+        tensors[INDICES] = pack_indices(weight_map.indices.cpu(), weight_map.index_bits)
     if own_table(header["architecture"]) != layout_table(compressed.layout):
         header["layout"] = layout_table(compressed.layout)
     if ties := name_ties(compressed.places):

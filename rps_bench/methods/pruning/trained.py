@@ -16,7 +16,7 @@ from rps_bench.methods.base import Method, Probe
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.levels import Level, Rewinding, pruning_levels
-from rps_bench.methods.selection import highest_stored, prune_stored, store_everything
+from rps_bench.methods.selection import store_everything
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class TrainedPruningMethod(Method):
     def _compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """``model`` pruned to m by the scores of the weights it holds, taken as trained."""
         dense = store_everything(model)
-        rows = highest_stored(dense, self.score_trained, self.num_stored(dense.layout))
-        return prune_stored(model, dense, rows)
+        return self.compress_trained(model, dense, self.num_stored(dense.layout), probe)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from rps_bench.core import checks
 from rps_bench.core.errors import UserError
 from rps_bench.core.seeds import derive_key
+from rps_bench.methods.clustering.codebook_map import CodebookMap
 from rps_bench.methods.layout import Layout, layer_ranges, num_weights
 from rps_bench.methods.sharing import kernels
 from rps_bench.methods.sharing.hashing import hash_sign_octets, hash_signs, signs_of_octets
@@ -205,8 +206,8 @@ class SharingMap(WeightMap):
 def _enter(map_type: type[SharingMap]) -> None:
     """Enter a class under its kind, in place of what the same source has defined before."""
     kind = checks.text(f"the kind of {map_type.__name__}", map_type.kind)
-    if kind in (IdentityMap.kind, SelectionMap.kind):
-        raise UserError(f"the kind {kind!r} is that of a map which shares nothing; choose another")
+    if kind in (IdentityMap.kind, SelectionMap.kind, CodebookMap.kind):
+        raise UserError(f"the kind {kind!r} is that of a map of another nature; choose another")
     known = MAP_TYPES.get(kind, map_type)
     if not _have_one_source(known, map_type):
         raise UserError(

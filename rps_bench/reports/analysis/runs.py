@@ -15,7 +15,7 @@ import pandas as pd
 
 from rps_bench.config import FIXED, TUNED
 from rps_bench.engine.names import ENGINES, PLAIN
-from rps_bench.records.schema import TEST, VALIDATION
+from rps_bench.records.schema import FILE_ZSTD, TEST, UNRETRAINED_BYTES, VALIDATION
 from rps_bench.reports.analysis.budgets import add_budgets
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import (
@@ -44,6 +44,7 @@ def describe_runs(table: pd.DataFrame) -> pd.DataFrame:
     runs of one dataset, architecture, recipe, split, size, imbalance and protocol differ; empty for
     runs of the fixed protocol on the dataset as it is that share all options), `accuracy`,
     `best_accuracy` and `loss` (of the split the run was evaluated on; null unless completed),
+    `unretrained_accuracy` (the same, before what was compressed after training was trained again),
     `has_diverged`, `has_failed`, and `is_plain` (the method has its default options, by any
     arithmetic), and the `BUDGET_KEYS` of the experiment. `label` is made unique for every curve of
     an experiment, `variant` is the same without the arithmetic and `curve` also without a learning
@@ -61,6 +62,8 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The runs as from `describe_runs`, but with every record of a configuration."""
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
+    optional = (FILE_ZSTD, UNRETRAINED_BYTES, *(s.unretrained_accuracy for s in (TEST, VALIDATION)))
+    runs = runs.assign(**{key: float("nan") for key in optional if key not in runs})
     runs = runs.assign(**_headline(runs), **_costs(runs))
     # Options are filled in before they are compared; labels need the final arithmetic.
     runs = runs.assign(**{key: float("nan") for key in DATA_OPTIONS if key not in runs})
@@ -102,10 +105,11 @@ def _headline(runs: pd.DataFrame) -> dict[str, "pd.Series[float]"]:
     """Accuracy, best accuracy and loss of each run's own split, null unless completed."""
     on_validation = runs["evaluation_split"] == VALIDATION.name
     is_completed = runs["status"] == "completed"
-    columns = zip(("accuracy", "best_accuracy", "loss"), TEST.keys, VALIDATION.keys, strict=True)
+    names = ("accuracy", "best_accuracy", "loss", "unretrained_accuracy")
+    keys = ((*split.keys, split.unretrained_accuracy) for split in (TEST, VALIDATION))
     return {
         column: runs[test].mask(on_validation, runs[validation]).where(is_completed)
-        for column, test, validation in columns
+        for column, test, validation in zip(names, *keys, strict=True)
     }
 
 

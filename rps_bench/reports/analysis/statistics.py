@@ -6,12 +6,16 @@
 import pandas as pd
 from scipy import special
 
+from rps_bench.records.schema import FILE_ZSTD, UNRETRAINED_BYTES
 from rps_bench.reports.analysis.budgets import BUDGET_KEYS
 from rps_bench.reports.analysis.runs import POINT_KEYS, describe_runs
 
 CONFIDENCE = 0.95
 
-_SIZES = ("true_compression", "stored_total", "stored_bytes", "macs", "effective_macs")
+_SIZES = (
+    "true_compression", "stored_total", "stored_bytes", FILE_ZSTD, UNRETRAINED_BYTES, "macs",
+    "effective_macs",
+)  # fmt: skip
 _SPENT = ("total_epochs", "total_train_seconds", "num_trainings")
 
 
@@ -21,11 +25,13 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     Further columns: `mean` and sample `std` (null for one run) of the headline accuracy in percent
     over the `n` completed runs, each with its own seed; `low` and `high`, the 95% Student t
     interval of the mean with n - 1 degrees of freedom (null for one run); `best_mean` and
-    `loss_mean`; `num_diverged`, `num_failed`; and means of sizes and costs: `true_compression`,
-    `stored_total`, `stored_bytes`, `macs`, `effective_macs`, `total_epochs`, `total_train_seconds`,
-    `num_trainings`. Costs are those of the completed runs, of the diverged ones where none is.
-    `is_plain` and the `BUDGET_KEYS` as in `describe_runs`, `method_kind` and `protocol` as in the
-    table.
+    `loss_mean`; `unretrained_mean` and `unretrained_std`, of the accuracy without retraining (null
+    where nothing was retrained); `num_diverged`, `num_failed`; and means of sizes and costs:
+    `true_compression`, `stored_total`, `stored_bytes`, `stored_bytes_zstd`,
+    `stored_bytes_without_retraining`, `macs`, `effective_macs`, `total_epochs`,
+    `total_train_seconds`, `num_trainings`. Costs are those of the completed runs, of the diverged
+    ones where none is. `is_plain` and the `BUDGET_KEYS` as in `describe_runs`, `method_kind` and
+    `protocol` as in the table.
     """
     return summarise_runs(describe_runs(table))
 
@@ -42,6 +48,8 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
         num_failed=("has_failed", "sum"),
         best_mean=("best_accuracy", "mean"),
         loss_mean=("loss", "mean"),
+        unretrained_mean=("unretrained_accuracy", "mean"),
+        unretrained_std=("unretrained_accuracy", "std"),
         is_plain=("is_plain", "first"),
         method_kind=("method_kind", "first"),
         **{column: (column, "first") for column in ("protocol", *BUDGET_KEYS)},

@@ -17,8 +17,11 @@ from rps_bench.config import FIXED
 from rps_bench.records.schema import (
     CONFIG_OPTION_BLOCKS,
     COST_KEYS,
+    FILE_ZSTD,
     METRIC_KEYS,
     SIZE_KEYS,
+    TEST,
+    UNRETRAINED_BYTES,
     VALIDATION,
     split_of,
 )
@@ -31,12 +34,13 @@ _TEXT = (
 )  # fmt: skip
 _INTEGERS = (
     "seed", "epochs", "dense_weights", "stored_weights", "dense_total", "stored_total",
-    "stored_bytes", "peak_memory_bytes", "macs", "effective_macs", "num_levels", "num_trainings",
-    "cpu_count", "num_threads", "population",
+    "stored_bytes", FILE_ZSTD, UNRETRAINED_BYTES, "peak_memory_bytes", "macs", "effective_macs",
+    "num_levels", "num_trainings", "cpu_count", "num_threads", "population",
 )  # fmt: skip
 _FLOATS = (
     "compression", "true_compression", *METRIC_KEYS, *VALIDATION.keys, "train_seconds",
     "images_per_second", "total_epochs", "total_train_seconds",
+    TEST.unretrained_accuracy, VALIDATION.unretrained_accuracy,
 )  # fmt: skip
 _BOOLEANS = ("git_dirty",)
 

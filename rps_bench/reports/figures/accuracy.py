@@ -39,11 +39,14 @@ def draw_curves(
     labels = list(draw_published(axes, others))
     for curve in curves:
         labels += _draw_curve(axes, curve, is_reference_point=abscissa.is_less_better)
+        if abscissa.packed:
+            _draw_packed(axes, curve, abscissa.packed)
     labels += _draw_diverged(axes, curves, panel.chance or 0.0)
     # Ticks follow the true values; limits also include points that were moved aside
     # (`points["x"]`).
     values = [*find_x(points, abscissa), *others.get("compression", ())]
-    set_x_axis(axes, values, abscissa, drawn=points["x"])
+    packed = points[abscissa.packed].dropna() if abscissa.packed else ()
+    set_x_axis(axes, values, abscissa, drawn=[*points["x"], *packed])
     bounds = pd.concat([points, others.assign(num_diverged=0)]) if len(others) else points
     set_accuracy_limits(axes, bounds, panel.chance)
     labels += draw_chance(axes, panel.chance)
@@ -108,7 +111,7 @@ def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[Curv
     if means.empty:
         return []
     if curve.kind == "dense":
-        return [_draw_reference(axes, curve, is_reference_point)]
+        return [draw_reference(axes, curve, is_reference_point)]
     axes.errorbar(
         means["x"],
         means["mean"],
@@ -127,7 +130,24 @@ def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[Curv
     return [CurveLabel(curve.label, colour, float(last["x"]), float(last["mean"]))]
 
 
-def _draw_reference(axes: Axes, curve: Curve, has_place: bool) -> CurveLabel:
+def _draw_packed(axes: Axes, curve: Curve, column: str) -> None:
+    """Draw from each point to what is left of its file: a thin line with a mark at its end."""
+    for place in curve.means.dropna(subset=[column]).to_dict("records"):
+        axes.plot(
+            [place["x"], place[column]],
+            [place["mean"]] * 2,
+            color=curve.style.colour,
+            linewidth=0.8,
+            marker="|",
+            markevery=[1],
+            markersize=5,
+            markeredgewidth=1.1,
+            label=f"{curve.label} zstd",
+            zorder=2.5,
+        )
+
+
+def draw_reference(axes: Axes, curve: Curve, has_place: bool) -> CurveLabel:
     """Draw dense as a horizontal line, and as a point if its x is meaningful."""
     means, colour = curve.means, curve.style.colour
     level, spread = means["mean"].mean(), means["std"].fillna(0.0).mean()

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from rps_bench.records.schema import FILE_ZSTD
 from rps_bench.reports.words import format_bytes, format_count, format_number, format_ratio
 
 SMALLEST_LABEL_GAP = 24.0  # points between two labelled ticks
@@ -35,6 +36,7 @@ class Abscissa(NamedTuple):
     is_less_better: bool = False
     stands_still: bool = False
     is_cost: bool = False  # not drawn for diverged runs: they stopped early, so it means nothing
+    packed: str | None = None  # column of what zstd leaves of the value, where records tell it
 
 
 COMPRESSION = Abscissa(
@@ -43,6 +45,7 @@ COMPRESSION = Abscissa(
 BYTES = Abscissa(
     "stored_bytes", None, "-bytes",
     "Size of the compressed file (smaller is better, to the right)", format_bytes, True,
+    packed=FILE_ZSTD,
 )  # fmt: skip
 ABSCISSAS = (
     COMPRESSION,

@@ -88,6 +88,8 @@ def describe_curves(curves: Sequence[Curve], abscissa: Abscissa) -> list[str]:
     notes = [", ".join(words)] if len(words) > 1 else []
     if find_frontier(curves, abscissa):
         notes.append("grey band: Pareto frontier")
+    if abscissa.packed and any(c.means[abscissa.packed].notna().any() for c in curves):
+        notes.append("thin lines to the right: what zstd at level 19 leaves of the file")
     if any((curve.points["x"] != find_x(curve.points, abscissa)).any() for curve in curves):
         notes.append("methods of one x are set side by side")
     return notes

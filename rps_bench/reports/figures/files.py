@@ -11,6 +11,7 @@ from rps_bench.reports.analysis.latency import Measured, add_latency, describe_l
 from rps_bench.reports.analysis.published import published_for, read_published
 from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.warnings import BYTES_DO_NOT_COMPARE, name_file_formats
+from rps_bench.reports.figures.after_training import draw_after_training, find_retrained
 from rps_bench.reports.figures.axes import (
     ABSCISSAS,
     BYTES,
@@ -104,7 +105,16 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
     drawn = [panel for panel in panels if not len(find_rates(panel, chosen))]
     for name, members in gather_sheets(drawn).items():
         yield _plan(name, draw_sheet, members)
+    yield from plan_after_training(results)
     yield from plan_budgets(results)
+
+
+def plan_after_training(results: Results) -> Iterator[PlannedFigure]:
+    """Yield the figures of what was compressed after training; draws nothing."""
+    for panel in split_panels(results):
+        retrained = find_retrained(panel)
+        if len(retrained):
+            yield _plan(f"after-{panel.stem}", draw_after_training, panel, retrained)
 
 
 def plan_budgets(results: Results) -> Iterator[PlannedFigure]:

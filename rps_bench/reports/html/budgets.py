@@ -1,6 +1,5 @@
 """The section on training budgets: how far each method is from stable_rps after how many epochs."""
 
-import base64
 from typing import Any
 
 import pandas as pd
@@ -8,9 +7,9 @@ import pandas as pd
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import REFERENCE
 from rps_bench.reports.claims.differences import find_differences
-from rps_bench.reports.figures.files import PlannedFigure, plan_budgets
-from rps_bench.reports.figures.rendering import figure_style, render
-from rps_bench.reports.html.encoding import escape
+from rps_bench.reports.figures.files import plan_budgets
+from rps_bench.reports.figures.rendering import figure_style
+from rps_bench.reports.html.images import embed
 from rps_bench.reports.html.tables import (
     NOTHING,
     Cell,
@@ -26,6 +25,8 @@ from rps_bench.reports.words import count_of, name_setting
 _INTRODUCTION = f"""<p>Does the order of methods change with the training budget? Accuracy minus
 that of {REFERENCE}, over pairs of runs with the same seed; the interval is the plain 95% t interval
 of that mean, none for one seed. Lines join budgets that differ in epochs alone.</p>"""
+
+_WORDS = "differences by epochs; the table below holds its numbers"  # of a figure
 
 _COLUMNS = (
     Column("Method"),
@@ -44,7 +45,7 @@ def render_budgets(results: Results) -> str:
     if rows.empty:
         return ""
     with figure_style():
-        images = "\n".join(_embed(figure) for figure in plan_budgets(results))
+        images = "\n".join(embed(figure, _WORDS) for figure in plan_budgets(results))
     table = render_table(
         "budgets-table",
         count_of(len(rows), "difference"),
@@ -53,15 +54,6 @@ def render_budgets(results: Results) -> str:
     )
     head = '<section id="budgets">\n<h2>Training budgets</h2>'
     return f"{head}\n{_INTRODUCTION}\n{images}\n{table}</section>\n"
-
-
-def _embed(figure: PlannedFigure) -> str:
-    """The figure as an image within the page: in one, no script of an SVG would run."""
-    image = base64.b64encode(render(figure.draw(), "svg")).decode("ascii")
-    words = f"{figure.name}: differences by epochs; the table below holds its numbers"
-    return (
-        f'<p><img class="figure" alt="{escape(words)}" src="data:image/svg+xml;base64,{image}"></p>'
-    )
 
 
 def _make_row(row: dict[Any, Any]) -> Row:

@@ -4,6 +4,7 @@ from string import Template
 
 from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.results import Results
+from rps_bench.reports.html.after_training import render_after_training
 from rps_bench.reports.html.budgets import render_budgets
 from rps_bench.reports.html.claims import render_claims
 from rps_bench.reports.html.encoding import hash_script, to_script_json
@@ -37,13 +38,17 @@ def build_page(results: Results) -> str:
     plotly = read_plotly_script()
     script = "\n".join(read_asset(name) for name in SCRIPTS)
     experiments, links = split_experiments(results), find_links(results)
-    budgets = render_budgets(results)
+    budgets, after_training = render_budgets(results), render_after_training(results)
     parts = {
         "policy": _write_policy(plotly, script),
         "style": read_asset("style.css"),
         "facts": render_facts(results, experiments),
         "summary": render_summary(experiments, links),
         "budgets": budgets,
+        "after_training": after_training,
+        "after_training_link": (
+            '<a href="#after-training">After training</a> ' if after_training else ""
+        ),
         "budgets_link": '<a href="#budgets">Budgets</a> ' if budgets else "",
         "claims": render_claims(results),
         "findings": render_findings(results, links),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rps_bench.core.atomic import write_text
+from rps_bench.records.schema import FILE_ZSTD, UNRETRAINED_BYTES
 from rps_bench.reports.tables.latex import write_latex
 from rps_bench.reports.tables.markdown import write_markdown
 from rps_bench.reports.tables.sections import group_experiments
@@ -44,6 +45,13 @@ COLUMNS = {
     "effective_macs": "effective_macs",
     "epochs": "total_epochs",
 }
+# The same, where any point has such a value.
+LATER_COLUMNS = {
+    FILE_ZSTD: FILE_ZSTD,
+    "mean_without_retraining": "unretrained_mean",
+    "std_without_retraining": "unretrained_std",
+    UNRETRAINED_BYTES: UNRETRAINED_BYTES,
+}
 
 
 def summary_table(points: pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +61,12 @@ def summary_table(points: pd.DataFrame) -> pd.DataFrame:
     percent over `n` seeds; `method` names non-default options; `epochs` counts all epochs spent to
     get one model, earlier trainings included, `planned_epochs` are the recipe's. `image_size` is of
     images averaged down. Unknown values are null.
+
+    Where records tell them, there are also the bytes that zstd leaves of the file, and the accuracy
+    (mean and std) and bytes of what was compressed after training, before it was trained again.
     """
-    return pd.DataFrame({name: points[column] for name, column in COLUMNS.items()})
+    later = {name: key for name, key in LATER_COLUMNS.items() if points[key].notna().any()}
+    return pd.DataFrame({name: points[key] for name, key in (COLUMNS | later).items()})
 
 
 def save_summary(results: "Results") -> list[Path]:

@@ -127,7 +127,8 @@ def test_a_state_whose_map_is_not_loaded(
     ("kind", "message"),
     [
         ("hashed", r"'hashed' of .*\.Twin is that of rps_bench\.methods.*\.HashedMap"),
-        ("selection", "'selection' is that of a map which shares nothing"),
+        ("selection", "'selection' is that of a map of another nature"),
+        ("codebook", "'codebook' is that of a map of another nature"),
         ("", "the kind of Twin must be a non-empty text"),
         (3, "the kind of Twin must be a non-empty text"),
     ],

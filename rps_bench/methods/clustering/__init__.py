@@ -1,0 +1,1 @@
+"""Compression by a codebook: few values, and for each weight the index of one."""
