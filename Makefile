@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-slurm lint types check pareto-plots claims report \
-  wandb-sync dashboard studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak docs-tables clean
+  wandb-sync dashboard studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak networks docs-tables clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ bench-sweep: $(STAMP) ## how much of a sweep of 1,000 tiny runs is not training 
 
 bench-reports: $(STAMP) ## time the tables of 10,000 made-up records
 	$(BIN)/python scripts/benchmark_reports.py
+
+networks: $(STAMP) ## try every method on widely used networks: results/networks.csv (minutes, 8 GB)
+	$(BIN)/python -m scripts.networks
 
 docs-tables: $(STAMP) ## write the tables of the READMEs again, from the files that hold their numbers
 	$(BIN)/python -m scripts.documents

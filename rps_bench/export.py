@@ -23,6 +23,7 @@ from rps_bench.core.console import say
 from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import no_pair, unknown_name
 from rps_bench.core.output import command
+from rps_bench.core.plain_attention import plain_attention
 from rps_bench.core.shown import show
 from rps_bench.core.storages import STORAGES
 from rps_bench.datasets.info import DATASETS, DatasetInfo
@@ -130,8 +131,10 @@ def make_content(export: Export) -> tuple[bytes, str]:
     if export.format == DENSE:
         return to_safetensors(dense.state_dict(), {"format": "pt"}), ""
     size = _find_image_size(path, _find_info(dataset))
-    content = to_onnx(dense, size)
-    difference = compare_onnx(content, dense, size)
+    content = to_onnx(dense, torch.zeros(2, 3, size, size))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(NUM_CHECKED, 3, size, size, generator=generator)
+    difference = compare_onnx(content, dense, images)
     return content, f", largest difference to PyTorch {difference:.1e}"
 
 
@@ -180,37 +183,46 @@ def _find_image_size(path: Path, info: DatasetInfo) -> int:
     return size
 
 
-def to_onnx(dense: nn.Module, image_size: int) -> bytes:
-    """The network as ONNX: float images (batch, 3, size, size) -> logits (batch, num_classes)."""
-    program = torch.onnx.export(
-        dense,
-        (torch.zeros(2, 3, image_size, image_size),),
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        dynamo=True,
-        verbose=False,
-    )
+def to_onnx(dense: nn.Module, inputs: torch.Tensor) -> bytes:
+    """The network as ONNX, of any batch: ``images`` -> ``logits`` (batch, num_classes).
+
+    Args:
+        dense: A plain network in eval mode.
+        inputs: (B, ...) such as it takes, B at least 2: images, or indices of a table.
+    """
+    with plain_attention():
+        program = torch.onnx.export(
+            dense,
+            (inputs,),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content
 
 
 @torch.no_grad()
-def compare_onnx(content: bytes, dense: nn.Module, image_size: int) -> float:
-    """The largest difference between the logits of ONNX Runtime and of PyTorch, on random images.
+def compare_onnx(content: bytes, dense: nn.Module, inputs: torch.Tensor) -> float:
+    """The largest difference between the logits of ONNX Runtime and of PyTorch.
+
+    Args:
+        content: What ``to_onnx`` gave.
+        dense: The network.
+        inputs: (B, ...) to compare them on.
 
     Raises:
         UserError: It is too large to come from rounding.
     """
     import onnxruntime
 
-    images = torch.randn(
-        NUM_CHECKED, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)
-    )
     session: Any = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"images": images.numpy()})
-    logits = dense(images)
+    (found,) = session.run(None, {"images": inputs.numpy()})
+    with plain_attention():
+        logits = dense(inputs)
     difference = float((torch.from_numpy(found) - logits).abs().max())
     allowed = TOLERANCE * max(1.0, float(logits.abs().max()))
     if not difference <= allowed:  # nor NaN

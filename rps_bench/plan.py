@@ -3,6 +3,9 @@
 Nothing is trained, written or downloaded. Epochs are those that are left to train: levels that
 compressions share count for the first run that needs them, levels on disk for none. Times are
 estimated from the records at hand.
+
+With ``--weights`` it lists, once for each network, which weights are compressed, and what is left
+dense and why.
 """
 
 import sys
@@ -21,17 +24,26 @@ from rps_bench.sweep.estimate import estimate_seconds, format_seconds, read_time
 from rps_bench.sweep.planning import plan_runs
 from rps_bench.sweep.status import TO_DO, find_state
 
+WEIGHTS_FLAG = "--weights"
+
 
 @command
 def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
-    arguments = parse_words(list(sys.argv[1:] if words is None else words))
+    given = list(sys.argv[1:] if words is None else words)
+    shows_weights = WEIGHTS_FLAG in given
+    arguments = parse_words([word for word in given if word != WEIGHTS_FLAG])
     if asks_for_information(arguments):
         say(str(__doc__).strip())
         return 0
     plan = plan_runs(arguments.overrides, arguments.multirun, arguments.config_dir)
     for note in plan.notes:
         say(note)
+    if shows_weights:
+        from rps_bench.sweep.weights import describe_weights  # imports torch
+
+        for lines in describe_weights(plan.configs):
+            say(lines)
     show_plan(plan.configs)
     return 0
 

@@ -9,6 +9,7 @@ from rps_bench.config import RunConfig
 from rps_bench.core.console import say, say_cautions
 from rps_bench.core.seeds import named_generator
 from rps_bench.core.storages import EXACT
+from rps_bench.costs.macs import multiplications_of
 from rps_bench.costs.memory import reset_peak_memory
 from rps_bench.datasets import load_dataset
 from rps_bench.datasets.base import Dataset
@@ -146,7 +147,9 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
     """Build a network, compress it as the method does, and train it."""
     config, device = here.config, here.device
     init = named_generator(config.seed, "init")
-    dense = build_model(config.arch, here.dataset.num_classes, config.width, init).to(device)
+    network = build_model(config.arch, here.dataset.num_classes, config.width, init).to(device)
+    dense = method.choose(network)
+    multiplications_of(dense, here.dataset.image_size)  # what cannot be counted fails now
     levels = method.levels(layout_of(dense))
     images, labels = probe_batch(here.dataset, config.seed)
     probe = images.to(device), labels.to(device)

@@ -256,3 +256,19 @@ def test_a_sweep_skips_dense_at_other_compressions() -> None:
 def test_the_widest_seed_and_extreme_compressions_make_plain_file_names() -> None:
     for words in ("seed=9223372036854775807", "compression=31.6", "compression=1e5"):
         assert set(run_id(words)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.-")
+
+
+def test_a_choice_of_weights_is_part_of_the_id_only_where_there_is_one() -> None:
+    words = "method=mag arch.width=2"
+    same = ("method.include=null", "method.exclude=null", "method.min_size=null")
+    assert {run_id(f"{words} {word}") for word in same} == {run_id(words)}
+    other = (
+        "method.include=[stem,0]",
+        "method.exclude=[stem,0]",
+        "method.exclude=[stem,1]",
+        "method.min_size=9",
+    )
+    assert len({run_id(f"{words} {word}") for word in other} | {run_id(words)}) == 5
+    (config,) = plan_runs(["method=mag", "method.exclude=[stem,0]"], is_sweep=False).configs
+    assert config.label == "mag (exclude=stem,0)"
+    assert config.method_options["exclude"] == "stem,0"

@@ -140,8 +140,8 @@ def test_a_file_that_names_a_size_which_its_dataset_lacks(
 def test_onnx_that_computes_something_else(
     kept: CompressedModel, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    other = export.to_onnx(build_model("resnet20", 10, 2).eval(), 32)
-    monkeypatch.setattr(export, "to_onnx", lambda dense, image_size: other)
+    other = export.to_onnx(build_model("resnet20", 10, 2).eval(), torch.zeros(2, 3, 32, 32))
+    monkeypatch.setattr(export, "to_onnx", lambda dense, inputs: other)
     line = export_fails(capsys, f"run_id={RUN_ID}", "format=onnx")
     assert "off PyTorch's" in line
 

@@ -23,7 +23,7 @@ FLOORS: dict[str, str] = {
     "engine": "core runtime",
     "models": "core engine",
     "methods": "core models",
-    "costs": "core runtime models methods",
+    "costs": "core runtime methods",
     "training": "core runtime datasets engine methods",
     "plugins": "core datasets models methods",
     "__init__": "runtime plugins",

@@ -178,3 +178,23 @@ def test_estimates_ignore_runs_that_did_not_complete(
     record |= {"status": "diverged", "reason": "loss"}
     write_record(tmp_path / "results", record)
     assert "time unknown" in planned(*WORDS)
+
+
+def test_weights_are_listed_once_for_each_network_and_choice(planned: Callable[..., str]) -> None:
+    words = ("-m", "method=mag,stable_rps", "compression=2,4", *WORDS[3:])
+    text = planned("--weights", *words, "method.exclude=[classifier],null")
+    assert text.count("resnet20 of 10 classes, width 2:") == 2
+    assert text.count("dense, excluded: 1.76% in 1 tensor (classifier.weight 10 x 8)") == 1
+    assert "mag (exclude=classifier) at 4x: 1,067 of 4,270 numbers, kept" in text
+    assert "stable_rps at 2x: 2,175 of 4,350 numbers, shared by all" in text
+    assert text.replace(planned(*words, "method.exclude=[classifier],null"), "") != text
+    assert "shape" not in planned(*words)
+
+
+def test_a_pattern_that_matches_nothing_is_said_by_the_plan(
+    planned: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan.main([*ALONE, "method.include=stam"]) == 2
+    line = capsys.readouterr().err
+    assert "include pattern stam matches no parameter" in line
+    assert "did you mean stem?" in line

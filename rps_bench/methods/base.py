@@ -1,8 +1,9 @@
 """The contract of a compression method: a dense model and a probe in, a CompressedModel out."""
 
+import copy
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import torch
@@ -11,9 +12,12 @@ from torch import nn
 from rps_bench.core import checks
 from rps_bench.core.errors import UserError
 from rps_bench.core.kinds import Kind
+from rps_bench.core.patterns import Patterns
 from rps_bench.methods.cautions import warn_of_collapse, warn_of_parameters_left_dense
+from rps_bench.methods.choice import WeightChoice, choose, mark, marked_names
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import Layout, num_weights
+from rps_bench.methods.lending import require_copyable
 from rps_bench.methods.levels import Level, Rewinding
 from rps_bench.methods.selection import magnitude_of_stored, prune_to
 
@@ -23,6 +27,14 @@ Probe = tuple[torch.Tensor, torch.Tensor]  # images (B, 3, H, W) float, labels (
 @dataclass(frozen=True)
 class Method(ABC):
     """A method at one compression and seed; a subclass adds its options as fields with defaults.
+
+    Attributes:
+        compression: Requested n / m.
+        seed: Of everything random.
+        include: Patterns of names, only what they name is compressed; None: all weights of
+            convolutions, linear layers, embeddings and attention (``rps_bench.methods.choice``).
+        exclude: Patterns of names that stay dense.
+        min_size: Tensors of fewer numbers stay dense.
 
     Raises:
         UserError: An option or the compression is out of its range.
@@ -34,9 +46,36 @@ class Method(ABC):
 
     compression: float
     seed: int = 0
+    _: KW_ONLY
+    include: Patterns = None
+    exclude: Patterns = None
+    min_size: int | None = None
 
     def __post_init__(self) -> None:
         checks.compression_ratio(self.compression)
+        choice = self.choice  # raises for what is none
+        # As one text, which compares and hashes, whatever kind of list was given.
+        object.__setattr__(self, "include", ",".join(choice.include) or None)
+        object.__setattr__(self, "exclude", ",".join(choice.exclude) or None)
+
+    @property
+    def choice(self) -> WeightChoice:
+        """Which weights of a network are compressed."""
+        return WeightChoice.of_options(self.include, self.exclude, self.min_size)
+
+    def choose(self, model: nn.Module) -> nn.Module:
+        """The network, or a marked copy where other weights are chosen than it would compress.
+
+        Raises:
+            UserError: The choice leaves nothing, or names what the network has not.
+        """
+        names, marked = choose(model, self.choice), marked_names(model)
+        if names == marked or (marked is None and self.choice == WeightChoice()):
+            return model
+        require_copyable(model)
+        model = copy.deepcopy(model)
+        mark(model, names)
+        return model
 
     def compress(self, model: nn.Module, probe: Probe) -> CompressedModel:
         """The compressed network; ``model`` is left untouched.
@@ -44,17 +83,18 @@ class Method(ABC):
         Layers that keep no weight and parameters left dense are named in a `CompressionWarning`.
 
         Args:
-            model: Any module with convolution or linear layers, freshly initialised.
+            model: Any module with weights that can be compressed, freshly initialised.
             probe: Normalised images (B, 3, H, W) and labels (B,) to look at before training.
 
         Raises:
             UserError: The compression leaves no stored value, or too few for the method; or the
                 method cannot look at such a probe or network.
         """
+        model = self.choose(model)
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is in
             compressed = self._compress(model, probe)
         warn_of_collapse(compressed)
-        warn_of_parameters_left_dense(model, compressed)
+        warn_of_parameters_left_dense(model, self.choice, compressed)
         return compressed
 
     @abstractmethod

@@ -12,6 +12,15 @@ import torch
 from torch import nn
 
 from rps_bench.core.errors import CompressionWarning
+from rps_bench.methods.choice import (
+    OTHER,
+    RECURRENT,
+    WISHED,
+    Judged,
+    WeightChoice,
+    count_numbers,
+    judge,
+)
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, layer_sizes
 from rps_bench.methods.weight_map import SelectionMap
@@ -35,24 +44,26 @@ def warn_of_collapse(compressed: CompressedModel) -> None:
         warn(f"{kept_of}: {_join(collapsed)}")
 
 
-def warn_of_parameters_left_dense(model: nn.Module, compressed: CompressedModel) -> None:
+def warn_of_parameters_left_dense(
+    model: nn.Module, choice: WeightChoice, compressed: CompressedModel
+) -> None:
     """Name the parameters of a dense network that a compressed one stores as they are.
 
-    Nothing is said where all weights are stored anyway.
+    Nothing is said of what the choice leaves dense, nor where all weights are stored anyway.
     """
-    left = parameters_left_dense(model, compressed)
+    left = parameters_left_dense(model, choice)
     if not left or compressed.weight_map.num_stored == compressed.weight_map.num_weights:
         return
     total = count_parameters(model)
-    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    counts = [count_numbers(own.parameter) for own in left]
     names = [
-        f"{name} ({_percent(count, total)}{', frozen' if name in frozen else ''})"
-        for name, count in left.items()
+        f"{own.names[0]} ({_percent(count, total)}"
+        f"{'' if own.reason in (OTHER, RECURRENT) else f', {own.reason}'})"
+        for own, count in zip(left, counts, strict=True)
     ]
-    share = _percent(sum(left.values()), total)
     warn(
-        f"the compression leaves {share} of the network's parameters dense, beside biases and "
-        f"normalisation: {_join(names)}"
+        f"the compression leaves {_percent(sum(counts), total)} of the network's parameters dense, "
+        f"beside biases and normalisation: {_join(names)}"
     )
 
 
@@ -67,19 +78,20 @@ def collapsed_layers(compressed: CompressedModel) -> list[str]:
     return [name for name, count in zip(names, counts, strict=True) if count == 0]
 
 
-def parameters_left_dense(model: nn.Module, compressed: CompressedModel) -> dict[str, int]:
-    """Numbers in each matrix or larger tensor that is not compressed, by name, in module order.
+def parameters_left_dense(model: nn.Module, choice: WeightChoice) -> list[Judged]:
+    """Each matrix or larger tensor that is not compressed though it was not left out by wish.
 
-    Embeddings, recurrent layers, packed projections and the like. Axes of length 1 do not count:
-    scales of the shape (C, 1, 1) are as small as biases.
+    Recurrent layers, frozen weights, parameters of modules of other kinds. Axes of length 1 do not
+    count: scales of the shape (C, 1, 1) are as small as biases.
     """
-    of_every_name = dict(model.named_parameters(remove_duplicate=False))
-    compressible = {id(of_every_name.get(name)) for name, _ in compressed.layout}
-    return {
-        name: parameter.numel()
-        for name, parameter in model.named_parameters()
-        if sum(size > 1 for size in parameter.shape) > 1 and id(parameter) not in compressible
-    }
+    return [
+        own
+        for own in judge(model, choice)
+        if own.reason is not None
+        and own.reason not in WISHED
+        and own.parameter is not None
+        and sum(size > 1 for size in own.parameter.shape) > 1
+    ]
 
 
 def _percent(part: int, total: int) -> str:

@@ -1,4 +1,4 @@
-"""A network whose convolution and linear weights are recovered from the stored values theta."""
+"""A network whose compressible weights are recovered from the stored values theta."""
 
 import copy
 from collections.abc import Mapping
@@ -10,9 +10,11 @@ from torch import nn
 
 from rps_bench.core.errors import UserError
 from rps_bench.core.storages import EXACT
+from rps_bench.methods.choice import chosen_names, mark, unmark
 from rps_bench.methods.files.storage import round_values
 from rps_bench.methods.files.write import save_compressed
 from rps_bench.methods.layout import (
+    compressible_weights,
     flatten_weights,
     layout_of,
     num_weights,
@@ -25,9 +27,10 @@ from rps_bench.methods.lending import (
     is_partly_compiled,
     lend_weights,
     require_copyable,
+    require_reachable,
     take_weights,
 )
-from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference
+from rps_bench.methods.map_state import KEY, decode_map, encode_map, name_difference, names_of_map
 from rps_bench.methods.scaling import gradient_scale, scale_gradient
 from rps_bench.methods.weight_map import WeightMap
 
@@ -44,7 +47,8 @@ class CompressedModel(nn.Module):
     scaling. ``load_state_dict`` refuses the state of another map.
 
     Args:
-        model: The dense network; copied, left untouched.
+        model: The dense network, marked where its weights are chosen by names; copied, left
+            untouched.
         weight_map: A, of n rows and m columns.
         stored: (m,) initial values of theta.
         scaling: Name of the gradient scaling.
@@ -61,7 +65,9 @@ class CompressedModel(nn.Module):
         self.stored = nn.Parameter(stored.detach().clone())
         self.weight_map = weight_map.to(stored.device, stored.dtype)
         require_copyable(model)
+        require_reachable(model, compressible_weights(model))
         self.skeleton = copy.deepcopy(model)
+        unmark(self.skeleton)
         take_weights(self.skeleton, self.places)
         self._scales: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
 
@@ -153,6 +159,7 @@ def restore(model: nn.Module, state: Mapping[str, Any]) -> CompressedModel:
     stored, encoded = state.get("stored"), state.get(KEY)
     if not isinstance(stored, torch.Tensor) or not isinstance(encoded, torch.Tensor):
         raise UserError("this is not the state_dict of a compressed model")
+    model = _choose_as(model, encoded)
     weight_map, scaling = decode_map(encoded, layout_of(model))
     if stored.shape != (weight_map.num_stored,):
         raise UserError(
@@ -162,3 +169,17 @@ def restore(model: nn.Module, state: Mapping[str, Any]) -> CompressedModel:
     compressed = CompressedModel(model, weight_map, stored.to(device), scaling)
     compressed.load_state_dict(state)
     return compressed
+
+
+def _choose_as(model: nn.Module, encoded: torch.Tensor) -> nn.Module:
+    """The network, or a copy in which the weights that a state compresses are chosen."""
+    names = names_of_map(encoded)
+    if names == chosen_names(model):
+        return model
+    missing = set(names) - dict(model.named_parameters(remove_duplicate=False)).keys()
+    if missing:
+        raise UserError(f"this state does not fit the network (it has no {min(missing)})")
+    require_copyable(model)
+    model = copy.deepcopy(model)
+    mark(model, names)
+    return model

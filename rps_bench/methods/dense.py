@@ -10,6 +10,7 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.kinds import Kind
 from rps_bench.core.seeds import named_generator
 from rps_bench.methods.base import Method, Probe
+from rps_bench.methods.choice import chosen_names, mark
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, flatten_weights
 from rps_bench.methods.selection import store_everything
@@ -62,6 +63,7 @@ class Small(Method):
         budget = count_parameters(model) / self.compression
         width = widest_within(model, budget)
         narrow = model.narrowed(width, named_generator(self.seed, "small"))
+        mark(narrow, chosen_names(model))
         weights = flatten_weights(model)
         return store_everything(narrow.to(weights.device, weights.dtype))
 

@@ -20,7 +20,10 @@ CHUNK = 2**16  # weights recovered at once: bounds what a map computes beside th
 
 
 def recover_by_layer(compressed: CompressedModel) -> "LayerwiseModel":
-    """The same network with the same outputs, bit for bit, that holds one layer at a time."""
+    """The same network, with the same weights bit for bit, that holds one layer at a time.
+
+    So are its outputs, unless a kernel sums in another order for weights that lie elsewhere.
+    """
     return LayerwiseModel(compressed)
 
 

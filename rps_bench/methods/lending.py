@@ -8,7 +8,7 @@ pass, still has its weights; nothing else sees them.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import CellType, FunctionType, MethodType
@@ -44,6 +44,43 @@ def require_copyable(network: nn.Module) -> None:
                     f"the function {label} holds on to a module of the network, of which a copy "
                     "would use the original's weights; make it a method"
                 )
+
+
+def require_reachable(network: nn.Module, weights: Mapping[str, nn.Parameter]) -> None:
+    """Raise a UserError if a module also keeps a weight where no copy of it can be put.
+
+    Recurrent layers do, and modules that list parameters of others.
+
+    Args:
+        network: The network.
+        weights: Those to compress, by name.
+    """
+    names = {id(weight): name for name, weight in weights.items()}
+    for place, module in network.named_modules():
+        for attribute, value in module.__dict__.items():
+            if attribute in _OF_EVERY_MODULE:
+                continue
+            for tensor in _tensors_in(value):
+                if id(tensor) in names:
+                    label = f"{place}.{attribute}" if place else attribute
+                    name = names[id(tensor)]
+                    raise UserError(
+                        f"{name} is also kept in {label}, which would go on with the uncompressed "
+                        f"weight: read it from its module, or leave it dense with exclude={name}"
+                    )
+
+
+def _tensors_in(value: object) -> Iterator[torch.Tensor]:
+    """The tensors that an attribute's value holds."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, partial):
+        yield from _tensors_in((value.func, value.args, value.keywords))
+    elif isinstance(value, dict):
+        yield from _tensors_in((*value.values(),))
+    elif isinstance(value, _LISTS):
+        for entry in value:
+            yield from _tensors_in(entry)
 
 
 def _content(cell: CellType) -> object:

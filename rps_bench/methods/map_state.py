@@ -66,6 +66,18 @@ def decode_map(encoded: torch.Tensor, layout: Layout) -> tuple[WeightMap, str]:
         raise UserError(f"this state does not fit the network ({error})") from error
 
 
+def names_of_map(encoded: torch.Tensor) -> tuple[str, ...]:
+    """The names of the weights that an encoded map is of, in flat order.
+
+    Raises:
+        UserError: ``encode_map`` did not write it.
+    """
+    try:
+        return tuple(str(name) for name, _ in _read(encoded)[0]["layout"])
+    except UNREADABLE as error:
+        raise UserError(f"this state does not fit the network ({error})") from error
+
+
 def name_difference(own: torch.Tensor, other: object) -> str | None:
     """Why a state's numbers are not those of a model's theta; None where they are.
 

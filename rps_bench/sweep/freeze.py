@@ -19,6 +19,7 @@ from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import InapplicableError, UserError
 from rps_bench.core.nearest import unknown_name
 from rps_bench.core.origins import Origin
+from rps_bench.core.patterns import read_patterns
 from rps_bench.core.shown import show
 from rps_bench.core.storages import STORAGES
 from rps_bench.datasets.info import DATASETS
@@ -53,6 +54,7 @@ TOP_KEYS = (
     *("protocol", "tune", "exclude", "plugins"),
 )
 
+PATTERN_OPTIONS = ("include", "exclude")  # of every method
 DATASET_KEYS = ("name", "validation_images", "imbalance", "image_size")
 
 
@@ -318,7 +320,9 @@ def _files(composed: Mapping[str, Any]) -> Files:
 
 
 def _option(key: str, value: object, default: object) -> object:
-    """A method option: one value, as a float where the default is one."""
+    """A method option: one value, as a float where the default is one; patterns as one text."""
+    if key in PATTERN_OPTIONS:
+        return ",".join(read_patterns(f"method.{key}", value)) or None
     if value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(f"method.{key} must be a single value, got {show(value)}")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):

@@ -9,8 +9,11 @@ from rps_bench.config import RunConfig
 from rps_bench.core.errors import UserError
 from rps_bench.datasets.info import DATASETS
 from rps_bench.methods import build_method
+from rps_bench.methods.base import Method
+from rps_bench.methods.choice import WeightChoice, choose, mark
 from rps_bench.methods.layout import Layout, layout_of
 from rps_bench.models import build_model, find_architecture
+from rps_bench.models.base import Network
 from rps_bench.runtime.devices import resolve_device
 
 
@@ -24,21 +27,23 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
         method = build_method(
             config.method, config.compression, config.seed, **config.method_options
         )
-        method.num_stored(find_layout(config))
+        method.num_stored(find_layout(config, method))
         if method.rewinding is not None:
             num_train = DATASETS[config.dataset].num_train
             steps_per_epoch = config.recipe.steps_per_epoch(num_train)
             method.rewinding.resolve_step(steps_per_epoch * config.recipe.epochs)
 
 
-def find_layout(config: RunConfig) -> Layout:
-    """The layer table of a run's network.
+def find_layout(config: RunConfig, method: Method) -> Layout:
+    """The layer table of a run's network, of the weights that its method is to compress.
 
     Raises:
-        UserError: The network cannot be built, or the run's images are too small for it.
+        UserError: The network cannot be built, the run's images are too small for it, or the method
+            finds nothing to compress.
     """
     _check_image_size(config)
-    return _find_layout(config.arch, DATASETS[config.dataset].num_classes, config.width)
+    num_classes = DATASETS[config.dataset].num_classes
+    return _find_layout(config.arch, num_classes, config.width, method.choice)
 
 
 def _check_image_size(config: RunConfig) -> None:
@@ -55,7 +60,14 @@ def _check_image_size(config: RunConfig) -> None:
     )
 
 
-@cache  # a sweep has thousands of runs and a handful of networks
-def _find_layout(arch: str, num_classes: int, width: int | None) -> Layout:
+def build_without_storage(arch: str, num_classes: int, width: int | None) -> Network:
+    """A network without numbers, for its names and shapes."""
     with torch.device("meta"):
-        return layout_of(build_model(arch, num_classes, width))
+        return build_model(arch, num_classes, width)
+
+
+@cache  # a sweep has thousands of runs and a handful of networks
+def _find_layout(arch: str, num_classes: int, width: int | None, choice: WeightChoice) -> Layout:
+    model = build_without_storage(arch, num_classes, width)
+    mark(model, choose(model, choice))
+    return layout_of(model)

@@ -55,10 +55,9 @@ class Workload:
         if place in self._trained:
             return 0.0
         self._trained.add(place)
-        layout = find_layout(config)
         options = config.method_options
         method = build_method(config.method, config.compression, config.seed, **options)
-        levels = method.levels(layout)
+        levels = method.levels(find_layout(config, method))
         chain = config.files.results_dir, config.run_id_without_compression
         is_shared = method.shares_dense_training and "method" not in config.plugins
         dense = (config.files.results_dir, config.run_id_of_dense) if is_shared else chain

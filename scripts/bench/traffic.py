@@ -12,9 +12,11 @@ sums and both again for the result, which it writes.
 Weights, images, residual additions and pooling are ignored. Data that stays in a cache costs less.
 """
 
+import math
+
 from torch import nn
 
-from rps_bench.costs.macs import uses_per_weight
+from rps_bench.costs.macs import multiplications_of
 from rps_bench.methods.layout import layout_of
 
 NUM_TOUCHES = 5 + 9
@@ -23,6 +25,8 @@ VALUE_BYTES = {"fp32": 4, "bf16": 2}
 
 def count_traffic_bytes(model: nn.Module, image_size: int, precision: str) -> int:
     """The bytes that training a dense network moves per image."""
-    uses = uses_per_weight(model, image_size)
-    num_outputs = sum(shape[0] * uses[name] for name, shape in layout_of(model) if len(shape) == 4)
+    macs = multiplications_of(model, image_size)
+    num_outputs = sum(
+        macs[name] // math.prod(shape[1:]) for name, shape in layout_of(model) if len(shape) == 4
+    )
     return NUM_TOUCHES * num_outputs * VALUE_BYTES[precision]

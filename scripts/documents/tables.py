@@ -9,6 +9,7 @@ from scripts.documents.accuracy import (
     write_rounding,
     write_verdicts,
 )
+from scripts.documents.networks import write_networks
 from scripts.documents.studies import write_studies
 from scripts.documents.timings import write_inference, write_recovery, write_training
 
@@ -20,6 +21,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rounding": write_rounding,
     "inference": write_inference,
     "studies": write_studies,
+    "networks": write_networks,
     "training-speed": write_training,
     "recovery-speed": write_recovery,
 }

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rps_bench.core.errors import UserError
-from rps_bench.costs.macs import measure_macs, uses_per_weight
+from rps_bench.costs.macs import measure_macs, multiplications_of
 from rps_bench.methods import METHODS, methods_of
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.selection import store_everything
@@ -138,11 +138,11 @@ class Unusual(nn.Module):
 def test_unusual_layers_by_hand() -> None:
     torch.manual_seed(0)
     model = Unusual()
-    assert uses_per_weight(model, 8) == {
-        "stem.weight": 16,
-        "grouped.weight": 32,
-        "line.weight": 14,
-        "each.weight": 14,
+    assert multiplications_of(model, 8) == {
+        "stem.weight": 108 * 16,
+        "grouped.weight": 72 * 32,
+        "line.weight": 60 * 14,
+        "each.weight": 30 * 14,
     }
     by_hand = 108 * 16 + 72 * 32 + 60 * 14 + 30 * 14
     assert measure_macs(store_everything(model), 8)["macs"] == by_hand
@@ -156,6 +156,57 @@ def test_a_tied_weight_multiplies_in_all_its_layers(name: str) -> None:
     assert 2 * macs == count_flops(network, 8)
 
 
-def test_a_weight_that_no_layer_calls_is_named() -> None:
-    with pytest.raises(UserError, match=r"attend\.self_attn\.out_proj\.weight cannot be counted"):
-        measure_macs(store_everything(build("attention")), 8)
+def test_attention_multiplies_though_nobody_calls_its_layers() -> None:
+    """64 tokens: 3 x 16 embed, packed 48 x 16, out 16 x 16, feed-forward twice 16 x 32; a head."""
+    per_token = {
+        "embed.weight": 48,
+        "attend.self_attn.in_proj_weight": 768,
+        "attend.self_attn.out_proj.weight": 256,
+        "attend.linear1.weight": 512,
+        "attend.linear2.weight": 512,
+    }
+    expected = {name: 64 * number for name, number in per_token.items()} | {"head.weight": 64}
+    assert multiplications_of(build("attention"), 8) == expected
+    macs = measure_macs(store_everything(build("attention")), 8)["macs"]
+    assert macs == sum(expected.values())
+
+
+class ByOther(nn.Module):
+    """Weights that are transposed copies, scaled, added, looked up, and one that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.unused = nn.Linear(3, 4, bias=False), nn.Linear(4, 4)
+        self.up = nn.ConvTranspose1d(4, 6, 2, stride=2, groups=2)  # 64 -> 128 places
+        self.table, self.head = nn.Embedding(5, 6), nn.Linear(6, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pixels = images.flatten(2).transpose(1, 2)  # (B, 64, 3)
+        hidden = pixels @ (self.first.weight * 2).t().contiguous()
+        places = self.up(hidden.transpose(1, 2)).transpose(1, 2)
+        seen = places + self.table(torch.zeros(len(images), 1, dtype=torch.int64))
+        logits: torch.Tensor = self.head(seen.mean(1))
+        return logits
+
+
+def test_weights_are_followed_to_where_they_multiply() -> None:
+    assert multiplications_of(ByOther(), 8) == {
+        "first.weight": 12 * 64,
+        "unused.weight": 0,
+        "up.weight": 4 * 3 * 2 * 64,
+        "table.weight": 0,
+        "head.weight": 12,
+    }
+
+
+def test_an_operation_that_tells_nothing_is_named() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(64, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.atan2(images.flatten(2), self.head.weight)
+
+    with pytest.raises(UserError, match=r"head\.weight cannot be counted: aten\.atan2"):
+        multiplications_of(Odd(), 8)

@@ -15,6 +15,7 @@ from rps_bench.methods.cautions import (
     parameters_left_dense,
     warn_of_collapse,
 )
+from rps_bench.methods.choice import WeightChoice, count_numbers
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.weight_map import SelectionMap
 from rps_bench.models import ARCHITECTURES, build_model
@@ -112,14 +113,15 @@ def test_what_is_left_dense_by_hand(heard: list[warnings.WarningMessage]) -> Non
         model, (torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64))
     )
     # GRU: 30 x 4 and 30 x 10, and two biases of 30. Vectors: scale 4, norm 8, bias 4.
-    left = {"table.weight": 40, "free": 24, "state.weight_ih_l0": 120, "state.weight_hh_l0": 300}
-    assert parameters_left_dense(model, compressed) == left
+    expected = {"free": 24, "state.weight_ih_l0": 120, "state.weight_hh_l0": 300}
+    left = parameters_left_dense(model, WeightChoice())
+    assert {own.names[0]: count_numbers(own.parameter) for own in left} == expected
+    assert compressed.stored.numel() == (40 + 16) // 2
     total = 40 + 24 + 120 + 300 + 60 + 4 + 8 + 16 + 4
     assert sum(p.numel() for p in model.parameters()) == total == 576
     assert lines(heard) == [
-        "the compression leaves 84% of the network's parameters dense, beside biases and "
-        "normalisation: free (4.17%), table.weight (6.94%), state.weight_ih_l0 (20.8%), "
-        "state.weight_hh_l0 (52.1%)"
+        "the compression leaves 77.1% of the network's parameters dense, beside biases and "
+        "normalisation: free (4.17%), state.weight_ih_l0 (20.8%), state.weight_hh_l0 (52.1%)"
     ]
 
 
@@ -127,8 +129,15 @@ def test_a_tied_weight_is_compressed_under_either_name() -> None:
     model = Mixed()
     model.table.weight = nn.Parameter(torch.ones(4, 4))
     model.head.weight = model.table.weight
-    left = parameters_left_dense(model, build_method("dense", 1).compress(model, no_probe()))
-    assert "table.weight" not in left
+    left = [own.names[0] for own in parameters_left_dense(model, WeightChoice())]
+    assert left == ["free", "state.weight_ih_l0", "state.weight_hh_l0"]
+
+
+def test_what_is_left_dense_by_wish_is_not_said(heard: list[warnings.WarningMessage]) -> None:
+    build_method("mag", 2, exclude="head", min_size=4).compress(Mixed(), no_probe())
+    (line,) = lines(heard)
+    assert "state" in line
+    assert "head" not in line
 
 
 def no_probe() -> Probe:

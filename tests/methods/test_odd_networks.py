@@ -153,7 +153,7 @@ def test_a_weight_that_is_no_parameter_names_the_layer_and_the_way_out(
 
 
 def test_a_network_that_is_frozen_throughout(probe: Probe) -> None:
-    with pytest.raises(UserError, match=r"all 3 .* frozen"):
+    with pytest.raises(UserError, match=r"all 4 .* frozen"):
         compress("mag", build("grouped and transposed").requires_grad_(False), probe)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from rps_bench.models import ARCHITECTURES, build_model
 from rps_bench.models.initialisation import (
     fan_in,
+    init_std_of,
     initialise_kaiming,
     theoretical_init_std,
 )
@@ -95,3 +96,66 @@ def test_initialise_declares_the_std_and_needs_no_bias() -> None:
     assert theoretical_init_std(convolution) == pytest.approx(math.sqrt(2 / 15))
     assert theoretical_init_std(linear) == pytest.approx(0.5)
     assert not linear.bias.any()
+
+
+def test_embeddings_and_attention_are_drawn_from_the_generator() -> None:
+    def draw(seed: int) -> nn.Module:
+        network = nn.ModuleDict(
+            {
+                "table": nn.Embedding(40, 30, padding_idx=3),
+                "packed": nn.MultiheadAttention(32, 2),
+                "apart": nn.MultiheadAttention(32, 2, kdim=16, vdim=16),
+                "up": nn.ConvTranspose2d(16, 32, 3),
+            }
+        )
+        initialise_kaiming(network, torch.Generator().manual_seed(seed))
+        return network
+
+    first, again, other = draw(1), draw(1), draw(2)
+    for name, weight in first.named_parameters():
+        assert torch.equal(weight, again.get_parameter(name)), name
+        if "bias" in name:
+            assert not weight.any(), name
+            continue
+        assert not torch.equal(weight, other.get_parameter(name)), name
+        owner, _, attribute = name.rpartition(".")
+        expected = theoretical_init_std(first.get_submodule(owner), attribute)
+        assert weight.detach().std().item() == pytest.approx(expected, rel=0.1), name
+    assert not first.get_parameter("table.weight")[3].any()
+    with torch.device("meta"):
+        assert draw(1).get_parameter("packed.in_proj_weight").is_meta
+
+
+LAYERS = [
+    nn.Linear(30, 40),
+    nn.Conv3d(4, 8, 3, groups=2),
+    nn.ConvTranspose2d(16, 32, 3),
+    nn.Embedding(40, 30),
+    nn.EmbeddingBag(40, 30),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+def test_the_std_is_what_a_network_has_where_that_is_plainly_another(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    layer.reset_parameters()  # type: ignore[operator]
+    weight = layer.get_parameter("weight")
+    theoretical = theoretical_init_std(layer)
+    assert weight.detach().std().item() == pytest.approx(theoretical, rel=0.1)
+    assert init_std_of(layer, "weight") == theoretical
+    nn.init.trunc_normal_(weight, std=0.02)
+    assert init_std_of(layer, "weight") == pytest.approx(0.02, rel=0.1)
+    layer.init_std = 0.3  # type: ignore[assignment]
+    assert init_std_of(layer, "weight") == 0.3
+    del layer.init_std
+    nn.init.zeros_(weight)
+    assert init_std_of(layer, "weight") == theoretical
+
+
+def test_the_std_of_attention_and_of_a_parameter_of_its_own() -> None:
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(32, 2)
+    assert init_std_of(attention, "in_proj_weight") == pytest.approx((2 / (32 + 96)) ** 0.5)
+    network = nn.Module()
+    network.places = nn.Parameter(torch.randn(1, 50, 20) * 0.02)
+    assert init_std_of(network, "places") == pytest.approx(0.02, rel=0.1)

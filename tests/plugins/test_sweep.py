@@ -128,8 +128,9 @@ def test_options_sweep_and_are_checked_by_their_annotation(my_methods: Path) -> 
         "method.exponent=much": "method.exponent must be a finite number, got much",
         "method.offset=1.5": "method.offset must be a whole number or null, got 1.5",
         "method.offset=true": "method.offset must be a whole number or null, got true",
-        "method.foo=1": "unknown key method.foo; allowed: method.name, method.rounds, "
-        "method.shuffle, method.reinit, method.exponent, method.offset",
+        "method.foo=1": "unknown key method.foo; allowed: method.name, method.include, "
+        "method.exclude, method.min_size, method.rounds, method.shuffle, method.reinit, "
+        "method.exponent, method.offset",
     }.items():
         with pytest.raises(UserError, match=line):
             plan_runs([*words[:2], word], is_sweep=False)

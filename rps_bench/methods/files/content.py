@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rps_bench.methods.choice import mark, weights_by_kind
 from rps_bench.methods.clustering.codebook_map import CodebookMap
 from rps_bench.methods.files.architecture import build_architecture, own_table
 from rps_bench.methods.files.indices import unpack_indices
@@ -22,14 +23,14 @@ from rps_bench.methods.layout import (
     layout_table,
     num_weights,
     places_of,
-    weight_of,
 )
 from rps_bench.methods.map_description import build_map, read_index_bits
 from rps_bench.methods.scaling import SCALINGS
 from rps_bench.methods.weight_map import SelectionMap, WeightMap
-from rps_bench.models.initialisation import COMPRESSIBLE_TYPES
 
 KEPT, INDICES = "kept", "indices"  # names of the positions of pruning, of a codebook's indices
+LEFT_DENSE = "left_dense"  # in the header: weights that train uncompressed, beside a layer table
+EARLIER_TYPES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)  # all that was compressed once
 DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -78,7 +79,7 @@ def decode_content(
     architecture = header["architecture"]
     network = build_architecture(architecture) if model is None else copy.deepcopy(model)
     table = header.get("layout") or own_table(architecture)
-    _freeze_all_but(network, {name for name, _ in table})
+    _choose_as(network, [name for name, _ in table], header.get(LEFT_DENSE))
     layout, places = layout_of(network), places_of(network)
     if layout_table(layout) != table:
         raise ValueError("its layer table does not fit the network")
@@ -120,15 +121,34 @@ def name_ties(places: Places) -> list[list[str]]:
     return [list(names) for names in places if len(names) > 1]
 
 
-def _freeze_all_but(model: nn.Module, names: set[str]) -> None:
-    """Freeze the layers' weights that a file has not compressed, and no others, in place."""
+def dense_by_choice(skeleton: nn.Module) -> list[str]:
+    """The weights that train uncompressed though they would be compressed by default.
+
+    Args:
+        skeleton: A network that lacks its compressed weights.
+    """
+    return [name for name, weight in weights_by_kind(skeleton).items() if weight.requires_grad]
+
+
+def _choose_as(model: nn.Module, names: list[str], left_dense: list[str] | None) -> None:
+    """Choose the weights that a file has compressed, in place, and freeze those it has frozen.
+
+    Args:
+        model: The network.
+        names: Of the compressed weights.
+        left_dense: Of the weights that train uncompressed; None in files of earlier versions, which
+            compressed all convolutions and linear layers that were not frozen.
+    """
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    if not names <= parameters.keys():
+    if not set(names) <= parameters.keys() or not set(left_dense or ()) <= parameters.keys():
         raise ValueError("its layer table does not fit the network")
-    compressed = {id(parameters[name]) for name in names}
-    for layer in model.modules():
-        if isinstance(layer, COMPRESSIBLE_TYPES):
-            weight_of(layer).requires_grad_(id(layer.weight) in compressed)
+    for name in names:
+        parameters[name].requires_grad_(True)
+    trained = {id(parameters[name]) for name in (*names, *(left_dense or ()))}
+    kinds = EARLIER_TYPES if left_dense is None else None
+    for weight in weights_by_kind(model, kinds).values():
+        weight.requires_grad_(id(weight) in trained)
+    mark(model, names)
 
 
 def _build_map(

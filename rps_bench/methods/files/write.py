@@ -23,10 +23,12 @@ from rps_bench.methods.files.content import (
     DTYPES,
     INDICES,
     KEPT,
+    LEFT_DENSE,
     READ_ERRORS,
     Content,
     decode_content,
     decode_skeleton,
+    dense_by_choice,
     name_ties,
 )
 from rps_bench.methods.files.indices import pack_indices
@@ -114,6 +116,7 @@ def to_bytes(
         tensors[INDICES] = pack_indices(weight_map.indices.cpu(), weight_map.index_bits)
     if own_table(header["architecture"]) != layout_table(compressed.layout):
         header["layout"] = layout_table(compressed.layout)
+        header[LEFT_DENSE] = dense_by_choice(compressed.skeleton)
     if ties := name_ties(compressed.places):
         header["ties"] = ties
     if odd := odd_dtypes(state, dtype):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from rps_bench.core.plain_attention import plain_attention
 from rps_bench.core.seeds import derive_key
 from rps_bench.methods.pruning.wide_floats import WideFloats
 
@@ -26,7 +27,8 @@ def scoring(model: nn.Module, seed: int) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(fixed_draws(model, seed))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(_plain_modules(model))
+        stack.enter_context(plain_attention())
+        stack.enter_context(_plain_recurrence(model))
         if _widen_halves(model):
             stack.enter_context(WideFloats(torch.float32))
         yield
@@ -48,17 +50,14 @@ def fixed_draws(model: nn.Module, seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _plain_modules(model: nn.Module) -> Iterator[None]:
-    """Keep PyTorch's modules off kernels whose derivatives are missing: attention's fast path, and
-    cuDNN's recurrent layers, which have no second one and in eval mode none at all."""
+def _plain_recurrence(model: nn.Module) -> Iterator[None]:
+    """Keep recurrent layers off cuDNN's, which have no second derivative and in eval mode none."""
     is_recurrent = any(isinstance(layer, nn.RNNBase) for layer in model.modules())
-    fast, cudnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.cudnn.enabled
+    cudnn = torch.backends.cudnn.enabled
     try:
-        torch.backends.mha.set_fastpath_enabled(False)
         torch.backends.cudnn.enabled = cudnn and not is_recurrent
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
         torch.backends.cudnn.enabled = cudnn
 
 

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from rps_bench.methods.base import Probe
-from rps_bench.methods.layout import compressible_layers, flatten_weights, weight_of
+from rps_bench.methods.layout import compressible_weights, flatten_weights
 from rps_bench.methods.pruning.passes import probe_losses
 
 
 def layer_weights(model: nn.Module) -> list[torch.Tensor]:
     """The live weight parameters in flat order."""
-    return [weight_of(layer) for _, layer in compressible_layers(model)]
+    return list(compressible_weights(model).values())
 
 
 def flat_gradient(

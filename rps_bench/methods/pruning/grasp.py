@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from rps_bench.core.errors import UserError
 from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import ProbedPruningMethod
@@ -39,5 +40,23 @@ class Grasp(ProbedPruningMethod):
         with fixed_draws(model, self.seed):
             for loss, share in probe_losses(model, probe, self.name, TEMPERATURE):
                 part = flat_gradient(loss, weights, differentiable=True)
-                product += share * flat_gradient(part @ gradient, weights)
+                product += share * _second_derivative(part @ gradient, weights)
         return product
+
+
+def _second_derivative(value: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+    """(n,) derivative of a number that is made of derivatives.
+
+    Raises:
+        UserError: PyTorch has none of an operation of the network.
+    """
+    try:
+        return flat_gradient(value, weights)
+    except RuntimeError as error:
+        line = str(error).splitlines()[0].rstrip(".")
+        if "is not implemented" not in line:
+            raise
+        raise UserError(
+            f"grasp needs second derivatives, and PyTorch lacks one: {line}; choose another "
+            "method, or leave dense what it is of (method.exclude)"
+        ) from error

@@ -11,9 +11,12 @@ from torch import nn
 
 from rps_bench.core.errors import UserError
 from rps_bench.methods.base import Probe
-from rps_bench.methods.layout import compressible_layers, weight_of
+from rps_bench.methods.layout import compressible_weights
 
 PASS_SIZE = 256  # images of the probe in one pass: bounds memory, as the harness behind the paper
+
+# Words of PyTorch's errors that are of shapes.
+OF_SHAPES = ("shape", "size", "channels", "dimension", "rank", "-dim", "input to have")
 
 
 def probe_losses(
@@ -71,7 +74,7 @@ def outputs_of(model: nn.Module, images: torch.Tensor, asked_by: str) -> torch.T
     Raises:
         UserError: It returns something else, or cannot take such images.
     """
-    weight = weight_of(compressible_layers(model)[0][1])
+    weight = next(iter(compressible_weights(model).values()))
     if images.is_floating_point() and images.dtype.itemsize < weight.dtype.itemsize:
         images = images.to(weight.dtype)
     try:
@@ -110,6 +113,8 @@ def _find_misfit(
             "one image alone has no statistics to normalise by; give more of them, or set "
             "method.score_mode=eval"
         )
+    if any(word in message.lower() for word in OF_SHAPES):
+        return f"its images are {tuple(images.shape)}, and {message.splitlines()[0]}"
     return None
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from rps_bench.core.errors import UserError
 from rps_bench.core.seeds import named_generator
+from rps_bench.methods.choice import chosen_names, mark, marked_names
 from rps_bench.methods.dense import Narrowable
 from rps_bench.methods.layout import flatten_weights, layout_of
 
@@ -28,7 +29,11 @@ def redraw_weights(model: nn.Module, seed: int) -> torch.Tensor:
         devices=[]
     ):  # layers draw from PyTorch's own before the network does
         fresh = model.narrowed(model.width, named_generator(seed, "reinit"))
-    if layout_of(fresh) != layout_of(model):
+    names = chosen_names(model)
+    has_all = set(names) <= dict(fresh.named_parameters(remove_duplicate=False)).keys()
+    if has_all and marked_names(model) is not None:
+        mark(fresh, names)
+    if not has_all or layout_of(fresh) != layout_of(model):
         raise UserError(
             "method.reinit=true draws a network anew as it was built, and this one has other "
             "layers since, or frozen ones"

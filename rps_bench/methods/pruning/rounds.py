@@ -9,12 +9,12 @@ from torch import nn
 
 from rps_bench.core.errors import ExplainedError
 from rps_bench.methods.cautions import warn
+from rps_bench.methods.choice import chosen_names, mark
 from rps_bench.methods.layout import (
-    compressible_layers,
+    compressible_weights,
     flatten_weights,
     layout_of,
     split_weights,
-    weight_of,
 )
 from rps_bench.methods.pruning.topk import keep_highest
 
@@ -48,6 +48,7 @@ def prune_in_rounds(
         ScoreError: A score is NaN or infinite, or those of the whole network are all zero.
     """
     working = copy.deepcopy(model)
+    mark(working, chosen_names(model))  # so that it is decided once
     num_weights = flatten_weights(working).numel()
     kept = torch.arange(num_weights)
     num_zeros_pruned = 0
@@ -55,7 +56,7 @@ def prune_in_rounds(
         scores = score(working).detach()
         _require_usable(scores, round_number)
         if round_number == 1 and num_stored < num_weights:
-            _require_choice(scores)
+            _require_choice(scores, model)
         num_kept = num_kept_after(round_number, num_rounds, num_weights, num_stored)
         kept = kept.to(scores.device)
         num_zeros_before = _count_zeros(scores[kept])
@@ -81,12 +82,20 @@ def _require_usable(scores: torch.Tensor, round_number: int) -> None:
         )
 
 
-def _require_choice(scores: torch.Tensor) -> None:
-    if not scores.any():
-        raise ScoreError(
-            "pruning scores are all zero: no weight has an effect on what is scored, or the "
-            f"network's weights are too small for its depth in {scores.dtype}"
+def _require_choice(scores: torch.Tensor, model: nn.Module) -> None:
+    if scores.any():
+        return
+    line = (
+        "pruning scores are all zero: no weight has an effect on what is scored, or the network's "
+        f"weights are too small for its depth in {scores.dtype}"
+    )
+    closed = [name for name, weight in compressible_weights(model).items() if not weight.any()]
+    if closed:
+        line = (
+            f"pruning scores are all zero: nothing passes {closed[0]}, which starts at zero; draw "
+            "it before compressing"
         )
+    raise ScoreError(line)
 
 
 def _count_zeros(scores: torch.Tensor) -> int:
@@ -100,5 +109,5 @@ def _zero_all_but(model: nn.Module, kept: torch.Tensor) -> None:
     survivors[kept] = flat[kept]
     pieces = split_weights(survivors, layout_of(model))
     with torch.no_grad():
-        for (_, layer), piece in zip(compressible_layers(model), pieces, strict=True):
-            weight_of(layer).copy_(piece)
+        for weight, piece in zip(compressible_weights(model).values(), pieces, strict=True):
+            weight.copy_(piece)

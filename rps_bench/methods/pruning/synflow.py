@@ -13,6 +13,7 @@ from rps_bench.methods.base import Probe
 from rps_bench.methods.layout import flatten_weights
 from rps_bench.methods.pruning.base import PruningMethod
 from rps_bench.methods.pruning.gradients import flat_gradient, layer_weights
+from rps_bench.methods.pruning.look_ups import LookUpsOfOnes
 from rps_bench.methods.pruning.passes import in_passes, outputs_of, require_probe
 from rps_bench.methods.pruning.wide_floats import WideFloats
 
@@ -30,8 +31,10 @@ class SynFlow(PruningMethod):
     def scores(self, model: nn.Module, probe: Probe) -> torch.Tensor:
         """(n,) float64 scores; of the probe only the image shape is used.
 
-        A probe of int32 or int64 holds indices such as token ids. Of these, ones would be one row
-        of a table again and again, so R is summed over the probe's own.
+        A probe of int32 or int64 holds indices such as token ids; R is summed over its own. What an
+        embedding looks up does not depend on them: a row is what one-hot inputs choose of the table
+        as of a linear layer, and on ones that is the sum of all rows. So its rows are scored
+        without data, too, and the table's scores sum to those of the layer behind it.
 
         On ones all places of an image are alike, so an attention's queries and keys score zero.
         """
@@ -40,7 +43,7 @@ class SynFlow(PruningMethod):
         weights = layer_weights(positive)
         gradient = torch.zeros_like(flatten_weights(positive))
         for inputs in _inputs_like(images):
-            with WideFloats(torch.float64):  # also where the network casts
+            with WideFloats(torch.float64), LookUpsOfOnes():  # the first, where the network casts
                 outputs = outputs_of(positive, inputs, self.name)
             _require_flow(outputs)
             gradient += flat_gradient(outputs.sum(), weights)

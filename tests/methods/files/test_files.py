@@ -220,3 +220,70 @@ def test_a_file_that_contradicts_itself(change: str, path: Path) -> None:
     rewrite(path, edit)
     with pytest.raises(UserError):
         load_compressed(path)
+
+
+class Text(nn.Module):
+    """A table, a frozen layer, a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.middle = nn.Embedding(6, 4), nn.Linear(4, 4).requires_grad_(False)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.middle(self.table(tokens)).mean(1))
+        return logits
+
+
+TOKENS = torch.tensor([[0, 5], [1, 2]])
+LEARNING = {"table.weight": True, "middle.weight": False, "middle.bias": False, "head.bias": True}
+
+
+def learning(compressed: CompressedModel) -> dict[str, bool]:
+    return {name: p.requires_grad for name, p in compressed.skeleton.named_parameters()}
+
+
+@pytest.mark.filterwarnings("ignore:the compression leaves")
+def test_what_is_dense_by_choice_learns_on_and_what_is_frozen_does_not(path: Path) -> None:
+    compressed = build_method("mag", 2, exclude="table").compress(Text(), (TOKENS, TOKENS))
+    assert learning(compressed) == LEARNING
+    compressed.save(path)
+    assert read_header(path)["left_dense"] == ["table.weight"]
+    for network in (Text(), Text().requires_grad_(True)):
+        loaded = load_compressed(path, network)
+        assert torch.equal(loaded(TOKENS), compressed(TOKENS))
+        assert {name: learning(loaded)[name] for name in ("table.weight", "middle.weight")} == {
+            "table.weight": True,
+            "middle.weight": False,
+        }
+
+
+@pytest.mark.filterwarnings("ignore:the compression leaves")
+def test_a_file_from_before_tables_were_compressed_is_read_as_it_was(path: Path) -> None:
+    """Such files do not say what was left dense: all but convolutions and linear layers."""
+    compressed = build_method("mag", 2, exclude="table").compress(Text(), (TOKENS, TOKENS))
+    compressed.save(path)
+    rewrite(path, lambda header, tensors: header.pop("left_dense"))
+    loaded = load_compressed(path, Text())
+    assert learning(loaded) == LEARNING
+    assert torch.equal(loaded(TOKENS), compressed(TOKENS))
+
+
+@pytest.mark.filterwarnings("ignore:the compression leaves")
+@pytest.mark.parametrize("left", [["no"], "table.weight", 3, [["a"]]])
+def test_a_file_that_leaves_dense_what_is_not_there(left: object, path: Path) -> None:
+    build_method("mag", 2, exclude="table").compress(Text(), (TOKENS, TOKENS)).save(path)
+    rewrite(path, lambda header, tensors: header.update(left_dense=left))
+    with pytest.raises(UserError, match=path.name):
+        load_compressed(path, Text())
+
+
+@pytest.mark.parametrize("options", [{"exclude": "classifier"}, {"include": "blocks.*.conv1"}])
+def test_our_own_networks_come_back_as_they_were_chosen(
+    options: dict[str, Any], path: Path
+) -> None:
+    compressed = save("mag", 4, path, **options)
+    loaded = load_compressed(path)
+    assert loaded.layout == compressed.layout
+    assert learning(loaded) == learning(compressed)
+    assert all(learning(loaded).values())

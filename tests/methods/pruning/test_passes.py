@@ -14,6 +14,7 @@ from tests.methods.pruning.odd_networks import (
     LABELS,
     TOKENS,
     Applied,
+    convolutions,
     draw_images,
     language_model,
     mlp,
@@ -42,6 +43,14 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Any, tuple[str, ...], str]] = {
     "wider images": (mlp, (IMAGES.double(), LABELS), DATA, "float64.*float32"),
     "tokens beyond": (language_model, (TOKENS + 10, LABELS), ALL, "within the tables"),
     "floating tokens": (language_model, (TOKENS.float(), LABELS), ALL, "int64 indices"),
+    "smaller images": (mlp, (IMAGES[..., :3], LABELS), ALL, r"3, 4, 3\).*shapes"),
+    "flat images": (convolutions, (IMAGES.flatten(1), LABELS), ALL, r"48\)"),
+    "other channels": (
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 4), nn.Flatten()),
+        (IMAGES, LABELS),
+        ALL,
+        r"3, 4, 4\).*channels",
+    ),
     "one image": (lambda: mlp(nn.BatchNorm1d(8)), (IMAGES[:1], LABELS[:1]), DATA, "one image"),
     "images of NaN": (mlp, (IMAGES * torch.nan, LABELS), DATA, "finite loss.*images hold NaN"),
     "outputs of NaN": (

@@ -168,3 +168,12 @@ def test_budgets_are_exact(
 def test_rounds_are_a_count(rounds: object) -> None:
     with pytest.raises(UserError, match=r"method\.rounds"):
         build_method("mag", 10, rounds=rounds)
+
+
+def test_a_weight_that_lets_nothing_pass_is_named() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    nn.init.zeros_(network[1].weight)  # type: ignore[arg-type]
+    with pytest.raises(
+        ScoreError, match=r"nothing passes 1\.weight, which starts at zero; draw it"
+    ):
+        build_method("snip", 2).compress(network, (torch.eye(4), torch.arange(4) % 2))

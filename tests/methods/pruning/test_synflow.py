@@ -11,6 +11,7 @@ from torch import nn
 
 from rps_bench.methods import build_method
 from rps_bench.methods.base import Probe
+from rps_bench.methods.choice import mark
 from rps_bench.methods.layout import layer_sizes, layout_of
 from rps_bench.methods.pruning.rounds import ScoreError
 from rps_bench.methods.pruning.synflow import SynFlow, make_positive
@@ -177,16 +178,33 @@ def test_casts_lose_nothing() -> None:
     assert torch.equal(scores_of(network, IMAGES), scores_of(plain, IMAGES))
 
 
-def test_tokens_are_the_probes_own() -> None:
-    """Two looked up rows of a table: R = sum over them of W |row|."""
-    table, linear = nn.Embedding(3, 2), nn.Linear(2, 1, bias=False)
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_a_table_is_scored_as_a_linear_layer_on_ones(kind: type[nn.Module]) -> None:
+    """R = W (sum of all rows), whichever rows are looked up; flow is conserved."""
+    table, linear = kind(3, 2), nn.Linear(2, 1, bias=False)
+    rows = torch.tensor([[1.0, -2.0], [3.0, 4.0], [50.0, 60.0]])
     with torch.no_grad():
-        table.weight.copy_(torch.tensor([[1.0, -2.0], [3.0, 4.0], [50.0, 60.0]]))
+        table.weight.copy_(rows)  # type: ignore[operator]
         linear.weight.copy_(torch.tensor([[-5.0, 6.0]]))
     network = nn.Sequential(table, linear)
-    assert scores_of(network, torch.tensor([[0], [1]])).tolist() == [5 * (1 + 3), 6 * (2 + 4)]
+    expected = [5, 12, 15, 24, 250, 360, 5 * 54, 6 * 66]
+    assert scores_of(network, torch.tensor([[0]])).tolist() == expected
+    dense = nn.Sequential(nn.Linear(3, 2, bias=False), copy.deepcopy(linear))
+    with torch.no_grad():
+        dense[0].weight.copy_(rows.t())  # type: ignore[operator]
+    found = scores_of(dense, torch.zeros(1, 3))
+    assert found[:6].view(2, 3).t().reshape(-1).tolist() + found[6:].tolist() == expected
     many = torch.tensor([[0], [1]] * 300)  # more than one pass
-    assert scores_of(network, many).tolist() == [300 * 5 * 4, 300 * 6 * 6]
+    assert scores_of(network, many).tolist() == [600 * score for score in expected]
+
+
+def test_a_table_that_stays_dense_is_read_alike() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
+    tokens = torch.tensor([[4], [1]])
+    whole = SynFlow(2).scores(network, (tokens, tokens))
+    mark(network, ["1.weight"])
+    assert torch.equal(SynFlow(2).scores(network, (tokens, tokens)), whole[15:])
 
 
 def test_flow_beyond_the_range_is_said() -> None:
