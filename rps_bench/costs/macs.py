@@ -96,6 +96,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._origins: dict[int, str | None] = {_address(tensor): None for tensor in self._kept}
         self._origins |= {_address(weight): name for name, weight in weights.items()}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not to be hidden from a compiler that PyTorch would import for it, for seconds."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
