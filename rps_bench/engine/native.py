@@ -243,7 +243,8 @@ def _load(say: Callable[[str], object]) -> Native | str:
     if not _loaded:
         try:
             native = Native(build_library(say))
-            _check(native)
+            with torch.autocast("cpu", enabled=False):  # the first use may be amid a bf16 pass
+                _check(native)
             _loaded.append(native)
         except (CannotBuildError, OSError) as error:
             _loaded.append(str(error))

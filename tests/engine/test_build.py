@@ -13,7 +13,7 @@ from rps_bench.engine import build
 from rps_bench.engine import native as native_module
 from rps_bench.engine.build import CannotBuildError, build_library, find_compiler
 from rps_bench.engine.choose import resolve_kernels
-from rps_bench.engine.native import Native
+from rps_bench.engine.native import Native, loaded_native
 from tests.conftest import Disk
 
 CPU = torch.device("cpu")
@@ -201,6 +201,13 @@ def test_processors_of_other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_library_may_be_loaded_amid_a_pass(grad: bool, quick_compiler: Path) -> None:
+    """The check computes in float32, whatever the pass around it does."""
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16):
+        assert isinstance(loaded_native(), Native)
+
+
 def test_only_one_openmp_runtime_is_loaded(quick_compiler: Path) -> None:
     program = """
 import torch
