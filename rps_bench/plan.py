@@ -1,11 +1,19 @@
 """``python -m rps_bench.plan WORDS``: what ``python -m rps_bench WORDS`` would do, and how long.
 
 Nothing is trained, written or downloaded. Epochs are those that are left to train: levels that
+<<<<<<< HEAD
 compressions share count for the first run that needs them, levels on disk for none. Times are
 estimated from the records at hand.
 
 With ``--weights`` it lists, once for each network, which weights are compressed, and what is left
 dense and why.
+=======
+compressions share count for the first run that needs them, levels on disk for none, a training
+that was begun with what its last state has left. Times are estimated from the records at hand.
+
+With --watch, or --watch SECONDS between two looks, it shows how far a sweep is that others do,
+until all of it is recorded (exit status 0) or Ctrl-C.
+>>>>>>> progress
 """
 
 import sys
@@ -19,10 +27,10 @@ from rps_bench.core.console import say, show_table
 from rps_bench.core.output import command
 from rps_bench.records.schema import Record
 from rps_bench.runtime.locks import find_begun_runs
-from rps_bench.sweep.command_line import asks_for_information, parse_words
+from rps_bench.sweep.command_line import asks_for_information, parse_words, take_watch
 from rps_bench.sweep.estimate import estimate_seconds, format_seconds, read_timed_records
 from rps_bench.sweep.planning import plan_runs
-from rps_bench.sweep.status import TO_DO, find_state
+from rps_bench.sweep.status import IN_PROGRESS, TO_DO, find_state
 
 WEIGHTS_FLAG = "--weights"
 
@@ -30,20 +38,32 @@ WEIGHTS_FLAG = "--weights"
 @command
 def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
+<<<<<<< HEAD
     given = list(sys.argv[1:] if words is None else words)
     shows_weights = WEIGHTS_FLAG in given
     arguments = parse_words([word for word in given if word != WEIGHTS_FLAG])
+=======
+    rest, watch_seconds = take_watch(sys.argv[1:] if words is None else words)
+    arguments = parse_words(rest)
+>>>>>>> progress
     if asks_for_information(arguments):
         say(str(__doc__).strip())
         return 0
     plan = plan_runs(arguments.overrides, arguments.multirun, arguments.config_dir)
     for note in plan.notes:
         say(note)
+<<<<<<< HEAD
     if shows_weights:
         from rps_bench.sweep.weights import describe_weights  # imports torch
 
         for lines in describe_weights(plan.configs):
             say(lines)
+=======
+    if watch_seconds is not None:
+        from rps_bench.sweep.watching import watch
+
+        return watch(plan.configs, watch_seconds)
+>>>>>>> progress
     show_plan(plan.configs)
     return 0
 
@@ -87,7 +107,7 @@ def count_epochs(
 
     workload = Workload(records)
     for config, state in zip(configs, states, strict=True):
-        if state == "in progress":
+        if state == IN_PROGRESS:
             workload.add(config)
     pairs = zip(configs, states, strict=True)
     return [workload.add(config) if state in TO_DO else None for config, state in pairs]

@@ -153,7 +153,7 @@ def _tune(plan: Plan, cells: Sequence[Cell]) -> int:
         require_writable(str(folder))
     tried: set[str] = set()
     while pending := list(_list_new(cells, tried)):
-        do_runs(plan, pending)
+        do_runs(replace(plan, runs=tuple(pending)), pending)
         tried |= {run.config.run_id for run in pending}
     searches = [(cell, *cell.look()) for cell in cells]
     whole = [(cell, cell.choose(found)) for cell, found, missing in searches if not missing]

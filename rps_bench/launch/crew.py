@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -37,8 +37,15 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0  # before runs of others 
 LOOK_SECONDS = 5.0  # between two looks at processes that say nothing
 
 
-def share_out(configs: Sequence[RunConfig], sharing: Sharing) -> bool:
+def share_out(
+    configs: Sequence[RunConfig], sharing: Sharing, note_tried: Callable[[RunConfig], None]
+) -> bool:
     """Do all runs in processes of their own; returns once each was tried.
+
+    Args:
+        configs: The runs.
+        sharing: How many processes and threads.
+        note_tried: Called with each run once that is over.
 
     Returns:
         Whether every failure has a record that tells it, as ``work_through`` does.
@@ -49,7 +56,8 @@ def share_out(configs: Sequence[RunConfig], sharing: Sharing) -> bool:
     num_processes, num_threads = sharing.num_processes, sharing.num_threads
     threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
     say(f"{len(configs)} runs in {num_processes} processes of {threads} each")
-    return Crew([config.with_threads(num_threads) for config in configs], sharing).work()
+    own = [config.with_threads(num_threads) for config in configs]
+    return Crew(own, sharing, note_tried).work()
 
 
 class Worker:
@@ -114,9 +122,16 @@ class Crew:
     Args:
         configs: The runs.
         sharing: How many processes and threads.
+        note_tried: Called with each run once that is over.
     """
 
-    def __init__(self, configs: Sequence[RunConfig], sharing: Sharing) -> None:
+    def __init__(
+        self,
+        configs: Sequence[RunConfig],
+        sharing: Sharing,
+        note_tried: Callable[[RunConfig], None],
+    ) -> None:
+        self.note_tried = note_tried
         self.queue = RunQueue(configs, name_training)
         self.size, self.num_threads = sharing.num_processes, sharing.num_threads
         self.workers: list[Worker] = []
@@ -201,7 +216,7 @@ class Crew:
         if attempt is Attempt.PUT_OFF:
             self.queue.put_off(config)
             return
-        self.queue.end(config)
+        self._end_run(config)
         self.tells_all = self.tells_all and attempt is not Attempt.LOST
         self._pause, self._paused_at = FIRST_PAUSE_SECONDS, time.monotonic()
         self._has_said_waiting = False
@@ -222,10 +237,14 @@ class Crew:
             return
         say(f"failed: {config.run_id}  each process that did it {end}")
         self.tells_all = False
-        self.queue.end(config)
+        self._end_run(config)
         if self._num_deaths_in_a_row >= MOST_DEATHS_IN_A_ROW and self.queue.waiting:
             say(f"{len(self.queue.waiting)} runs were not tried: the processes end too soon")
             self.queue.waiting.clear()
+
+    def _end_run(self, config: RunConfig) -> None:
+        self.queue.end(config)
+        self.note_tried(config)
 
     def _end(self) -> None:
         """Let all processes leave, and wait for them."""

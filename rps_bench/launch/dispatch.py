@@ -15,7 +15,9 @@ from omegaconf import OmegaConf
 
 from rps_bench.launch.composed import run_composed
 from rps_bench.launch.jobs import work_through
+from rps_bench.launch.screen import Screen
 from rps_bench.launch.sharing import choose_sharing, look_at_machine
+from rps_bench.launch.sweep_progress import SweepProgress
 from rps_bench.sweep.compose import CONFIG_NAME, known_settings
 from rps_bench.sweep.hydra_words import PARAMS
 from rps_bench.sweep.planning import THIS_PROCESS, Launching, Plan, PlannedRun
@@ -25,19 +27,23 @@ from rps_bench.sweep.sources import opened_hydra
 def launch(plan: Plan, runs: Sequence[PlannedRun]) -> bool:
     """Do these runs of the plan; returns once each was tried, as ``work_through`` does.
 
+    What is shown of the whole sweep counts all runs of the plan.
+
     Raises:
         StopError: The command was asked to stop. Runs in processes of this machine are stopped.
     """
     launching = plan.launching
     if launching.launcher != THIS_PROCESS:
-        return _launch_with_plugin(launching, [list(run.overrides) for run in runs])
+        with SweepProgress(plan.configs):
+            return _launch_with_plugin(launching, [list(run.overrides) for run in runs])
     configs = [run.config for run in runs]
     sharing = choose_sharing(configs, look_at_machine())
-    if sharing.num_processes == 1:
-        return work_through(configs)
-    from rps_bench.launch.crew import share_out  # imports torch, as what comes before it has
+    with Screen() as screen, SweepProgress(plan.configs, screen) as progress:
+        if sharing.num_processes == 1:
+            return work_through(configs, screen, progress.note_tried)
+        from rps_bench.launch.crew import share_out  # imports torch, as what comes before it has
 
-    return share_out(configs, sharing)
+        return share_out(configs, sharing, progress.note_tried)
 
 
 def _launch_with_plugin(launching: Launching, jobs: Sequence[list[str]]) -> bool:

@@ -6,7 +6,7 @@ taken up.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from rps_bench.core.storages import EXACT
 from rps_bench.launch.attempt import Attempt, make_room, note_failure, show_failure
 from rps_bench.launch.groups import find_groups
 from rps_bench.launch.progress import RunProgress
+from rps_bench.launch.screen import Screen
 from rps_bench.records.done import find_done
 from rps_bench.records.reasons import explained_failures, is_out_of_memory
 from rps_bench.records.store import find_record
@@ -37,8 +38,17 @@ POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 30.0
 
 
-def work_through(configs: Sequence[RunConfig]) -> bool:
+def work_through(
+    configs: Sequence[RunConfig],
+    screen: Screen | None = None,
+    note_tried: Callable[[RunConfig], None] = lambda config: None,
+) -> bool:
     """Do all runs that are not recorded yet, until each is recorded or was tried.
+
+    Args:
+        configs: The runs.
+        screen: Where to draw the bar of a run; None: nowhere.
+        note_tried: Called with each run once that is over.
 
     Returns:
         Whether every failure has a record that tells it. On a full disk it may have none.
@@ -48,7 +58,7 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
     while pending:
         tried: list[tuple[RunConfig, Attempt]] = []
         for group in find_groups(pending):
-            tried += _try_all(group)
+            tried += _try_all(group, screen, note_tried)
         if any(attempt is Attempt.LOST for _, attempt in tried):
             tells_all = False
         pending = [config for config, attempt in tried if attempt is Attempt.PUT_OFF]
@@ -66,15 +76,25 @@ def work_through(configs: Sequence[RunConfig]) -> bool:
     return tells_all
 
 
-def _try_all(configs: Sequence[RunConfig]) -> list[tuple[RunConfig, Attempt]]:
+def _try_all(
+    configs: Sequence[RunConfig], screen: Screen | None, note_tried: Callable[[RunConfig], None]
+) -> list[tuple[RunConfig, Attempt]]:
     """Do the runs of a group that are not done, at once or one after the other."""
+
+    def attempt(
+        config: RunConfig, screen: Screen | None, placed: "PlacedData | None" = None
+    ) -> Attempt:
+        ended = _try(config, placed, screen)
+        if ended in (Attempt.OVER, Attempt.LOST):
+            note_tried(config)
+        return ended
+
     with repeatable_algorithms(configs[0].compute.deterministic):
         if len(configs) > 1 and _takes_turns(configs[0]):
-            return list(zip(configs, _try_at_once(configs), strict=True))
-        tried = []
-        for config in configs:
-            tried.append((config, _try(config)))
-    return tried
+            # Without bars: only one has a place.
+            ends = _try_at_once(configs, partial(attempt, screen=None))
+            return list(zip(configs, ends, strict=True))
+        return [(config, attempt(config, screen)) for config in configs]
 
 
 def _takes_turns(config: RunConfig) -> bool:
@@ -87,7 +107,9 @@ def _takes_turns(config: RunConfig) -> bool:
     return bool(compute.gpus) or resolve_device(compute.device).type == "cuda"
 
 
-def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
+def _try_at_once(
+    configs: Sequence[RunConfig], attempt: "Callable[[RunConfig, PlacedData], Attempt]"
+) -> list[Attempt]:
     """Do the runs of a group in turns, on one slot of a GPU where runs are spread over GPUs."""
     with undisturbed():  # C++ that a signal would end is imported
         from rps_bench.launch.concurrent import do_at_once
@@ -95,7 +117,7 @@ def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
     with _resources(configs[0]) as first:
         here = [config.on_device(first.compute.device) for config in configs]
         return do_at_once(
-            [partial(_try, config, has_bar=False) for config in here],
+            [partial(attempt, config) for config in here],
             first.compute.device,
             first.compute.population,
         )
@@ -104,23 +126,25 @@ def _try_at_once(configs: Sequence[RunConfig]) -> list[Attempt]:
 def try_beside_others(config: RunConfig) -> Attempt:
     """Do one run unless it is done, in a process among several, whose lines no bar may cover."""
     with repeatable_algorithms(config.compute.deterministic):
-        return _try(config, has_bar=False)
+        return _try(config)
 
 
-def _try(config: RunConfig, placed: "PlacedData | None" = None, has_bar: bool = True) -> Attempt:
+def _try(
+    config: RunConfig, placed: "PlacedData | None" = None, screen: Screen | None = None
+) -> Attempt:
     """Do one run unless it is done.
 
     Args:
         config: The run.
         placed: Images of the runs that take turns with it; None for a run alone.
-        has_bar: Whether to draw a bar on a terminal.
+        screen: Where to draw its bar; None: nowhere.
     """
     if find_done(config) is not None:
         return Attempt.OVER
     # A rounded run needs the model of the run that trains it, so that one comes first.
     if config.storage != EXACT:
         trained = config.with_exact_storage
-        attempt = _try(trained, placed, has_bar)
+        attempt = _try(trained, placed, screen)
         if attempt is not Attempt.OVER:
             return attempt
         if find_done(trained) is None:  # its reason was shown
@@ -131,7 +155,7 @@ def _try(config: RunConfig, placed: "PlacedData | None" = None, has_bar: bool = 
     try:
         with (
             _resources(config) as here,
-            RunProgress(here.run_id, here.recipe.epochs, has_bar=has_bar) as progress,
+            RunProgress(here.run_id, here.recipe.epochs, screen) as progress,
             build_tracker(**here.files.tracking) as tracker,
             explained_failures(here),
         ):

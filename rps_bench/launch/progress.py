@@ -1,13 +1,10 @@
-"""What a run shows while it trains: a progress bar on a terminal, plain lines otherwise."""
+"""What a run shows while it trains: a progress bar on a terminal, and a line after each epoch."""
 
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from rps_bench.core.console import say
+from rps_bench.launch.screen import Screen
 
 if TYPE_CHECKING:
     from rps_bench.training.state import EpochResult
@@ -19,27 +16,16 @@ class RunProgress:
     Args:
         run_id: In every line.
         num_epochs: Of each training.
-        has_bar: Whether to draw a bar on a terminal, where only one bar can be drawn at a time.
+        screen: Where to draw a bar; None: no bar, as beside other runs.
     """
 
-    def __init__(self, run_id: str, num_epochs: int, has_bar: bool = True) -> None:
+    def __init__(self, run_id: str, num_epochs: int, screen: Screen | None = None) -> None:
         self.run_id, self.num_epochs, self.level = run_id, num_epochs, ""
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} steps"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not (has_bar and console.is_terminal),
-            # Lines pass above the bar on a terminal, and into a file where output is redirected.
-            redirect_stdout=sys.stdout.isatty(),
-        )
-        self._task = self._bar.add_task(run_id, total=None)
+        self._screen = screen
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._screen is not None:
+            self._bar = self._screen.add_bar(self.run_id)
         return self
 
     def __exit__(
@@ -48,7 +34,8 @@ class RunProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._screen is not None:
+            self._screen.remove_bar(self._bar)
 
     def show_level(self, number: int, last: int, num_kept: int) -> None:
         """Name the level in the lines that follow, where there is more than one."""
@@ -57,7 +44,8 @@ class RunProgress:
 
     def show_step(self, steps_done: int, num_steps: int) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=steps_done, total=num_steps)
+        if self._screen is not None:
+            self._screen.move_bar(self._bar, steps_done, num_steps)
 
     def show_epoch(self, result: "EpochResult") -> None:
         """Say one line per epoch."""

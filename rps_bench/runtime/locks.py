@@ -7,6 +7,7 @@ so that a plan can look at locks at once.
 
 import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 PREFIX, SUFFIX = "run-", ".lock"
 READ_ALL = stat.S_IRGRP | stat.S_IROTH
 POLL_SECONDS = 0.05
+SYSTEM_LOCKS = Path("/proc/locks")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # NFS, Lustre and others may raise these
 
 
@@ -132,6 +134,30 @@ def find_begun_runs(results_dir: str | Path) -> dict[str, bool]:
             for path in paths
             if path.is_file()
         }
+
+
+def find_processes(results_dir: str | Path) -> dict[str, int]:
+    """The ids of runs and of the processes of this machine that hold their locks, where it tells.
+
+    Linux does, for processes that this one may see; a lock that another machine holds has none.
+    """
+    try:
+        lines = SYSTEM_LOCKS.read_text().splitlines()
+    except OSError:
+        return {}
+    holders: dict[tuple[int, int, int], int] = {}
+    for line in lines:  # such as 1: FLOCK  ADVISORY  WRITE 20902 fe:00:2319052 0 EOF
+        found = re.search(r"^\d+: FLOCK .* (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) \d+ \S+$", line)
+        if found is not None and int(found[1]) > 0:
+            holders[int(found[2], 16), int(found[3], 16), int(found[4])] = int(found[1])
+    processes: dict[str, int] = {}
+    for path in (Path(results_dir) / CHECKPOINTS_FOLDER).glob(f"*/{PREFIX}*{SUFFIX}"):
+        with suppress(OSError):
+            facts = path.stat()
+            file = os.major(facts.st_dev), os.minor(facts.st_dev), facts.st_ino
+            if file in holders:
+                processes[path.name.removeprefix(PREFIX).removesuffix(SUFFIX)] = holders[file]
+    return processes
 
 
 def _delete_unless_held(path: Path, denied: PermissionError) -> bool:

@@ -1,6 +1,7 @@
 """The words of a command line: Hydra's flags and ``key=value`` overrides, in any order."""
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -9,8 +10,11 @@ from hydra._internal.utils import get_args_parser
 
 from rps_bench.core.arguments import refuse_words
 from rps_bench.core.errors import UserError
+from rps_bench.core.shown import show
 
 INFORMATION_FLAGS = ("help", "hydra_help", "version", "cfg", "resolve", "info", "shell_completion")
+
+WATCH_SECONDS, LONGEST_WATCH_SECONDS = 5.0, 3600.0
 
 # Of Hydra's flags those that would read another config, or repeat an earlier run.
 _INSTEAD = {
@@ -34,6 +38,35 @@ def parse_words(words: list[str]) -> argparse.Namespace:
             raise UserError(f"--{flag.replace('_', '-')} is not taken; {instead}")
     _check_together(arguments)
     return arguments
+
+
+def take_watch(words: Sequence[str]) -> tuple[list[str], float | None]:
+    """The words without ``--watch`` and its seconds, and the seconds; None where it is not there.
+
+    Raises:
+        UserError: It is there twice, or with what is no such number.
+    """
+    rest, seconds = list(words), None
+    for index in [i for i, word in enumerate(rest) if re.fullmatch("--watch(=.*)?", word)][::-1]:
+        if seconds is not None:
+            raise UserError("--watch is given once")
+        _, is_given, value = rest.pop(index).partition("=")
+        # Words with = or a sign before them are of the sweep.
+        if not is_given and index < len(rest) and re.fullmatch(r"[^-+~=][^=]*", rest[index]):
+            value, is_given = rest.pop(index), "="
+        seconds = _read_seconds(value) if is_given else WATCH_SECONDS
+    return rest, seconds
+
+
+def _read_seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= LONGEST_WATCH_SECONDS:
+        wanted = f"seconds from 1 to {LONGEST_WATCH_SECONDS:.0f}"
+        raise UserError(f"--watch takes {wanted} between two looks, got {show(value)}")
+    return seconds
 
 
 def _check_together(arguments: argparse.Namespace) -> None:

@@ -14,11 +14,17 @@ from rps_bench.records.store import read_records
 def read_timed_records(results_dir: str) -> list[Record]:
     """Completed records that tell how long they trained."""
     records, _ = read_records(results_dir)
-    return [
-        record
-        for record in records
-        if record["status"] == "completed" and _seconds(record) > 0 and _epochs(record) > 0
-    ]
+    return [record for record in records if has_times(record)]
+
+
+def has_times(record: Record) -> bool:
+    """Whether a record is of a completed run and tells how long it trained."""
+    return record["status"] == "completed" and _seconds(record) > 0 and _epochs(record) > 0
+
+
+def runs_at_once(record: Record) -> float:
+    """How many runs took turns in one process during this one, 1 for a run alone."""
+    return max(1.0, _number(record["cost"].get("population")))
 
 
 def estimate_seconds(
@@ -72,7 +78,7 @@ def _seconds(record: Record) -> float:
     """
     cost = record["cost"]
     seconds = _number(cost.get("total_train_seconds", cost["train_seconds"]))
-    return seconds / max(1.0, _number(cost.get("population")))
+    return seconds / runs_at_once(record)
 
 
 def _epochs(record: Record) -> float:

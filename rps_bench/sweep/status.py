@@ -5,7 +5,8 @@ from rps_bench.records.done import find_done
 from rps_bench.records.schema import FINISHED
 from rps_bench.records.store import find_record
 
-TO_DO = ("new", "begun", "failed before", "without its file")
+IN_PROGRESS, FAILED_BEFORE = "in progress", "failed before"
+TO_DO = ("new", "begun", FAILED_BEFORE, "without its file")
 
 
 def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
@@ -18,9 +19,11 @@ def find_state(config: RunConfig, begun: dict[str, bool]) -> str:
     done = find_done(config)
     if done is not None:
         return str(done["status"])
-    if config.run_id in begun:
-        return "in progress" if begun[config.run_id] else "begun"
+    if begun.get(config.run_id):
+        return IN_PROGRESS
     record = find_record(*config.record_place)
-    if record is None:
-        return "new"
-    return "without its file" if record["status"] in FINISHED else "failed before"
+    if record is not None and record["status"] not in FINISHED:
+        return FAILED_BEFORE  # also where it has left a state to go on from
+    if config.run_id in begun:
+        return "begun"
+    return "new" if record is None else "without its file"

@@ -5,6 +5,8 @@ deepest one that is there. A run that rounds another's model trains nothing itse
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from rps_bench.config import RunConfig
 from rps_bench.core.errors import UserError
@@ -19,18 +21,36 @@ from rps_bench.methods.levels import Level
 from rps_bench.records.done import find_done
 from rps_bench.records.schema import Record
 from rps_bench.runtime.devices import resolve_device
+from rps_bench.runtime.locks import CHECKPOINTS_FOLDER
 from rps_bench.sweep.preflight import find_layout
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.precision import resolve_precision
 
 Chain = tuple[str, str]  # a results folder, and what compressions of one chain have in common
+Folder = tuple[Checkpoints, int]  # and the steps of an epoch on the images of its trainings
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """Where a run that trains is, told from its checkpoints.
+
+    Attributes:
+        level: The level at hand, from 0.
+        last_level: 0 for most methods.
+        epoch: Epochs of the level's schedule that are behind it.
+        num_epochs: Of the schedule.
+    """
+
+    level: int
+    last_level: int
+    epoch: float
+    num_epochs: int
 
 
 class Workload:
     """Walks through runs in the order in which they are done, and remembers what is trained then.
 
-    States amid a training, which a killed run goes on from, are not looked at: such a training
-    counts whole.
+    A training that was begun counts with what its last state has left.
 
     Args:
         records: Those at hand: they tell of datasets that are not whole.
@@ -40,6 +60,7 @@ class Workload:
         self._records = records
         self._trained: set[tuple[str, str]] = set()  # results folder and run id
         self._levels: dict[Chain, set[Level]] = {}
+        self._names: dict[str, set[str]] = {}  # of the folders of unfinished work
 
     def add(self, config: RunConfig) -> float:
         """Epochs that this run trains, partial ones as the share that they are.
@@ -55,13 +76,19 @@ class Workload:
         if place in self._trained:
             return 0.0
         self._trained.add(place)
+<<<<<<< HEAD
         options = config.method_options
         method = build_method(config.method, config.compression, config.seed, **options)
         levels = method.levels(find_layout(config, method))
+=======
+        method = _build_method(config)
+        folders = list(self._find_folders(config, method))
+>>>>>>> progress
         chain = config.files.results_dir, config.run_id_without_compression
         is_shared = method.shares_dense_training and "method" not in config.plugins
         dense = (config.files.results_dir, config.run_id_of_dense) if is_shared else chain
         if chain not in self._levels:
+<<<<<<< HEAD
             finished = self._find_finished(config, method)
             self._levels[chain] = {level for level in finished if level.number or dense == chain}
             self._levels.setdefault(dense, set()).update(finished - self._levels[chain])
@@ -72,25 +99,47 @@ class Workload:
                 self._levels[chain if level.number else dense].add(level)
         later = self._epochs_after_rewinding(config, method)
         return sum(later if level.number else float(config.recipe.epochs) for level in new)
+=======
+            self._levels[chain] = _find_finished(folders, method)
+        levels = method.levels(find_layout(config))
+        new = [level for level in levels if level not in self._levels[chain]]
+        self._levels[chain].update(level for level in new if level.is_shared)
+        start = _epochs_before_rewinding(config, method)
+        return sum(
+            config.recipe.epochs - max(_epochs_behind(folders, level), start if level.number else 0)
+            for level in new
+        )
+>>>>>>> progress
 
-    def _epochs_after_rewinding(self, config: RunConfig, method: Method) -> float:
-        """Epochs of every level but the first."""
-        num_steps = config.recipe.steps_per_epoch(count_images(config))
-        if method.rewinding is None:
-            return float(config.recipe.epochs)
-        first_step = method.rewinding.resolve_step(num_steps * config.recipe.epochs)
-        return config.recipe.epochs - first_step / num_steps
+    def find_place(self, config: RunConfig) -> TrainingPlace:
+        """Where a run is; at its last level where all are trained.
 
-    def _find_finished(self, config: RunConfig, method: Method) -> set[Level]:
-        """The shared levels that lie on disk, for this and other compressions."""
-        if not method.shares_trainings:
-            return set()
+        Raises:
+            UserError: The run cannot be built.
+        """
+        if config.storage != EXACT:
+            config = config.with_exact_storage
+        method = _build_method(config)
+        folders = list(self._find_folders(config, method))
+        finished = _find_finished(folders, method)
+        levels = method.levels(find_layout(config))
+        level = next((level for level in levels if level not in finished), levels[-1])
+        behind = _epochs_behind(folders, level)
+        if level in finished:
+            behind = float(config.recipe.epochs)
+        elif level.number:
+            behind = max(behind, _epochs_before_rewinding(config, method))
+        return TrainingPlace(level.number, levels[-1].number, behind, config.recipe.epochs)
+
+    def _find_folders(self, config: RunConfig, method: Method) -> Iterator[Folder]:
+        """The folders that a run's unfinished work may lie in, those that are there."""
         sizes = {count_images(config)}
         for record in self._records:
             described = record["config"]
             num_train = described.get("dataset_options", {}).get("num_train")
             if described["dataset"] == config.dataset and isinstance(num_train, int):
                 sizes.add(num_train)
+<<<<<<< HEAD
         shares_dense = method.shares_dense_training
         places = {
             (
@@ -105,6 +154,51 @@ class Workload:
             for name, dense in places
             for level in Checkpoints(config.files.results_dir, name, print, dense).list_finished()
         }
+=======
+        results_dir = config.files.results_dir
+        if not (existing := self._list_names(results_dir)):
+            return
+        for size in sizes:
+            for arithmetic in _list_arithmetics(config):
+                name = config.checkpoint_name(method.shares_trainings, *arithmetic, size)
+                if name in existing:
+                    steps = config.recipe.steps_per_epoch(size)
+                    yield Checkpoints(results_dir, name, _say_nothing), steps
+
+    def _list_names(self, results_dir: str) -> set[str]:
+        if results_dir not in self._names:
+            paths = (Path(results_dir) / CHECKPOINTS_FOLDER).glob("*")
+            self._names[results_dir] = {path.name for path in paths}
+        return self._names[results_dir]
+
+
+def _build_method(config: RunConfig) -> Method:
+    return build_method(config.method, config.compression, config.seed, **config.method_options)
+
+
+def _find_finished(folders: Sequence[Folder], method: Method) -> set[Level]:
+    """The shared levels that lie on disk, for this and other compressions."""
+    if not method.shares_trainings:
+        return set()
+    return {level for folder, _ in folders for level in folder.list_finished()}
+
+
+def _epochs_behind(folders: Sequence[Folder], level: Level) -> float:
+    """Epochs of the schedule that are behind the last state of a level, 0 where none was kept."""
+    return max((folder.count_steps(level) / steps for folder, steps in folders), default=0.0)
+
+
+def _epochs_before_rewinding(config: RunConfig, method: Method) -> float:
+    """Epochs of the schedule that every level but the first leaves out."""
+    if method.rewinding is None:
+        return 0.0
+    num_steps = config.recipe.steps_per_epoch(count_images(config))
+    return method.rewinding.resolve_step(num_steps * config.recipe.epochs) / num_steps
+
+
+def _say_nothing(line: str) -> None:
+    """A file that cannot be used counts as missing; the run itself will say so."""
+>>>>>>> progress
 
 
 def name_training(config: RunConfig) -> Chain:

@@ -42,7 +42,13 @@ from rps_bench.runtime.locks import (
     run_lock,
     take,
 )
-from rps_bench.training.state import Outcome, TrainingState, read_state, state_to_bytes
+from rps_bench.training.state import (
+    Outcome,
+    TrainingState,
+    read_state,
+    read_step,
+    state_to_bytes,
+)
 
 LARGEST_OUTCOME_BYTES = 1 << 25  # as of a record: a hundred thousand epochs take about 20 MB
 
@@ -152,6 +158,10 @@ class Checkpoints:
     def partial(self, level: Level, require: Require | None = None) -> TrainingState | None:
         """The state of an unfinished level, None if there is none."""
         return self._read_state(self._path(level, ".partial.safetensors"), require)
+
+    def count_steps(self, level: Level) -> int:
+        """Steps that are behind the state of an unfinished level, 0 if there is none."""
+        return self._read(self._path(level, ".partial.safetensors"), read_step) or 0
 
     def keep_partial(self, level: Level, state: TrainingState) -> None:
         """Keep the state of an unfinished level, in place of an older one."""

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from rps_bench.core import checks
 from rps_bench.methods.compressed import CompressedModel
-from rps_bench.methods.files.tensor_bytes import read_safetensors, to_safetensors
+from rps_bench.methods.files.tensor_bytes import read_header, read_safetensors, to_safetensors
 from rps_bench.methods.map_state import KEY, name_difference
 
 FORMAT = "rps_bench-state-1"
@@ -189,6 +189,18 @@ def read_state(path: Path) -> TrainingState:
     except (SafetensorError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"not a whole training state ({error})") from error
     return TrainingState(step, _named(tensors, MODEL), _named(tensors, MOMENTUM), outcome, part)
+
+
+def read_step(path: Path) -> int:
+    """Steps that are behind the state in a file; reads no tensor.
+
+    Raises:
+        ValueError, OSError: As in `read_state`.
+    """
+    try:
+        return checks.whole_number("step", read_header(path, FORMAT)["step"], 0)
+    except (SafetensorError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"not a whole training state ({error})") from error
 
 
 def _describe(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

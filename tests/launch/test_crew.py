@@ -19,6 +19,7 @@ from tests.conftest import Command
 from tests.patience import wait_until
 from tests.runtime.test_signals import Command as Process
 from tests.runtime.test_signals import begun_states, epochs_in
+from tests.terminal import OnTerminal
 
 MANY_STEPS = ("recipe.epochs=40", "recipe.max_steps_per_epoch=4")
 ENDLESS = ("recipe.epochs=100000", "recipe.batch_size=64")  # ended by a signal only
@@ -71,7 +72,7 @@ def plugins(tmp_path: Path) -> str:
     return "plugins=[own_methods.py]"
 
 
-def workers_of(process: Process, number: int) -> list[int]:
+def workers_of(process: Process | OnTerminal, number: int) -> list[int]:
     """The processes of a command, once there are so many."""
     wait_until(lambda: len(children_of(process.process.pid)) >= number, f"{number} processes")
     return children_of(process.process.pid)
@@ -170,7 +171,10 @@ def test_an_interrupted_command_stops_its_processes_first(
         assert command.end() == status
         assert not any(map(is_alive, workers))
     lines = [line for line in command.log.read_text().splitlines() if "epoch" not in line]
-    assert lines[1:] == ["rps_bench: interrupted; the same command goes on with what is missing"]
+    assert lines[1:] == [
+        "sweep: 0 of 3 recorded, 3 left",
+        "rps_bench: interrupted; the same command goes on with what is missing",
+    ]
     assert len(begun_states(tmp_path)) == 2
 
 

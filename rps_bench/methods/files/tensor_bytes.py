@@ -45,11 +45,21 @@ def read_safetensors(path: Path, file_format: str) -> tuple[Any, dict[str, torch
         OSError: It cannot be read.
     """
     with safe_open(path, framework="pt") as file:  # looks at the header before the rest
-        texts = file.metadata() or {}
-        if texts.get("format") != file_format:
-            raise OtherFormatError(f"not of the format {file_format}")
+        header = _find_header(file.metadata(), file_format)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return json.loads(texts["header"]), tensors
+    return json.loads(header), tensors
+
+
+def read_header(path: Path, file_format: str) -> Any:
+    """The header alone, as `read_safetensors` gives it and with its errors; no tensor is read."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(_find_header(file.metadata(), file_format))
+
+
+def _find_header(texts: Mapping[str, str] | None, file_format: str) -> str:
+    if texts is None or texts.get("format") != file_format:
+        raise OtherFormatError(f"not of the format {file_format}")
+    return texts["header"]
 
 
 def parse_safetensors(content: bytes) -> tuple[Any, dict[str, torch.Tensor]]:
