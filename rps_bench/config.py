@@ -212,8 +212,10 @@ class RunConfig:
     def cell_id(self) -> str:
         """A readable slug and a hash of the cell."""
         dataset = sized_name(self.dataset, self.image_size)
-        names = dataset, self.arch, self.method, self._ratio, self.recipe.name
-        return "-".join((*names, _digest(self.cell)))
+        names = [dataset, self.arch, self.method, self._ratio, self.recipe.name]
+        if self.imbalance is not None:
+            names.append(f"imbalance{self.imbalance:g}".replace("+", ""))
+        return "-".join([*names, _digest(self.cell)])
 
     @property
     def choices_path(self) -> Path:

@@ -17,7 +17,7 @@ from rps_bench.datasets.imbalance import make_imbalanced
 from rps_bench.datasets.placed import PlacedData
 from rps_bench.datasets.probe import probe_batch
 from rps_bench.datasets.shrinking import shrink
-from rps_bench.datasets.splits import hold_out
+from rps_bench.datasets.splits import hold_out, hold_out_evenly
 from rps_bench.engine.choose import name_build, resolve_kernels
 from rps_bench.engine.threads import steadied
 from rps_bench.methods import build_method, load_compressed
@@ -112,7 +112,8 @@ def load_data(config: RunConfig) -> Dataset:
     if config.image_size is not None:
         dataset = shrink(dataset, config.image_size)
     if config.evaluation_split == "validation":
-        dataset = hold_out(dataset, config.validation_images, config.seed)
+        take = hold_out if config.imbalance is None else hold_out_evenly
+        dataset = take(dataset, config.validation_images, config.seed)
     if config.imbalance is not None:
         dataset = make_imbalanced(dataset, config.imbalance, config.seed)
     return dataset
@@ -174,7 +175,7 @@ def _train(here: Setting, method: Method, checkpoints: Checkpoints, progress: Pr
         with say_cautions(config.run_id):
             warn_of_collapse(chain.model)
     file_sizes = keep_model(config, chain.model, chain.accuracy)
-    return describe_training(config, chain, dense, here.dataset.image_size, file_sizes)
+    return describe_training(config, chain, dense, here.dataset, file_sizes)
 
 
 def _round(here: Setting) -> Result:
@@ -186,11 +187,12 @@ def _round(here: Setting) -> Result:
     config, exact = here.config, here.config.with_exact_storage
     trained = _read_trained(config)
     if trained["status"] == "diverged":
-        return describe_rounding(config, trained, None, {"stored_bytes": None})
+        return describe_rounding(config, trained, None, here.dataset, {"stored_bytes": None})
     model = load_compressed(model_path(*exact.record_place)).to(here.device)
     model.round_stored(config.storage)
     found = evaluate(model, here.place(), here.precision)
-    return describe_rounding(config, trained, found, keep_model(config, model, found.accuracy))
+    file_sizes = keep_model(config, model, found.accuracy)
+    return describe_rounding(config, trained, found, here.dataset, file_sizes)
 
 
 def _read_trained(config: RunConfig) -> Record:

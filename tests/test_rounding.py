@@ -76,6 +76,7 @@ def test_a_training_serves_all_storages(
         rounded.round_stored(storage)
         result = evaluate(rounded, digits, "fp32")
         assert record["metrics"]["test_accuracy"] == result.accuracy
+        assert record["classes"]["num_correct"] == result.num_correct
         assert record["metrics"]["test_loss"] == pytest.approx(result.loss, rel=1e-6)
         assert record["cost"] == exact["cost"]
         assert record["size"]["stored_weights"] == model.stored.numel()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,8 @@ CELLS = [
     ("precision=auto", "precision=fp32", False),
     ("engine=plain", "engine=products", False),
     ("dataset.validation_images=144", "dataset.validation_images=100", False),
+    ("dataset.imbalance=null", "dataset.imbalance=10", False),
+    ("dataset.imbalance=100", "dataset.imbalance=10", False),
 ]
 
 
@@ -197,6 +200,36 @@ def test_a_tuned_sweep_has_the_rates_of_its_cells(
     assert "already recorded" not in capsys.readouterr().out
 
 
+def test_each_imbalance_has_a_choice_of_its_own(tuned: Tune, command: Command) -> None:
+    """64 images of two classes: 12 of each are held out, and 20 and 5 of the others stay."""
+    words = (*TINY, "method=mag", "compression=2", "dataset.imbalance=null,4")
+    assert tuned(*words, "tune.trials=3") == 0
+    by_ratio = {choice["cell"].get("imbalance"): choice for choice in choices().values()}
+    assert set(by_ratio) == {None, 4.0}
+    assert ["-imbalance4-" in name for name in choices()] == [False, True]
+    for record in records():
+        if record["config"]["dataset_options"]["imbalance"] is None:
+            continue
+        classes = record["classes"]
+        assert classes["num_train"] == [20, 5]
+        assert classes["num_evaluated"] == [12, 12]
+        shares = [100 * hits / 12 for hits in classes["num_correct"]]
+        assert record["metrics"]["validation_accuracy"] == pytest.approx(sum(shares) / 2)
+    saved = read_choices(Path("results") / "choices.json")
+    known = {
+        name: replace(choice, learning_rate=0.25 if "imbalance" in choice.cell else 0.5)
+        for name, choice in saved.items()
+    }
+    save_choices(Path("results") / "choices.json", known)
+    assert command("-m", *words, "protocol=tuned") == 0
+    rates = {
+        record["config"]["dataset_options"]["imbalance"]: record["config"]["recipe_options"]["lr"]
+        for record in records()
+        if record["config"]["protocol"] == "tuned"
+    }
+    assert rates == {None: 0.5, 4.0: 0.25}
+
+
 def test_trials_that_diverge_are_the_worst(tuned: Tune, command: Command) -> None:
     words = (*TINY, "method=mag", "compression=2", "recipe.lr=1e30")
     assert tuned(*words) == 0
@@ -235,7 +268,7 @@ REFUSED = [
     (("tune.choices=other.json",), None, "other.json has no learning rate for"),
     (("recipe.lr=0.2",), None, "searched from recipe.lr=0.1 for"),
     (("evaluation_split=validation",), None, "protocol=tuned needs evaluation_split=test"),
-    (("dataset.imbalance=10",), None, "dataset.imbalance needs protocol=fixed"),
+    (("dataset.imbalance=10",), None, "for stripes-shallow-mag-2x-smoke-imbalance10-"),
     (("tune.trials=2",), None, "tune.trials must be a whole number from 3 to 20, got 2"),
     (("tune.seed=-1",), None, "tune.seed must be null or a whole number from 0"),
     (("tune=5",), None, "tune must be a table of trials, seed, choices, got 5"),
@@ -302,7 +335,6 @@ def test_the_command_that_is_named_tunes(
         (("tune.trials=21",), "from 3 to 20, got 21"),
         (("recipe.lr=1e308",), "leaves the numbers that there are"),
         (("compression=1e9",), "the largest for this network is"),
-        (("dataset.imbalance=10",), "dataset.imbalance needs evaluation_split=test"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_one_line(

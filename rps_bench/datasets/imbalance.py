@@ -33,7 +33,8 @@ def make_imbalanced(dataset: Dataset, ratio: float, seed: int) -> Dataset:
     so that every class has enough. The order of the images stays.
 
     Args:
-        dataset: A dataset without a validation split.
+        dataset: Without a validation split, or with one that took evenly from the classes: else
+            their sizes would depend on the seed.
         ratio: Images of the largest class over those of the smallest, above 1.
         seed: The run's seed.
 
@@ -41,7 +42,6 @@ def make_imbalanced(dataset: Dataset, ratio: float, seed: int) -> Dataset:
         UserError: A class has no training images.
     """
     assert ratio > 1
-    assert dataset.num_held_out == 0  # else the sizes of classes would depend on the seed
     train = dataset.train
     rows = [torch.nonzero(train.labels == label).flatten() for label in range(dataset.num_classes)]
     largest = min(len(own) for own in rows)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from rps_bench.config import RunConfig
@@ -22,6 +23,7 @@ from rps_bench.records.models import model_path
 from rps_bench.records.provenance import collect_provenance
 from rps_bench.records.reasons import explain_divergence
 from rps_bench.records.schema import (
+    CLASS_KEYS,
     COST_KEYS,
     FILE_ZSTD,
     METRIC_KEYS,
@@ -116,7 +118,7 @@ def describe_training(
     config: RunConfig,
     chain: Chain,
     dense: nn.Module,
-    image_size: int,
+    dataset: Dataset,
     file_sizes: Mapping[str, int],
 ) -> Result:
     """What training gave and what it cost.
@@ -125,7 +127,7 @@ def describe_training(
         config: The run.
         chain: Its trainings.
         dense: The network before its compression.
-        image_size: Height and width of an image.
+        dataset: Its images.
         file_sizes: Of the compressed file, as ``keep_model`` gives them.
     """
     peak_memory = peak_memory_bytes(chain.model.stored.device)  # before more is measured
@@ -148,8 +150,9 @@ def describe_training(
             "images_per_second": round(outcome.num_images / outcome.train_seconds, 1),
             "peak_memory_bytes": peak_memory,
             **chain.measure_cost(),
-            **measure_macs(chain.model, image_size, densities),
+            **measure_macs(chain.model, dataset.image_size, densities),
         },
+        **_describe_classes(dataset, chain.num_correct),
         "method_report": report,
     }
     if chain.divergence is None:
@@ -161,6 +164,7 @@ def describe_rounding(
     config: RunConfig,
     trained: Record,
     found: Evaluation | None,
+    dataset: Dataset,
     file_sizes: Mapping[str, int | None],
 ) -> Result:
     """What rounding a trained model gave; its costs are those of the training.
@@ -171,6 +175,7 @@ def describe_rounding(
         config: The run.
         trained: The record of the run that trained the model.
         found: How good the rounded model is; None if training diverged.
+        dataset: Its images.
         file_sizes: Of its compressed file; nothing but ``stored_bytes``, null, if training
             diverged.
     """
@@ -179,6 +184,7 @@ def describe_rounding(
     blocks["history"] = []
     unrounded = (FILE_ZSTD, UNRETRAINED_BYTES)  # of the unrounded model
     blocks["size"] = _without(trained["size"], unrounded) | dict(file_sizes)
+    blocks |= _describe_classes(dataset, None if found is None else found.num_correct)
     if found is not None:
         measured = {
             "accuracy": found.accuracy,
@@ -269,6 +275,15 @@ def _describe_metrics(split: EvaluationSplit, chain: Chain) -> dict[str, float |
     if chain.unretrained is not None:
         metrics[split.unretrained_accuracy] = chain.unretrained.found.accuracy
     return metrics
+
+
+def _describe_classes(dataset: Dataset, num_correct: list[int] | None) -> dict[str, Any]:
+    """The ``classes`` block: how many images each has, and how many were right."""
+    counts = (
+        torch.bincount(split.labels, minlength=dataset.num_classes).tolist()
+        for split in (dataset.train, dataset.test)
+    )
+    return {"classes": dict(zip(CLASS_KEYS, (*counts, num_correct), strict=True))}
 
 
 def _describe_epochs(outcome: Outcome) -> list[dict[str, Any]]:

@@ -97,6 +97,10 @@ UNRETRAINED_BYTES = "stored_bytes_without_retraining"
 # ``population`` is not required, as older records lack it, which means 1. It is the largest number
 # of runs that trained at once; above 1, seconds and speed are those of a shared device, and the
 # peak memory is of all runs together.
+# Of the optional block ``classes``: whole numbers by class, which older records lack. Images of the
+# training split and of the evaluation split, and how many of the latter were right after the last
+# epoch; that is null in a diverged run.
+CLASS_KEYS = NUM_TRAIN, NUM_EVALUATED, NUM_CORRECT = ("num_train", "num_evaluated", "num_correct")
 COST_KEYS = ("train_seconds", "images_per_second", "peak_memory_bytes", "macs")
 NUMBER_BLOCKS = {"metrics": METRIC_KEYS, "size": SIZE_KEYS, "cost": COST_KEYS}
 
@@ -136,6 +140,7 @@ def check_record(record: object) -> None:
         _check_numbers(block, record[block], keys)
     _check_history(record["history"])
     _check_report(record.get("method_report") or {})
+    _check_classes(record)
     if not isinstance(record["provenance"].get("started_at"), str | None):
         raise RecordError("provenance.started_at must be a string or null")
     if not _is_sound(record):
@@ -143,7 +148,7 @@ def check_record(record: object) -> None:
     _check_completed(record)
 
 
-def headline_accuracy(record: Record) -> float | None:
+def headline_accuracy(record: Mapping[str, Any]) -> float | None:
     """The accuracy after the last epoch on the record's evaluation split, in percent."""
     accuracy: float | None = record["metrics"].get(split_of(record["config"]).accuracy)
     return accuracy
@@ -212,6 +217,34 @@ def _check_report(report: object) -> None:
     for name, density in densities.items():
         if not _is_number(density) or not 0 <= density <= 1:
             raise RecordError(f"method_report.layer_densities.{name} is {density!r}, not in [0, 1]")
+
+
+def _check_classes(record: Mapping[str, Any]) -> None:
+    """Check the optional block ``classes``, whose counts must give the headline accuracy."""
+    if "classes" not in record:
+        return
+    classes = record["classes"]
+    if not isinstance(classes, dict):
+        raise RecordError("classes must be a JSON object")
+    for key in CLASS_KEYS:
+        counts = classes.get(key)
+        if key == NUM_CORRECT and counts is None:
+            return
+        if not _are_counts(counts) or len(counts) != len(classes[NUM_TRAIN]):
+            raise RecordError(f"classes.{key} must be a list of whole numbers, one for each class")
+    evaluated, correct = classes[NUM_EVALUATED], classes[NUM_CORRECT]
+    if any(hits > count for hits, count in zip(correct, evaluated, strict=True)):
+        raise RecordError("classes.num_correct exceeds classes.num_evaluated")
+    accuracy, total = headline_accuracy(record), sum(evaluated)
+    if accuracy is not None and (
+        total == 0 or not math.isclose(accuracy, 100 * sum(correct) / total, abs_tol=1e-6)
+    ):
+        raise RecordError("classes.num_correct does not give the accuracy in metrics")
+
+
+def _are_counts(values: object) -> TypeGuard[list[int]]:
+    """Whether this is a list of whole numbers from 0."""
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:

@@ -58,7 +58,7 @@ class Imbalance(TheoryStudy):
     def measure(self, folder: Path) -> pd.DataFrame:
         """A row per run: `accuracy` on the balanced test split in percent, null if it diverged.
 
-        `imbalance` is null for balanced training. Accuracies of single classes are not recorded.
+        `imbalance` is null for balanced training. The records count by class, the table does not.
         The records are kept in `folder`/imbalance, and recorded runs are not repeated.
         """
         words = [f"dataset.imbalance=null,{self.imbalance:g}", *self.overrides]

@@ -110,7 +110,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         evaluation_split=checks.choice(
             "evaluation_split", composed["evaluation_split"], EVALUATION_SPLITS
         ),
-        imbalance=_imbalance(dataset["imbalance"], composed["evaluation_split"]),
+        imbalance=_imbalance(dataset["imbalance"]),
         image_size=_image_size(dataset["image_size"], str(dataset["name"])),
         precision=checks.choice("precision", composed["precision"], PRECISIONS),
         engine=checks.choice("engine", composed["engine"], ENGINES),
@@ -205,11 +205,9 @@ def _compression(
     return compression
 
 
-def _imbalance(value: object, evaluation_split: str) -> float | None:
+def _imbalance(value: object) -> float | None:
     if value is None:
         return None
-    if evaluation_split != "test":
-        raise UserError("dataset.imbalance needs evaluation_split=test: all training images")
     return checks.number("dataset.imbalance", value, "null or a number above 1", lambda x: x > 1)
 
 
@@ -228,10 +226,6 @@ def _image_size(value: object, dataset: str) -> int | None:
 
 def _tunable(config: RunConfig) -> RunConfig:
     """Refuse a run that can have no learning rate chosen on validation images."""
-    if config.imbalance is not None:
-        raise UserError(
-            "dataset.imbalance needs protocol=fixed: no images are held out to choose a rate on"
-        )
     if config.evaluation_split != "test":
         raise UserError(
             "protocol=tuned needs evaluation_split=test: the validation images chose its rate"

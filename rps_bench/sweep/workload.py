@@ -220,11 +220,11 @@ def count_steps(config: RunConfig) -> int:
 def count_images(config: RunConfig) -> int:
     """Training images of a run, where its dataset is whole."""
     info = DATASETS[config.dataset]
-    if config.evaluation_split == "validation":
-        return info.num_train - config.validation_images
+    num_held_out = config.validation_images if config.evaluation_split == "validation" else 0
     if config.imbalance is None:
-        return info.num_train
-    largest = info.num_train // info.num_classes
+        return info.num_train - num_held_out
+    # What is held out is taken evenly from the classes.
+    largest = info.num_train // info.num_classes - num_held_out // info.num_classes
     return sum(class_counts(largest, info.num_classes, config.imbalance))
 
 

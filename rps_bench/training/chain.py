@@ -57,6 +57,11 @@ class Chain:
         """Accuracy after the last epoch, in percent; None if the chain diverged."""
         return None if self.divergence else self.outcome.epochs[-1].accuracy
 
+    @property
+    def num_correct(self) -> list[int] | None:
+        """Images that were right after the last epoch, by class; None if the chain diverged."""
+        return None if self.divergence else self.outcome.num_correct
+
     def measure_cost(self) -> dict[str, float | int]:
         """What this network's trainings cost together, whoever ran them.
 

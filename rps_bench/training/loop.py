@@ -113,7 +113,7 @@ class Trainer:
         try:
             for epoch in range(self.epoch, self.recipe.epochs + 1):
                 self.train_epoch(epoch)
-                self._close(self._evaluate(epoch))
+                self._close(*self._evaluate(epoch))
                 if epoch < self.recipe.epochs:
                     self._keep_checkpoint()
         except NonFiniteLossError as error:
@@ -231,8 +231,8 @@ class Trainer:
         self.loss_sum.fill_(part.loss_sum)
         self.num_images, self.train_seconds = part.num_images, part.train_seconds
 
-    def _evaluate(self, epoch: int) -> EpochResult:
-        """Evaluate the model after an epoch's steps; return what the epoch gave.
+    def _evaluate(self, epoch: int) -> tuple[EpochResult, list[int]]:
+        """Evaluate after an epoch's steps; return what the epoch gave, and hits by class.
 
         Raises:
             NonFiniteLossError: The loss of the evaluation is not finite.
@@ -240,7 +240,7 @@ class Trainer:
         found = evaluate(self.model, self.dataset, self.training.precision)
         if not math.isfinite(found.loss):
             raise NonFiniteLossError(f"test loss {found.loss} after epoch {epoch}")
-        return EpochResult(
+        result = EpochResult(
             epoch,
             learning_rate(self.recipe, self.step - 1, self.steps_per_epoch),
             float(self.loss_sum) / self.num_images,
@@ -248,10 +248,12 @@ class Trainer:
             found.accuracy,
             self.train_seconds,
         )
+        return result, found.num_correct
 
-    def _close(self, result: EpochResult) -> None:
+    def _close(self, result: EpochResult, num_correct: list[int]) -> None:
         """Count an evaluated epoch to what the training gave."""
         with undisturbed():
+            self.outcome.num_correct = num_correct
             self.outcome.epochs.append(result)
             self.outcome.train_seconds += result.train_seconds
             self._begin(EpochPart())

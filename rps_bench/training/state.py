@@ -54,13 +54,16 @@ class EpochResult:
 class Outcome:
     """What a training run gave. ``divergence`` says where a diverged run ended, None otherwise.
 
-    A diverged run counts the steps up to the one where the loss was looked at.
+    ``num_correct`` is of the last evaluation, by class; None before the first, and in files of
+    versions that did not count by class. A diverged run counts the steps up to the one where the
+    loss was looked at.
     """
 
     epochs: list[EpochResult] = field(default_factory=list)
     divergence: str | None = None
     train_seconds: float = 0.0  # without evaluation, a diverged epoch included
     num_images: int = 0  # seen in training
+    num_correct: list[int] | None = None
     num_at_once: int = 1  # the most runs that trained at once on the device during this one
 
     def describe(self) -> dict[str, Any]:
@@ -79,6 +82,8 @@ class Outcome:
         checks.number("train_seconds", outcome.train_seconds)
         checks.whole_number("num_images", outcome.num_images, 0)
         checks.whole_number("num_at_once", outcome.num_at_once, 1)
+        for count in outcome.num_correct or ():
+            checks.whole_number("num_correct", count, 0)
         if outcome.divergence is not None:
             checks.text("divergence", outcome.divergence)
         return outcome

@@ -12,6 +12,7 @@ from rps_bench.datasets import DATASETS, load_dataset
 from rps_bench.datasets.base import Dataset, Split
 from rps_bench.datasets.imbalance import class_counts, make_imbalanced
 from rps_bench.datasets.probe import probe_batch
+from rps_bench.datasets.splits import hold_out_evenly
 from rps_bench.records import check_record, read_records
 from tests.conftest import Command
 
@@ -93,6 +94,26 @@ def test_a_class_without_images_is_refused() -> None:
         make_imbalanced(make_numbered(dict.fromkeys(range(9), 20)), 4.0, 0)
 
 
+def test_an_even_validation_split_leaves_sizes_that_no_seed_changes() -> None:
+    """Of 20 images of each class 5 are held out, so the largest class has 15."""
+    whole = make_numbered(dict.fromkeys(range(10), 20))
+    splits = [make_imbalanced(hold_out_evenly(whole, 50, seed), 5.0, seed) for seed in (0, 1)]
+    for dataset in splits:
+        assert count_labels(dataset) == class_counts(15, 10, 5.0)
+        held_out = {int(image[0, 0, 0]) for image in dataset.test.images}
+        assert not held_out & set(rows_of(dataset))
+    assert rows_of(splits[0]) != rows_of(splits[1])
+
+
+def test_an_answer_that_knows_frequent_classes_alone_is_worth_its_share_of_classes() -> None:
+    """Three of ten classes hold six of ten training images, and three of ten held-out ones."""
+    whole = make_numbered(dict.fromkeys(range(10), 25))
+    dataset = make_imbalanced(hold_out_evenly(whole, 50, 0), 10.0, 0)
+    is_frequent = dataset.train.labels < 3
+    assert float(is_frequent.double().mean()) > 0.6
+    assert float((dataset.test.labels < 3).double().mean()) == 0.3
+
+
 def test_the_probe_takes_what_a_rare_class_has() -> None:
     dataset = make_imbalanced(load_dataset("digits"), 100.0, 0)
     sizes = count_labels(dataset)
@@ -112,6 +133,13 @@ def test_a_run_states_its_imbalance(command: Command, tmp_path: Path) -> None:
         assert record["status"] == "completed"
         options = record["config"]["dataset_options"]
         stated[options["imbalance"]] = options
+        classes = record["classes"]
+        assert sum(classes["num_train"]) == options["num_train"]
+        assert sum(classes["num_evaluated"]) == options["num_test"]
+        kept = load_dataset("digits")
+        if options["imbalance"] is not None:
+            kept = make_imbalanced(kept, options["imbalance"], seed=0)
+        assert classes["num_train"] == count_labels(kept)
     assert stated[None]["num_train"] == 1437
     assert not stated[None]["is_partial"]
     smallest = min(count_labels(load_dataset("digits")))

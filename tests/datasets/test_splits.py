@@ -9,7 +9,7 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.seeds import named_generator
 from rps_bench.datasets import DATASETS
 from rps_bench.datasets.base import Dataset, Split
-from rps_bench.datasets.splits import hold_out
+from rps_bench.datasets.splits import hold_out, hold_out_evenly
 
 
 def make_numbered(num_train: int = 40, num_test: int = 7) -> Dataset:
@@ -67,3 +67,39 @@ def test_impossible_sizes_are_refused(num_images: int) -> None:
 def test_second_split_is_refused() -> None:
     with pytest.raises(UserError, match="taken already"):
         hold_out(hold_out(make_numbered(), 5, 0), 5, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(num_images=st.integers(10, 39), seed=st.integers(0, 2**31))
+def test_an_even_split_takes_as_many_of_each_class(num_images: int, seed: int) -> None:
+    result = hold_out_evenly(make_numbered(), num_images, seed)
+    per_class = num_images // 10
+    assert torch.bincount(result.test.labels).tolist() == [per_class] * 10
+    assert result.num_held_out == 10 * per_class
+    kept, held = result.train.images[:, 0, 0, 0].tolist(), result.test.images[:, 0, 0, 0].tolist()
+    assert kept == sorted(kept)
+    assert sorted(kept + held) == list(range(40))
+    assert [number % 10 for number in held] == result.test.labels.tolist()
+
+
+def test_the_seed_decides_what_an_even_split_takes() -> None:
+    rows = [
+        hold_out_evenly(make_numbered(), 20, seed).test.images[:, 0, 0, 0].tolist()
+        for seed in (0, 1, 0)
+    ]
+    assert rows[0] == rows[2] != rows[1]
+
+
+@pytest.mark.parametrize(
+    ("num_images", "message"),
+    [
+        (9, "expected at least 10, one for each class of digits, found 9"),
+        (40, "40 are 4 of each class, and class 0 of digits has 4 training images"),
+    ],
+)
+def test_an_even_split_that_cannot_be_is_refused(num_images: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        hold_out_evenly(make_numbered(), num_images, 0)
+    once = hold_out(make_numbered(), 5, 0)
+    with pytest.raises(UserError, match="a validation split was taken already"):
+        hold_out_evenly(once, 10, 0)

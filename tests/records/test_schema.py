@@ -78,6 +78,33 @@ def test_a_failed_record_may_know_nothing(record: dict[str, Any]) -> None:
     check_record(record | {"status": "failed", "reason": "out of memory", "history": []})
 
 
+COUNTS = {"num_train": [30, 10], "num_evaluated": [100, 100], "num_correct": [99, 84]}  # 91.5%
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], "classes must be a JSON object"),
+        ({}, r"classes\.num_train must be a list of whole numbers, one for each class"),
+        ({"num_train": [1, -1]}, r"classes\.num_train must be a list"),
+        ({"num_train": [1, True]}, r"classes\.num_train must be a list"),
+        (COUNTS | {"num_evaluated": [200]}, r"classes\.num_evaluated must be a list"),
+        (COUNTS | {"num_correct": [99.0, 84]}, r"classes\.num_correct must be a list"),
+        (COUNTS | {"num_correct": [101, 82]}, "exceeds classes.num_evaluated"),
+        (COUNTS | {"num_correct": [99, 85]}, "does not give the accuracy in metrics"),
+        (COUNTS | {"num_evaluated": [0, 0], "num_correct": [0, 0]}, "does not give the accuracy"),
+    ],
+)
+def test_counts_by_class_must_fit(record: dict[str, Any], classes: object, message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        check_record(record | {"classes": classes})
+
+
+@pytest.mark.parametrize("classes", [COUNTS, COUNTS | {"num_correct": None}])
+def test_counts_by_class_may_be_there(record: dict[str, Any], classes: dict[str, Any]) -> None:
+    check_record(record | {"classes": classes})
+
+
 def test_a_list_is_no_record() -> None:
     with pytest.raises(RecordError, match="a record is a JSON object, not list"):
         check_record([])

@@ -119,7 +119,7 @@ def test_a_test_loss_that_is_not_finite_is_a_divergence(
     make_dataset: Callable[..., Dataset],
     make_recipe: Callable[..., Recipe],
 ) -> None:
-    results = iter([Evaluation(30.0, 1.0), Evaluation(10.0, value)])
+    results = iter([Evaluation(30.0, 1.0, [3]), Evaluation(10.0, value, [1])])
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(results))
     told: list[EpochResult] = []
     recipe = make_recipe(epochs=5)

@@ -73,6 +73,8 @@ def test_every_image_counts_once(
         math.log(sum(math.exp(logit) for logit in row)) - row[label]
         for row, label in zip(rows, labels, strict=True)
     ]
+    hits = [label for row, label in zip(rows, labels, strict=True) if max(row) == row[label]]
+    assert found.num_correct == [hits.count(label) for label in range(10)]
     assert sum(oracle.batches) == count
     assert found.accuracy == pytest.approx(100 * correct / count, rel=1e-12)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-6

@@ -216,7 +216,7 @@ def test_callbacks(
     make_recipe: Callable[..., Recipe],
 ) -> None:
     events: list[object] = []
-    evaluations = iter([Evaluation(10.0, 2.0), Evaluation(20.0, 1.0)])
+    evaluations = iter([Evaluation(10.0, 2.0, [1]), Evaluation(20.0, 1.0, [2])])
 
     def evaluate(*_: object) -> Evaluation:
         events.append("evaluate")
@@ -239,6 +239,7 @@ def test_callbacks(
     assert [event for event in events if isinstance(event, EpochResult)] == [first, second]
     assert (first.accuracy, first.loss) == (10.0, 2.0)
     assert (second.accuracy, second.loss) == (20.0, 1.0)
+    assert outcome.num_correct == [2]
     progress = [event for event in events if isinstance(event, tuple)]
     assert {all_ for _, all_ in progress} == {2 * steps}
     done = [event[0] for event in progress]
@@ -262,7 +263,7 @@ def test_train_seconds_leave_evaluation_out(
 
     def evaluate(*_: object) -> Evaluation:
         clock.now += 1000.0
-        return Evaluation(50.0, 1.0)
+        return Evaluation(50.0, 1.0, [5])
 
     def on_epoch(_: EpochResult) -> None:
         clock.now += 50_000.0

@@ -17,6 +17,7 @@ from rps_bench.config import FIXED, TUNED
 from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import FILE_ZSTD, TEST, UNRETRAINED_BYTES, VALIDATION
 from rps_bench.reports.analysis.budgets import add_budgets
+from rps_bench.reports.analysis.classes import CLASS_MEASURES
 from rps_bench.reports.analysis.duplicates import find_counted
 from rps_bench.reports.analysis.options import (
     DATA_OPTIONS,
@@ -62,7 +63,8 @@ def describe_all_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The runs as from `describe_runs`, but with every record of a configuration."""
     has_failed = table["status"] == "failed"
     runs = table.assign(has_diverged=table["status"] == "diverged", has_failed=has_failed)
-    optional = (FILE_ZSTD, UNRETRAINED_BYTES, *(s.unretrained_accuracy for s in (TEST, VALIDATION)))
+    unretrained = (split.unretrained_accuracy for split in (TEST, VALIDATION))
+    optional = (FILE_ZSTD, UNRETRAINED_BYTES, *unretrained, *CLASS_MEASURES)
     runs = runs.assign(**{key: float("nan") for key in optional if key not in runs})
     runs = runs.assign(**_headline(runs), **_costs(runs))
     # Options are filled in before they are compared; labels need the final arithmetic.

@@ -8,6 +8,7 @@ from scipy import special
 
 from rps_bench.records.schema import FILE_ZSTD, UNRETRAINED_BYTES
 from rps_bench.reports.analysis.budgets import BUDGET_KEYS
+from rps_bench.reports.analysis.classes import CLASS_MEASURES
 from rps_bench.reports.analysis.runs import POINT_KEYS, describe_runs
 
 CONFIDENCE = 0.95
@@ -16,6 +17,7 @@ _SIZES = (
     "true_compression", "stored_total", "stored_bytes", FILE_ZSTD, UNRETRAINED_BYTES, "macs",
     "effective_macs",
 )  # fmt: skip
+_OF_CLASSES = ("mean", "std", "count")
 _SPENT = ("total_epochs", "total_train_seconds", "num_trainings")
 
 
@@ -31,7 +33,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     `stored_bytes_without_retraining`, `macs`, `effective_macs`, `total_epochs`,
     `total_train_seconds`, `num_trainings`. Costs are those of the completed runs, of the diverged
     ones where none is. `is_plain` and the `BUDGET_KEYS` as in `describe_runs`, `method_kind` and
-    `protocol` as in the table.
+    `protocol` as in the table. For each of the `CLASS_MEASURES` there are its `_mean` and `_std`,
+    null where not all of the `n` runs tell it.
     """
     return summarise_runs(describe_runs(table))
 
@@ -54,10 +57,24 @@ def summarise_runs(runs: pd.DataFrame) -> pd.DataFrame:
         method_kind=("method_kind", "first"),
         **{column: (column, "first") for column in ("protocol", *BUDGET_KEYS)},
         **{column: (column, "mean") for column in (*_SIZES, *_SPENT)},
+        **{f"{key}_{what}": (key, what) for key in CLASS_MEASURES for what in _OF_CLASSES},
     ).reset_index()
     points = points.astype(dict.fromkeys((*_SIZES, *_SPENT), "float64"))
+    points = _hide_partial_classes(points)
     margin = interval_margin(points["std"], points["n"])
     return points.assign(low=points["mean"] - margin, high=points["mean"] + margin)
+
+
+def _hide_partial_classes(points: pd.DataFrame) -> pd.DataFrame:
+    """Drop the counts of class measures, and these where fewer runs tell them than completed.
+
+    Records of before there were such measures would else leave means over fewer seeds unnoticed.
+    """
+    for key in CLASS_MEASURES:
+        is_whole = points[f"{key}_count"] == points["n"]
+        kept = {name: points[name].where(is_whole) for name in (f"{key}_mean", f"{key}_std")}
+        points = points.assign(**kept).drop(columns=f"{key}_count")
+    return points
 
 
 def interval_margin(std: "pd.Series[float]", n: "pd.Series[int]") -> "pd.Series[float]":

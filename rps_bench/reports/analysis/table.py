@@ -3,7 +3,8 @@
 Options have their group as a prefix (`method.init_std`, `recipe.epochs`), and so have library
 versions (`versions.torch`). The column `epochs` counts the epochs actually trained, `population`
 the largest number of runs that trained at once with this one, itself included: above 1 its times
-were measured on a shared device, and `peak_memory_bytes` is the memory of all of them. `table.csv`
+were measured on a shared device, and `peak_memory_bytes` is the memory of all of them. Where
+records count by class, the row has the accuracy of the worst class and of groups. `table.csv`
 and `table.parquet` hold the same rows; parquet keeps the types of the columns.
 """
 
@@ -25,6 +26,7 @@ from rps_bench.records.schema import (
     VALIDATION,
     split_of,
 )
+from rps_bench.reports.analysis.classes import CLASS_MEASURES, measure_classes
 
 _TEXT = (
     "run_id", "status", "reason", "label", "dataset", "arch", "method", "method_kind",
@@ -40,7 +42,7 @@ _INTEGERS = (
 _FLOATS = (
     "compression", "true_compression", *METRIC_KEYS, *VALIDATION.keys, "train_seconds",
     "images_per_second", "total_epochs", "total_train_seconds",
-    TEST.unretrained_accuracy, VALIDATION.unretrained_accuracy,
+    TEST.unretrained_accuracy, VALIDATION.unretrained_accuracy, *CLASS_MEASURES,
 )  # fmt: skip
 _BOOLEANS = ("git_dirty",)
 
@@ -74,6 +76,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     options = {block: config.pop(block, {}) for block in CONFIG_OPTION_BLOCKS}
     row: dict[str, Any] = {key: record.get(key) for key in ("run_id", "status", "reason")}
     row["epochs"] = len(record["history"])
+    row |= measure_classes(record)
     for block in (config, record["metrics"], record["size"], record["cost"], record["provenance"]):
         for key, value in _leaves(block).items():
             row.setdefault(key, value)

@@ -26,12 +26,14 @@ def draw_curves(
     curves: Sequence[Curve],
     abscissa: Abscissa,
     published: pd.DataFrame | None = None,
+    within: pd.DataFrame | None = None,
 ) -> list[CurveLabel]:
     """Draw everything in a panel except the labels, which are returned.
 
     Completed runs are drawn as means with a bar of one sample standard deviation, diverged ones as
     a cross at chance level. Also sets scales, limits and titles of the axes. `published` comes from
-    `rps_bench.reports.analysis.published` and has nominal compressions on x.
+    `rps_bench.reports.analysis.published` and has nominal compressions on x. The y axis holds the
+    points `within`, or those of the curves.
     """
     points = pd.concat([curve.points for curve in curves])
     others = pd.DataFrame() if published is None else published
@@ -48,7 +50,7 @@ def draw_curves(
     packed = points[abscissa.packed].dropna() if abscissa.packed else ()
     set_x_axis(axes, values, abscissa, drawn=[*points["x"], *packed])
     bounds = pd.concat([points, others.assign(num_diverged=0)]) if len(others) else points
-    set_accuracy_limits(axes, bounds, panel.chance)
+    set_accuracy_limits(axes, bounds if within is None else within, panel.chance)
     labels += draw_chance(axes, panel.chance)
     axes.set_ylabel(f"{panel.split.capitalize()} accuracy (%)")
     return labels

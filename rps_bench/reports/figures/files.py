@@ -22,12 +22,14 @@ from rps_bench.reports.figures.axes import (
     find_x,
 )
 from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
+from rps_bench.reports.figures.classes import draw_classes, find_measures
 from rps_bench.reports.figures.densities import draw_densities, find_densities
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
 from rps_bench.reports.figures.rates import draw_rates, find_chosen, find_rates
 from rps_bench.reports.figures.rendering import figure_style, save_figure
+from rps_bench.reports.figures.rewinding import draw_rewinding, find_rewinding
 from rps_bench.reports.figures.sheet import draw_sheet, gather_sheets
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.figures.training_curves import draw_training_curves, find_histories
@@ -99,6 +101,12 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
         densities = find_densities(panel, results.records)
         if len(densities):
             yield _plan(f"densities-{panel.stem}", draw_densities, panel, densities)
+        measures = find_measures(panel)
+        if measures:
+            yield _plan(f"classes-{panel.stem}", draw_classes, panel, measures)
+        rewound = find_rewinding(panel, results.records)
+        if len(rewound):
+            yield _plan(f"rewinding-{panel.stem}", draw_rewinding, panel, rewound)
         series = find_init_std(panel)
         if len(series):
             yield _plan(f"init-std-{panel.stem}", draw_init_std, panel, series)

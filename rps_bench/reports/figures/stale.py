@@ -38,7 +38,7 @@ def _match_own_names(results: Results) -> re.Pattern[str]:
     datasets = _either([*DATASETS, *results.table["dataset"].unique()])
     archs = _either([*ARCH_TITLES, *results.table["arch"].unique()])
     recipes = _either([*RECIPES, *results.table["recipe"].unique()])
-    kinds = "(pareto|curves|densities|init-std|rates|after)"
+    kinds = "(pareto|curves|densities|init-std|rates|after|classes|rewinding)"
     return re.compile(
         f"{kinds}-{datasets}{_SIZE_OR_NONE}-{archs}-{_REST}"
         f"|budgets-{datasets}{_SIZE_OR_NONE}-{archs}{_REST_OR_NONE}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rps_bench.reports.tables.sections import ACCURACY, HEADINGS, READING_NOTES, Row, Section
+from rps_bench.reports.tables.sections import ACCURACY, Row, Section
 
 PREAMBLE = "% needs \\usepackage{booktabs,longtable}"
 
@@ -29,12 +29,12 @@ def escape(text: str) -> str:
 
 
 def _table(section: Section) -> str:
-    caption = ". ".join([section.title, *(note[0].upper() + note[1:] for note in READING_NOTES)])
-    head = ["\\toprule", _line([escape(heading) for heading in HEADINGS]), "\\midrule"]
+    caption = ". ".join([section.title, *(note[0].upper() + note[1:] for note in section.notes)])
+    head = ["\\toprule", _line([escape(heading) for heading in section.headings]), "\\midrule"]
     return "\n".join(
         [
             "{\\small\\setlength{\\tabcolsep}{3pt}",
-            f"\\begin{{longtable}}{{l{'r' * (len(HEADINGS) - 1)}}}",
+            f"\\begin{{longtable}}{{l{'r' * (len(section.headings) - 1)}}}",
             f"\\caption{{{escape(caption)}.}}\\\\",
             *head,
             "\\endfirsthead",

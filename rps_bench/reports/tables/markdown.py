@@ -1,9 +1,9 @@
 """The summary as Markdown, in GitHub's dialect."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from rps_bench.reports.tables.sections import ACCURACY, HEADINGS, READING_NOTES, Row, Section
+from rps_bench.reports.tables.sections import ACCURACY, READING_NOTES, Row, Section
 
 # An underscore inside a word is plain text in this dialect.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|(?<!\w)_|_(?!\w)")
@@ -11,10 +11,11 @@ _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|(?<!\w)_|_(?!\w)")
 
 def write_markdown(sections: Iterable[Section]) -> str:
     """A page with notes on how to read it and one table per experiment."""
-    notes = "\n".join(f"- {escape(note)}" for note in READING_NOTES)
-    parts = ["# Summary", notes]
+    sections = list(sections)
+    needed = dict.fromkeys([*READING_NOTES, *(note for own in sections for note in own.notes)])
+    parts = ["# Summary", "\n".join(f"- {escape(note)}" for note in needed)]
     for section in sections:
-        parts += [f"## {escape(section.title)}", _table(section.rows)]
+        parts += [f"## {escape(section.title)}", _table(section)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -24,9 +25,9 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", plain)
 
 
-def _table(rows: Sequence[Row]) -> str:
-    rule = ["---", *["---:"] * (len(HEADINGS) - 1)]
-    lines = [list(HEADINGS), rule, *(_cells(row) for row in rows)]
+def _table(section: Section) -> str:
+    rule = ["---", *["---:"] * (len(section.headings) - 1)]
+    lines = [list(section.headings), rule, *(_cells(row) for row in section.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

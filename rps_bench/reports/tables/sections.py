@@ -1,9 +1,11 @@
 """The summary as texts: a section per experiment, a row of cells per point."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from rps_bench.reports.analysis.classes import CLASS_MEASURES, MEASURE_TITLES
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
 from rps_bench.reports.words import name_arithmetic
 
@@ -24,6 +26,12 @@ READING_NOTES = (
     " were spent to get one model",
 )
 
+# Read where a section has columns of the `CLASS_MEASURES`.
+CLASS_NOTE = (
+    "worst class: the lowest accuracy of a class in each run; many-, medium- and few-shot: of"
+    " thirds of the classes by their training images; mean ± sample standard deviation over seeds"
+)
+
 _NOTHING = "-"
 
 
@@ -38,15 +46,22 @@ class Section(NamedTuple):
     """One experiment."""
 
     title: str
+    headings: tuple[str, ...]
+    notes: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
 def group_experiments(points: pd.DataFrame) -> list[Section]:
     """A section per experiment; rows by rising compression, the best mean first."""
-    return [
-        Section(_title(group), _rows(group))
-        for _, group in points.groupby(EXPERIMENT_KEYS, dropna=False)
-    ]
+    return [_make_section(group) for _, group in points.groupby(EXPERIMENT_KEYS, dropna=False)]
+
+
+def _make_section(points: pd.DataFrame) -> Section:
+    """The section of one experiment, with the class measures that any of its points has."""
+    measures = [key for key in CLASS_MEASURES if points[f"{key}_mean"].notna().any()]
+    headings = (*HEADINGS, *(f"{MEASURE_TITLES[key]} (%)" for key in measures))
+    notes = (*READING_NOTES, *([CLASS_NOTE] if measures else []))
+    return Section(_title(points), headings, notes, _rows(points, measures))
 
 
 def _title(points: pd.DataFrame) -> str:
@@ -60,7 +75,7 @@ def _title(points: pd.DataFrame) -> str:
     )
 
 
-def _rows(points: pd.DataFrame) -> tuple[Row, ...]:
+def _rows(points: pd.DataFrame, measures: Sequence[str]) -> tuple[Row, ...]:
     ordered = points.sort_values(["compression", "mean"], ascending=[True, False], kind="stable")
     # Means are compared as printed, so that equal texts are all marked as best.
     shown = ordered["mean"].round(2)
@@ -68,11 +83,12 @@ def _rows(points: pd.DataFrame) -> tuple[Row, ...]:
     is_best = (shown == rivals.transform("max")) & (rivals.transform("count") > 1)
     points_in_order = ordered.to_dict("records")
     return tuple(
-        Row(_cells(point), best) for point, best in zip(points_in_order, is_best, strict=True)
+        Row(_cells(point, measures), best)
+        for point, best in zip(points_in_order, is_best, strict=True)
     )
 
 
-def _cells(point: dict[Any, Any]) -> tuple[str, ...]:
+def _cells(point: dict[Any, Any], measures: Sequence[str]) -> tuple[str, ...]:
     kept = point["effective_macs"]
     macs = point["macs"] if pd.isna(kept) else kept
     return (
@@ -80,21 +96,22 @@ def _cells(point: dict[Any, Any]) -> tuple[str, ...]:
         f"{point['compression']:g}",
         _write(point["true_compression"], 1),
         str(point["n"]),
-        _accuracy(point),
+        _accuracy(point["mean"], point["std"]),
         _interval(point),
         str(point["num_diverged"]),
         str(point["num_failed"]),
         _write(point["stored_bytes"], 1, 1e3),
         _write(macs, 2, 1e6),
         _NOTHING if pd.isna(point["total_epochs"]) else f"{point['total_epochs']:g}",
+        *(_accuracy(point[f"{key}_mean"], point[f"{key}_std"]) for key in measures),
     )
 
 
-def _accuracy(point: dict[Any, Any]) -> str:
-    if point["n"] == 0:
+def _accuracy(mean: float, std: float) -> str:
+    if pd.isna(mean):
         return _NOTHING
-    spread = "" if pd.isna(point["std"]) else f" ± {point['std']:.2f}"
-    return f"{point['mean']:.2f}{spread}"
+    spread = "" if pd.isna(std) else f" ± {std:.2f}"
+    return f"{mean:.2f}{spread}"
 
 
 def _interval(point: dict[Any, Any]) -> str:

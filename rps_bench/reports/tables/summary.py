@@ -10,6 +10,7 @@ import pandas as pd
 
 from rps_bench.core.atomic import write_text
 from rps_bench.records.schema import FILE_ZSTD, UNRETRAINED_BYTES
+from rps_bench.reports.analysis.classes import CLASS_MEASURES
 from rps_bench.reports.tables.latex import write_latex
 from rps_bench.reports.tables.markdown import write_markdown
 from rps_bench.reports.tables.sections import group_experiments
@@ -51,6 +52,7 @@ LATER_COLUMNS = {
     "mean_without_retraining": "unretrained_mean",
     "std_without_retraining": "unretrained_std",
     UNRETRAINED_BYTES: UNRETRAINED_BYTES,
+    **{f"{key}_{what}": f"{key}_{what}" for key in CLASS_MEASURES for what in ("mean", "std")},
 }
 
 
@@ -63,7 +65,8 @@ def summary_table(points: pd.DataFrame) -> pd.DataFrame:
     images averaged down. Unknown values are null.
 
     Where records tell them, there are also the bytes that zstd leaves of the file, and the accuracy
-    (mean and std) and bytes of what was compressed after training, before it was trained again.
+    (mean and std) and bytes of what was compressed after training, before it was trained again, and
+    the accuracy (mean and std) of the worst class and of groups of classes.
     """
     later = {name: key for name, key in LATER_COLUMNS.items() if points[key].notna().any()}
     return pd.DataFrame({name: points[key] for name, key in (COLUMNS | later).items()})
