@@ -1,19 +1,14 @@
 """``python -m rps_bench.plan WORDS``: what ``python -m rps_bench WORDS`` would do, and how long.
 
 Nothing is trained, written or downloaded. Epochs are those that are left to train: levels that
-<<<<<<< HEAD
-compressions share count for the first run that needs them, levels on disk for none. Times are
-estimated from the records at hand.
-
-With ``--weights`` it lists, once for each network, which weights are compressed, and what is left
-dense and why.
-=======
 compressions share count for the first run that needs them, levels on disk for none, a training
 that was begun with what its last state has left. Times are estimated from the records at hand.
 
-With --watch, or --watch SECONDS between two looks, it shows how far a sweep is that others do,
+With ``--weights`` it lists, once for each network, which weights are compressed, and what is left
+dense and why.
+
+With ``--watch``, or ``--watch SECONDS`` between looks, it shows how far a sweep is that others do,
 until all of it is recorded (exit status 0) or Ctrl-C.
->>>>>>> progress
 """
 
 import sys
@@ -38,32 +33,24 @@ WEIGHTS_FLAG = "--weights"
 @command
 def main(words: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
-<<<<<<< HEAD
-    given = list(sys.argv[1:] if words is None else words)
-    shows_weights = WEIGHTS_FLAG in given
-    arguments = parse_words([word for word in given if word != WEIGHTS_FLAG])
-=======
     rest, watch_seconds = take_watch(sys.argv[1:] if words is None else words)
-    arguments = parse_words(rest)
->>>>>>> progress
+    shows_weights = WEIGHTS_FLAG in rest
+    arguments = parse_words([word for word in rest if word != WEIGHTS_FLAG])
     if asks_for_information(arguments):
         say(str(__doc__).strip())
         return 0
     plan = plan_runs(arguments.overrides, arguments.multirun, arguments.config_dir)
     for note in plan.notes:
         say(note)
-<<<<<<< HEAD
     if shows_weights:
         from rps_bench.sweep.weights import describe_weights  # imports torch
 
         for lines in describe_weights(plan.configs):
             say(lines)
-=======
     if watch_seconds is not None:
         from rps_bench.sweep.watching import watch
 
         return watch(plan.configs, watch_seconds)
->>>>>>> progress
     show_plan(plan.configs)
     return 0
 

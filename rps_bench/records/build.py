@@ -210,8 +210,11 @@ def keep_model(config: RunConfig, model: CompressedModel, accuracy: float | None
     """
     facts = _describe_file(config, accuracy)
     if config.files.keep_model and accuracy is not None:
-        model.save(model_path(*config.record_place), config.storage, facts)
-    content = to_bytes(model, config.storage, facts)
+        path = model_path(*config.record_place)
+        model.save(path, config.storage, facts)
+        content = path.read_bytes()
+    else:
+        content = to_bytes(model, config.storage, facts)
     return {"stored_bytes": len(content), FILE_ZSTD: count_zstd_bytes(content)}
 
 

@@ -5,11 +5,11 @@ elsewhere each change is a line.
 """
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from time import sleep
 from typing import NamedTuple
 
 from rich.console import Console, Group
@@ -50,7 +50,7 @@ def watch(configs: Sequence[RunConfig], seconds: float) -> int:
                     reckoning.look()
                     show(reckoning)
                     if not _is_over(reckoning):
-                        time.sleep(seconds)
+                        sleep(seconds)
             return 0
         except StopError as error:
             num_left = len(configs) - reckoning.counts.recorded

@@ -76,40 +76,25 @@ class Workload:
         if place in self._trained:
             return 0.0
         self._trained.add(place)
-<<<<<<< HEAD
-        options = config.method_options
-        method = build_method(config.method, config.compression, config.seed, **options)
-        levels = method.levels(find_layout(config, method))
-=======
         method = _build_method(config)
         folders = list(self._find_folders(config, method))
->>>>>>> progress
         chain = config.files.results_dir, config.run_id_without_compression
         is_shared = method.shares_dense_training and "method" not in config.plugins
         dense = (config.files.results_dir, config.run_id_of_dense) if is_shared else chain
         if chain not in self._levels:
-<<<<<<< HEAD
-            finished = self._find_finished(config, method)
+            finished = _find_finished(folders, method)
             self._levels[chain] = {level for level in finished if level.number or dense == chain}
             self._levels.setdefault(dense, set()).update(finished - self._levels[chain])
         known = self._levels[chain] | self._levels[dense]
-        new = [level for level in levels if level not in known]
+        new = [level for level in method.levels(find_layout(config, method)) if level not in known]
         for level in new:
             if level.is_shared:
                 self._levels[chain if level.number else dense].add(level)
-        later = self._epochs_after_rewinding(config, method)
-        return sum(later if level.number else float(config.recipe.epochs) for level in new)
-=======
-            self._levels[chain] = _find_finished(folders, method)
-        levels = method.levels(find_layout(config))
-        new = [level for level in levels if level not in self._levels[chain]]
-        self._levels[chain].update(level for level in new if level.is_shared)
         start = _epochs_before_rewinding(config, method)
         return sum(
             config.recipe.epochs - max(_epochs_behind(folders, level), start if level.number else 0)
             for level in new
         )
->>>>>>> progress
 
     def find_place(self, config: RunConfig) -> TrainingPlace:
         """Where a run is; at its last level where all are trained.
@@ -122,7 +107,7 @@ class Workload:
         method = _build_method(config)
         folders = list(self._find_folders(config, method))
         finished = _find_finished(folders, method)
-        levels = method.levels(find_layout(config))
+        levels = method.levels(find_layout(config, method))
         level = next((level for level in levels if level not in finished), levels[-1])
         behind = _epochs_behind(folders, level)
         if level in finished:
@@ -139,31 +124,18 @@ class Workload:
             num_train = described.get("dataset_options", {}).get("num_train")
             if described["dataset"] == config.dataset and isinstance(num_train, int):
                 sizes.add(num_train)
-<<<<<<< HEAD
-        shares_dense = method.shares_dense_training
-        places = {
-            (
-                config.checkpoint_name(True, *arithmetic, size),
-                config.dense_checkpoint_name(*arithmetic, size) if shares_dense else None,
-            )
-            for arithmetic in _list_arithmetics(config)
-            for size in sizes
-        }
-        return {
-            level
-            for name, dense in places
-            for level in Checkpoints(config.files.results_dir, name, print, dense).list_finished()
-        }
-=======
         results_dir = config.files.results_dir
         if not (existing := self._list_names(results_dir)):
             return
         for size in sizes:
             for arithmetic in _list_arithmetics(config):
                 name = config.checkpoint_name(method.shares_trainings, *arithmetic, size)
-                if name in existing:
+                dense = None
+                if method.shares_dense_training:
+                    dense = config.dense_checkpoint_name(*arithmetic, size)
+                if existing & {name, dense}:
                     steps = config.recipe.steps_per_epoch(size)
-                    yield Checkpoints(results_dir, name, _say_nothing), steps
+                    yield Checkpoints(results_dir, name, _say_nothing, dense), steps
 
     def _list_names(self, results_dir: str) -> set[str]:
         if results_dir not in self._names:
@@ -198,7 +170,6 @@ def _epochs_before_rewinding(config: RunConfig, method: Method) -> float:
 
 def _say_nothing(line: str) -> None:
     """A file that cannot be used counts as missing; the run itself will say so."""
->>>>>>> progress
 
 
 def name_training(config: RunConfig) -> Chain:

@@ -40,7 +40,7 @@ def watched(
 
     def watch(*steps: Step) -> tuple[int, list[str]]:
         left: Iterator[Step] = iter(steps)
-        monkeypatch.setattr(f"{watching.__name__}.time.sleep", lambda seconds: next(left)())
+        monkeypatch.setattr(watching, "sleep", lambda seconds: next(left)())
         capsys.readouterr()
         status = plan.main([*WORDS, "--watch"])
         assert list(left) == []
@@ -139,7 +139,7 @@ STOPPED = """
 import signal, sys
 from rps_bench import plan
 from rps_bench.sweep import watching
-watching.time.sleep = lambda seconds: signal.raise_signal(signal.SIGTERM)
+watching.sleep = lambda seconds: signal.raise_signal(signal.SIGTERM)
 sys.exit(plan.main(sys.argv[1:]))
 """
 
@@ -151,7 +151,7 @@ def test_a_folder_that_others_own_is_only_read(command: Command, tmp_path: Path)
     assert command(*[*words[:1], "method=mag", *words[2:]]) == 0
     folder = tmp_path / "results"
     with Checkpoints(folder, "some", say).in_use(rand.run_id):
-        give_to_a(tmp_path)
+        give_to_a(folder)
         before = {path: path.stat() for path in sorted(folder.rglob("*"))}
         ended = as_b("-c", STOPPED, *words, "--watch")
         assert {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))} == {
