@@ -7,8 +7,8 @@ that was begun with what its last state has left. Times are estimated from the r
 With ``--weights`` it lists, once for each network, which weights are compressed, and what is left
 dense and why.
 
-With ``--watch``, or ``--watch SECONDS`` between looks, it shows how far a sweep is that others do,
-until all of it is recorded (exit status 0) or Ctrl-C.
+With ``--watch``, or ``--watch SECONDS`` between looks, it shows how far a sweep is that others
+do, until all of it is recorded (exit status 0) or Ctrl-C.
 """
 
 import sys

@@ -90,7 +90,9 @@ def keep_state(config: RunConfig, number: int, step: int) -> None:
     name = config.checkpoint_name(method.shares_trainings, "fp32", "plain", NUM_DIGITS)
     files = Checkpoints(config.files.results_dir, name, say)
     files.folder.mkdir(parents=True)
-    files.keep_partial(method.levels(find_layout(config, method))[number], TrainingState(step, {}, {}))
+    files.keep_partial(
+        method.levels(find_layout(config, method))[number], TrainingState(step, {}, {})
+    )
 
 
 def test_a_begun_run_counts_with_what_is_left(tmp_path: Path) -> None:
