@@ -59,8 +59,8 @@ def show(text: str, columns: int = COLUMNS) -> list[str]:
         if number in continued:
             told[-1] += line
         else:
-            told.append(line.rstrip())
-    return told
+            told.append(line)
+    return [line.rstrip() for line in told]
 
 
 class OnTerminal:

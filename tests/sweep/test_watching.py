@@ -84,7 +84,7 @@ def test_each_change_is_a_line_until_all_is_recorded(
         "sweep: 0 of 2 recorded, 2 left; no process is at it",
         f"{mag.run_id}  in progress  epoch 1/2{process}",
         "sweep: 0 of 2 recorded, 1 running, 1 left",
-        f"{mag.run_id}  begun",
+        f"{mag.run_id}  new",
         f"{rand.run_id}  failed",
         "sweep: 0 of 2 recorded, 1 failed, 1 left; no process is at it",
         f"{mag.run_id}  completed",
