@@ -10,6 +10,7 @@ from rps_bench.reports.figures.after_training import find_retrained
 from rps_bench.reports.figures.files import plan_after_training
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.rendering import figure_style
+from rps_bench.reports.html.facets import mark_facets
 from rps_bench.reports.html.images import embed
 from rps_bench.reports.html.tables import (
     NOTHING,
@@ -25,7 +26,7 @@ from rps_bench.reports.words import count_of, format_bytes
 
 _INTRODUCTION = """<p>A trained dense network, compressed: how accurate is it at once, and after the
 trainings that follow? Sizes are those of the real files, and of what zstd at level 19 leaves of
-them.</p>"""
+them. The figures are of all runs, whatever the filter; the table follows it.</p>"""
 
 _COLUMNS = (
     Column("Method"),
@@ -53,7 +54,8 @@ def render_after_training(results: Results) -> str:
     with figure_style():
         images = "\n".join(embed(figure, words) for figure in plan_after_training(results))
     table = render_table("after-training-table", count_of(len(rows), "point"), _COLUMNS, rows)
-    head = '<section id="after-training">\n<h2>Compression after training</h2>'
+    head = """<section id="after-training" aria-labelledby="after-training-title">
+<h2 id="after-training-title">Compression after training</h2>"""
     return f"{head}\n{_INTRODUCTION}\n{images}\n{table}</section>\n"
 
 
@@ -70,7 +72,11 @@ def _make_row(row: dict[Any, Any], panel: Panel) -> Row:
             number_cell(row["total_epochs"]),
             number_cell(row["n"]),
             text_cell(setting),
-        ]
+        ],
+        mark_facets(
+            {**row, "dataset": panel.dataset, "arch": panel.arch, "recipe": panel.recipe},
+            [row["method"]],
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from rps_bench.reports.claims.declared import REFERENCE
 from rps_bench.reports.claims.differences import find_differences
 from rps_bench.reports.figures.files import plan_budgets
 from rps_bench.reports.figures.rendering import figure_style
+from rps_bench.reports.html.facets import mark_facets
 from rps_bench.reports.html.images import embed
 from rps_bench.reports.html.tables import (
     NOTHING,
@@ -24,7 +25,11 @@ from rps_bench.reports.words import count_of, name_setting
 
 _INTRODUCTION = f"""<p>Does the order of methods change with the training budget? Accuracy minus
 that of {REFERENCE}, over pairs of runs with the same seed; the interval is the plain 95% t interval
-of that mean, none for one seed. Lines join budgets that differ in epochs alone.</p>"""
+of that mean, none for one seed. Lines join budgets that differ in epochs alone.
+The figures are of all runs, whatever the filter; the table follows it.</p>"""
+
+_HEAD = """<section id="budgets" aria-labelledby="budgets-title">
+<h2 id="budgets-title">Training budgets</h2>"""
 
 _WORDS = "differences by epochs; the table below holds its numbers"  # of a figure
 
@@ -52,8 +57,7 @@ def render_budgets(results: Results) -> str:
         _COLUMNS,
         [_make_row(row) for row in rows.to_dict("records")],
     )
-    head = '<section id="budgets">\n<h2>Training budgets</h2>'
-    return f"{head}\n{_INTRODUCTION}\n{images}\n{table}</section>\n"
+    return f"{_HEAD}\n{_INTRODUCTION}\n{images}\n{table}</section>\n"
 
 
 def _make_row(row: dict[Any, Any]) -> Row:
@@ -69,7 +73,8 @@ def _make_row(row: dict[Any, Any]) -> Row:
             interval,
             number_cell(row["n"]),
             text_cell(_name_setting(row)),
-        ]
+        ],
+        mark_facets(row, [row["base"]]),
     )
 
 

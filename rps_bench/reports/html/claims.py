@@ -11,6 +11,7 @@ from rps_bench.reports.claims.summary import pool_claims
 from rps_bench.reports.claims.titles import title_group
 from rps_bench.reports.claims.verdicts import VERDICTS
 from rps_bench.reports.html.encoding import escape
+from rps_bench.reports.html.facets import mark_facets
 from rps_bench.reports.html.tables import (
     NOTHING,
     Cell,
@@ -65,8 +66,11 @@ def _render_totals(claims: pd.DataFrame) -> str:
         for training, summary in pool_claims(claims)
         for statement, counts in _total(summary).iterrows()
     ]
-    caption = "Comparisons by verdict, over the datasets and compressions of one way to train"
-    return render_table("claim-totals", caption, _TOTALS, rows, filters="")
+    caption = (
+        "Comparisons by verdict, over the datasets and compressions of one way to train;"
+        " of all runs, whatever the filter"
+    )
+    return render_table("claim-totals", caption, _TOTALS, rows, has_search=False)
 
 
 def _total(summary: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +101,8 @@ def _make_row(claim: dict[Hashable, Any]) -> Row:
             number_cell(claim["p_adjusted"], ".3g"),
             text_cell(claim["reason"]),
             text_cell(_name_experiment(claim)),
-        ]
+        ],
+        mark_facets(claim, (claim["method"], claim["rival"])),
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,20 +12,32 @@ from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS, POINT_KEYS
 from rps_bench.reports.words import name_setting
 
 
+class ExperimentKey(NamedTuple):
+    """What tells experiments apart; the fields are named as the page's facets."""
+
+    dataset: str
+    arch: str
+    recipe: str
+    split: str
+    options: str
+
+
 @dataclass(frozen=True)
 class Experiment:
     """All runs of one dataset, architecture, recipe and evaluation split with the same options.
 
     Attributes:
         title: These in words.
-        split: The split that was evaluated: `test` or `validation`.
+        key: These as records have them, in the order of `EXPERIMENT_KEYS`.
+        protocol: How learning rates came about: `fixed` or `tuned`.
         num_classes: None for a dataset that this package does not know.
         runs: Rows of `study.runs`; a column `point` holds the row of `study.points` they count in.
         points: Rows of `study.points`, with their index.
     """
 
     title: str
-    split: str
+    key: ExperimentKey
+    protocol: str
     num_classes: int | None
     runs: pd.DataFrame
     points: pd.DataFrame
@@ -46,12 +59,13 @@ def split_experiments(results: Results) -> list[Experiment]:
     groups = results.points.groupby(EXPERIMENT_KEYS, dropna=False, sort=True)
     experiments = []
     for key, points in groups:
-        dataset, arch, recipe, split, options = (str(part) for part in key)
-        info = DATASETS.get(dataset)
+        own = ExperimentKey(*(str(part) for part in key))
+        info = DATASETS.get(own.dataset)
         experiments.append(
             Experiment(
-                title=name_experiment(dataset, arch, recipe, split, options),
-                split=split,
+                title=name_experiment(own),
+                key=own,
+                protocol=str(points["protocol"].iloc[0]),
                 num_classes=None if info is None else info.num_classes,
                 runs=runs[runs["point"].isin(points.index)],
                 points=points,
@@ -60,11 +74,11 @@ def split_experiments(results: Results) -> list[Experiment]:
     return experiments
 
 
-def name_experiment(dataset: str, arch: str, recipe: str, split: str, options: str) -> str:
+def name_experiment(key: ExperimentKey) -> str:
     """An experiment's name in words; the test split is the usual one and left out."""
-    parts = [name_setting(dataset, arch), recipe]
-    parts += [f"{split} split"] if split != "test" else []
-    parts += [options] if options else []
+    parts = [name_setting(key.dataset, key.arch), key.recipe]
+    parts += [f"{key.split} split"] if key.split != "test" else []
+    parts += [key.options] if key.options else []
     return ", ".join(parts)
 
 

@@ -23,8 +23,9 @@ from rps_bench.reports.html.troubles import render_troubles
 
 # The files of the page's script, in the order in which they are joined.
 SCRIPTS = (
-    "data.js", "theme.js", "axes.js", "hover.js", "traces.js", "plot.js", "runs.js", "tables.js",
-    "main.js",
+    "data.js", "elements.js", "statistics.js", "filter.js", "view.js", "theme.js", "axes.js",
+    "hover.js", "traces.js", "plot.js", "curves.js", "tables.js", "runs.js", "summary.js",
+    "compare.js", "main.js",
 )  # fmt: skip
 
 

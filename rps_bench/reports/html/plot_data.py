@@ -4,6 +4,7 @@ Rows are lists whose fields are named once, so that ten thousand runs add little
 Numbers keep six significant digits.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,17 @@ import pandas as pd
 
 from rps_bench.records.schema import split_of
 from rps_bench.reports.analysis.results import Results
+from rps_bench.reports.analysis.statistics import interval_margin
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.html.experiments import Experiment
 from rps_bench.reports.html.links import RecordLinks
 from rps_bench.reports.html.metrics import METRICS, measure_points
+from rps_bench.reports.html.numbers import to_number
 from rps_bench.reports.styles import (
+    ARCH_TITLES,
     DASH_DOTTED,
     DASHED,
+    DATASET_TITLES,
     DOTTED,
     LONG_DASHED,
     SOLID,
@@ -25,7 +30,7 @@ from rps_bench.reports.styles import (
     method_style,
 )
 
-MOST_RUNS_WITH_CURVES = 2000
+MOST_EPOCHS_DRAWN = 200_000  # of all runs together: about 4 MB of the page
 
 # matplotlib's letters for markers and lines, as used in styles.py -> plotly's names.
 SYMBOLS = {
@@ -45,7 +50,12 @@ POINT_FIELDS = [
     "label", "compression", "true_compression", "stored_bytes", "macs", "effective_macs",
     "total_epochs", "total_train_seconds", "num_trainings", "n", "num_diverged", "num_failed",
 ]  # fmt: skip
-RUN_FIELDS = ["run_id", "point", "seed", "status", *METRICS, "epochs", "train_seconds"]
+# A run's sizes and costs are there for means over the runs that a filter leaves.
+RUN_FIELDS = [
+    "run_id", "point", "seed", "status", "reason", *METRICS, "epochs", "train_seconds",
+    "true_compression", "stored_bytes", "macs", "effective_macs", "total_epochs",
+    "total_train_seconds", "num_trainings",
+]  # fmt: skip
 
 
 def collect_plot_data(
@@ -54,14 +64,17 @@ def collect_plot_data(
     """The data of all plots, JSON-ready.
 
     Keys: `experiments` with their curves (which hold positions in `points`), `point_fields` and
-    `points`, `run_fields` and `runs`, `histories` (one per run; null in a study of more than
-    `MOST_RUNS_WITH_CURVES` runs), `most_runs_with_curves`.
+    `points`, `run_fields` and `runs`, `histories` (one per run) and `epoch_step` (only epochs that
+    it divides, the first and the last are in them), `quantiles` (of Student's t by the number of
+    runs, for 95% intervals), `titles` of datasets and architectures by name.
     """
     runs = pd.concat([experiment.runs for experiment in experiments])
     runs = runs.sort_values(["point", "seed", "run_id"], kind="stable", ignore_index=True)
     measured = measure_points(runs, results.points)
     points = results.points[POINT_FIELDS].join(measured)
     records = {str(record["run_id"]): record for record in results.records}
+    histories = [_read_history(records[run_id]) for run_id in runs["run_id"]]
+    step = math.ceil(sum(len(epochs) for epochs, *_ in histories) / MOST_EPOCHS_DRAWN)
     return {
         "experiments": [_describe_experiment(experiment) for experiment in experiments],
         "point_fields": list(points.columns),
@@ -71,10 +84,10 @@ def collect_plot_data(
             [*row, links.get(run_id), _find_collapsed(records[run_id])]
             for row, run_id in zip(_to_rows(runs[RUN_FIELDS]), runs["run_id"], strict=True)
         ],
-        "histories": [_trim_history(records[run_id]) for run_id in runs["run_id"]]
-        if len(runs) <= MOST_RUNS_WITH_CURVES
-        else None,
-        "most_runs_with_curves": MOST_RUNS_WITH_CURVES,
+        "histories": [_thin_history(history, step) for history in histories],
+        "epoch_step": max(step, 1),
+        "quantiles": _list_quantiles(runs.groupby("point").size().max()),
+        "titles": DATASET_TITLES | ARCH_TITLES,
     }
 
 
@@ -101,7 +114,8 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
         )
     return {
         "title": experiment.title,
-        "split": experiment.split,
+        **experiment.key._asdict(),
+        "protocol": experiment.protocol,
         "chance": {
             "accuracy": experiment.chance_accuracy,
             "best": experiment.chance_accuracy,
@@ -112,10 +126,27 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _trim_history(record: Mapping[str, Any]) -> list[list[Any]]:
+def _list_quantiles(most_runs: int) -> list[float | None]:
+    """What std / sqrt(n) is multiplied with for half a 95% interval, by n; null below two."""
+    counts = pd.Series(range(most_runs + 1), dtype=float)
+    return [to_number(value) for value in interval_margin(counts**0.5, counts)]
+
+
+def _thin_history(history: list[list[Any]], step: int) -> list[list[Any]]:
+    """The first and the last epoch and those that `step` divides; all of them for a step of 1."""
+    epochs = history[0]
+    kept = [
+        place
+        for place, epoch in enumerate(epochs)
+        if place in (0, len(epochs) - 1) or epoch is None or epoch % max(step, 1) == 0
+    ]
+    return [[values[place] for place in kept] for values in history]
+
+
+def _read_history(record: Mapping[str, Any]) -> list[list[Any]]:
     """The epochs, accuracies (percent) and training losses of a run, as three lists."""
     keys = ("epoch", split_of(record["config"]).accuracy, "train_loss")
-    return [[_to_number(entry.get(key)) for entry in record["history"]] for key in keys]
+    return [[to_number(entry.get(key)) for entry in record["history"]] for key in keys]
 
 
 def _find_collapsed(record: Mapping[str, Any]) -> list[str]:
@@ -131,11 +162,4 @@ def _to_rows(frame: pd.DataFrame) -> list[list[Any]]:
 
 
 def _to_plain(value: Any) -> str | int | float | None:
-    return value if isinstance(value, str) else _to_number(value)
-
-
-def _to_number(value: Any) -> int | float | None:
-    """A number for JSON: integers exactly, others to six digits, anything else as null."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or pd.isna(value):
-        return None
-    return int(value) if value == int(value) else float(f"{value:.6g}")
+    return value if isinstance(value, str) else to_number(value)

@@ -46,7 +46,8 @@ def render_findings(results: Results, links: RecordLinks) -> str:
         for finding in findings
     )
     return (
-        "<p>What to know before trusting a mean. None of it was averaged away.</p>\n"
+        "<p>What to know before trusting a mean. None of it was averaged away; all runs are looked"
+        " at, whatever the filter.</p>\n"
         f'<ul class="findings">\n{items}\n</ul>'
     )
 
@@ -54,10 +55,10 @@ def render_findings(results: Results, links: RecordLinks) -> str:
 def render_provenance(experiments: list[Experiment]) -> str:
     """The code, versions, hardware and settings of each experiment, in foldable sections."""
     folds = [
-        f"<details{' open' if len(experiments) == 1 else ''}>"
+        f'<details data-experiment="{place}"{" open" if len(experiments) == 1 else ""}>'
         f"<summary>{escape(experiment.title)}</summary>\n"
         f'<dl class="pairs">{_render_pairs(describe_provenance(experiment.runs))}</dl></details>'
-        for experiment in experiments
+        for place, experiment in enumerate(experiments)
     ]
     return "<p>A number in brackets counts the runs, where not all agree.</p>\n" + "\n".join(folds)
 

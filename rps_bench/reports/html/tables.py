@@ -1,4 +1,4 @@
-"""Tables as HTML; tables.js sorts them by their headers and filters them by a text box."""
+"""Tables as HTML; tables.js sorts, filters and pages them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -12,15 +12,18 @@ NOTHING = "\N{EN DASH}"
 
 
 Kind = Literal["text", "number", "long"]
-Filters = Literal["", "words", "experiment"]
 
 
 class Column(NamedTuple):
-    """A column's header, what it holds, and what it means (shown on hover)."""
+    """A column's header, what it holds, what it means (shown on hover), its field in the script.
+
+    A field names what the script writes anew where a filter takes some of a point's runs away.
+    """
 
     title: str
     kind: Kind = "text"
     hint: str = ""
+    field: str = ""
 
 
 class Cell(NamedTuple):
@@ -59,37 +62,34 @@ def render_table(
     caption: str,
     columns: Sequence[Column],
     rows: Iterable[Row],
-    filters: Filters = "words",
+    has_search: bool = True,
 ) -> str:
     """A sortable table with the id `name`, in a box that scrolls sideways when narrow.
 
-    With filters "experiment" each row needs the attribute `data-experiment`.
+    The first cell of a row is its header. With `has_search` there is a box for words above it.
     """
     head = "".join(_render_header(column) for column in columns)
     body = "\n".join(_render_row(columns, row) for row in rows)
     label = escape(caption)
     return (
         f'<p class="small" id="{name}-caption">{label}</p>\n'
-        f"{_render_filter(name, filters) if filters else ''}"
+        f"{_render_search(name) if has_search else ''}"
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}-caption">\n'
         f'<table class="sortable" id="{name}" aria-labelledby="{name}-caption">\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
     )
 
 
-def _render_filter(name: str, filters: Filters) -> str:
-    check = (
-        '<label class="check"><input type="checkbox" checked> only the plot\'s experiment</label>'
-    )
+def _render_search(name: str) -> str:
     return (
-        f'<p class="filter controls" data-filters="{name}"><label>Filter <input type="search"'
-        ' placeholder="words, all must occur"></label>'
-        f' {check if filters == "experiment" else ""}<output aria-live="polite"></output></p>\n'
+        f'<p class="filter controls" data-filters="{name}"><label>Search this table <input'
+        f' type="search" aria-controls="{name}" placeholder="words, all must occur"></label></p>\n'
     )
 
 
 def _render_header(column: Column) -> str:
     hint = f' title="{escape(column.hint)}"' if column.hint else ""
+    hint += f' data-field="{column.field}"' if column.field else ""
     return (
         f'<th scope="col" class="{column.kind}" aria-sort="none"{hint}>'
         f'<button type="button">{escape(column.title)}</button></th>'
@@ -98,11 +98,13 @@ def _render_header(column: Column) -> str:
 
 def _render_row(columns: Sequence[Column], row: Row) -> str:
     attributes = "".join(f' {name}="{escape(value)}"' for name, value in row.attributes.items())
-    cells = (_render_cell(*pair) for pair in zip(columns, row.cells, strict=True))
-    return f"<tr{attributes}>{''.join(cells)}</tr>"
+    first, *others = zip(columns, row.cells, strict=True)
+    cells = (_render_cell("td", *pair) for pair in others)
+    return f"<tr{attributes}>{_render_cell('th', *first)}{''.join(cells)}</tr>"
 
 
-def _render_cell(column: Column, cell: Cell) -> str:
+def _render_cell(tag: str, column: Column, cell: Cell) -> str:
+    scope = ' scope="row"' if tag == "th" else ""
     kind = "" if column.kind == "text" else f' class="{column.kind}"'
     key = "" if cell.sort_key is None else f' data-sort="{cell.sort_key:.9g}"'
-    return f"<td{kind}{key}>{cell.html}</td>"
+    return f"<{tag}{scope}{kind}{key}>{cell.html}</{tag}>"

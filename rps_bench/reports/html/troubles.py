@@ -54,5 +54,6 @@ def _make_row(title: str, run: dict[Hashable, Any], links: RecordLinks) -> Row:
             text_cell(run["reason"]),
             Cell(render_link(links, run["run_id"])),
             text_cell(title),
-        ]
+        ],
+        {"data-run": run["run_id"]},
     )

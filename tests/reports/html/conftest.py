@@ -1,13 +1,20 @@
 """Results folders for the page: three seeds with hand-made numbers, a hostile one, a large one."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rps_bench.reports.analysis.results import Results, read_results
+from rps_bench.reports.html import write_report
+from tests.browser import open_chromium
+from tests.reports.conftest import make_record as new_record
+from tests.reports.html.visits import Visit, visiting
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 MakeRecord = Callable[..., dict[str, Any]]
 WriteStudy = Callable[[Iterable[dict[str, Any]]], Results]
@@ -92,3 +99,45 @@ def hostile_study(tmp_path: Path, make_record: MakeRecord) -> Results:
     for number, record in enumerate(make_hostile_records(make_record)):
         (place / f"{number}.json").write_text(json.dumps(record))
     return read_results(tmp_path / "hostile")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with open_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser: "Browser") -> Iterator[Visit]:
+    with visiting(browser) as lent:
+        yield lent
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dense, mag and stable_rps at 10x and 100x; snip diverged; a second, smaller experiment."""
+    records = make_curve_records(new_record)
+    for record in (
+        new_record("mag", 100.0, accuracy=60.0),
+        new_record("stable_rps", 10.0, accuracy=85.0),
+        new_record("stable_rps", 100.0, accuracy=75.0),
+        new_record("snip", 100.0, status="diverged"),
+        new_record("mag", 10.0, accuracy=50.0, dataset="cifar100"),
+    ):
+        record["config"]["recipe_options"] = {"epochs": 2}
+        records.append(record)
+    return write_report(read_results(write_files(tmp_path_factory.mktemp("report"), records)))
+
+
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", report: Path) -> Iterator["Page"]:
+    """The report, loaded once: plotly's script takes a second each time."""
+    with visiting(browser) as lent:
+        yield lent.open(report)
+
+
+@pytest.fixture
+def page(opened: "Page") -> "Page":
+    """The report with all its controls as they were at first."""
+    opened.click("#clear")
+    return opened

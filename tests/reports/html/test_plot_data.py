@@ -149,15 +149,32 @@ def test_chance_is_that_of_the_dataset(write_study: WriteStudy, make_record: Mak
     assert unknown == {"accuracy": None, "best": None, "loss": None}
 
 
-def test_a_large_study_leaves_its_curves_out(
+def test_a_large_study_thins_its_curves(
     write_study: WriteStudy, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plot_data, "MOST_RUNS_WITH_CURVES", 2)
-    study = write_study([make_record(seed=seed) for seed in range(3)])
-    assert collect(study)["histories"] is None
-    study = write_study([make_record(seed=seed) for seed in range(3)])
-    monkeypatch.setattr(plot_data, "MOST_RUNS_WITH_CURVES", 3)
-    assert len(collect(study)["histories"]) == 3
+    study = write_study([make_record(seed=seed, epochs=8) for seed in range(3)])
+    data = collect(study)
+    assert (data["epoch_step"], data["histories"][0][0]) == (1, list(range(1, 9)))
+    monkeypatch.setattr(plot_data, "MOST_EPOCHS_DRAWN", 8)
+    data = collect(study)
+    assert data["epoch_step"] == 3
+    assert [len(values) for values in data["histories"][0]] == [4] * 3
+    assert data["histories"][0][0] == [1, 3, 6, 8]
+
+
+def test_half_an_interval_is_a_quantile_times_the_standard_error(
+    write_study: WriteStudy, make_record: MakeRecord
+) -> None:
+    data = collect(write_study([make_record(seed=seed) for seed in range(3)]))
+    assert data["quantiles"] == [None, None, 12.7062, 4.30265]
+
+
+def test_an_experiment_has_its_facets(write_study: WriteStudy, make_record: MakeRecord) -> None:
+    (experiment,) = collect(write_study([make_record()]))["experiments"]
+    facets = ("dataset", "arch", "recipe", "protocol", "split", "options")
+    assert [experiment[facet] for facet in facets] == [
+        "cifar10", "resnet20", "quick", "fixed", "test", "",
+    ]  # fmt: skip
 
 
 def test_collapsed_layers_are_named(write_study: WriteStudy, make_record: MakeRecord) -> None:

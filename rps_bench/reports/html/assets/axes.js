@@ -69,20 +69,26 @@ function formatShort(value) {
   return `${Number((value / size).toPrecision(3))}${unit}`;
 }
 
+// The range of an axis that shows all the values with some room, as plotly takes it.
+function padRange(values, scale) {
+  const place = scale === "log" ? Math.log10 : Number;
+  const [low, high] = [Math.min(...values), Math.max(...values)].map(place);
+  const pad = (high - low) * 0.06 || (scale === "log" ? 0.2 : Math.abs(low) * 0.3 || 1);
+  return [low - pad, high + pad];
+}
+
 // The axis of a plot whose values across are `values`, all of them positive on a logarithmic scale.
 function layoutX(key, scale, values) {
   const axis = X_AXES[key];
   const title = { text: titleX(key), standoff: 10 };
   if (!values.length) return { title, type: scale };
-  const place = scale === "log" ? Math.log10 : Number;
-  const [low, high] = [Math.min(...values), Math.max(...values)].map(place);
-  const pad = (high - low) * 0.06 || (scale === "log" ? 0.2 : Math.abs(low) * 0.3 || 1);
-  const layout = { title, type: scale, range: [low - pad, high + pad] };
+  const range = padRange(values, scale);
+  const layout = { title, type: scale, range };
   if (scale === "linear") {
     return { ...layout, ...(axis.isRatio ? { ticksuffix: "\u00d7" } : { tickformat: "~s" }) };
   }
   const grid = [...new Set(values)].sort((a, b) => a - b);
   const isGrid = axis.isRatio && grid.length <= 8;
-  const tickvals = isGrid ? grid : logTicks(10 ** (low - pad), 10 ** (high + pad));
+  const tickvals = isGrid ? grid : logTicks(10 ** range[0], 10 ** range[1]);
   return { ...layout, tickvals, ticktext: tickvals.map(axis.isRatio ? formatRatio : formatShort) };
 }

@@ -3,6 +3,7 @@
 
 const study = readStudy();
 
+// A run knows its point, a point its runs, its curve and its experiment.
 function readStudy() {
   const raw = JSON.parse(document.getElementById("study-data").textContent);
   const unpack = (fields, rows) =>
@@ -11,16 +12,16 @@ function readStudy() {
   points.forEach((point, index) => Object.assign(point, { index, runs: [] }));
   const runs = unpack(raw.run_fields, raw.runs);
   runs.forEach((run, index) => {
-    run.history = raw.histories ? raw.histories[index] : null;
-    points[run.point].runs.push(run);
+    run.history = raw.histories[index];
+    run.point = points[run.point];
+    run.point.runs.push(run);
   });
-  for (const experiment of raw.experiments) {
+  raw.experiments.forEach((experiment, index) => {
+    experiment.index = index;
     for (const curve of experiment.curves) {
-      for (const index of curve.points) {
-        Object.assign(points[index], { curve, experiment });
-      }
+      for (const place of curve.points) Object.assign(points[place], { curve, experiment });
     }
-  }
+  });
   return { ...raw, points, runs };
 }
 
@@ -32,6 +33,11 @@ function formatNumber(value, digits) {
   });
 }
 
+function formatSigned(value, digits) {
+  if (value === null) return "\u2013";
+  return `${value > 0 ? "+" : ""}${formatNumber(value, digits)}`;
+}
+
 function formatRatio(value) {
   if (value === null) return "\u2013";
   return `${value < 999.5 ? Number(value.toPrecision(3)) : Math.round(value)}\u00d7`;
@@ -39,6 +45,11 @@ function formatRatio(value) {
 
 function countOf(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+// [1, 3, 2] -> "1 to 3", [2] -> "2"
+function spanOf(numbers) {
+  return [...new Set([Math.min(...numbers), Math.max(...numbers)])].join(" to ");
 }
 
 function shorten(text, length) {

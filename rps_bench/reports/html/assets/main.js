@@ -1,19 +1,15 @@
-// Ties controls, plot and tables together once the page is there.
+// Ties controls, plots and tables together once the page is there.
 
-function fillSelect(id, choices) {
-  const select = document.getElementById(id);
-  for (const [value, text] of choices) {
-    const option = element("option", text);
-    option.value = value;
-    select.append(option);
-  }
-  return select;
+const PRINT_WIDTH = 680; // pixels, of a page
+let isPrinting = false;
+
+function isComparing() {
+  return document.getElementById("compare").checked;
 }
 
 function readChoice() {
   const value = (id) => document.getElementById(id).value;
   return {
-    experiment: Number(value("experiment")),
     x: value("x-axis"),
     y: value("y-axis"),
     xScale: value("x-scale"),
@@ -23,51 +19,152 @@ function readChoice() {
 }
 
 function prepareControls() {
-  const experiments = study.experiments.map((experiment, index) => [index, experiment.title]);
-  const largest = study.experiments.reduce(
-    (best, experiment, index, all) => (experiment.num_runs > all[best].num_runs ? index : best), 0);
-  fillSelect("experiment", experiments).value = largest;
-  fillSelect("x-axis", Object.entries(X_AXES).map(([key, axis]) => [key, axis.name]));
-  fillSelect("y-axis", Object.entries(Y_AXES).map(([key, axis]) => [key, axis.name]));
+  SIDES.forEach(buildSide);
+  const axes = (kinds) => Object.entries(kinds).map(([key, axis]) => [key, axis.name]);
+  fillSelect(document.getElementById("x-axis"), axes(X_AXES), "compression");
+  fillSelect(document.getElementById("y-axis"), axes(Y_AXES), "accuracy");
+  const compressions = [...new Set(study.points.map((point) => point.compression))].sort((a, b) => a - b);
+  fillSelect(document.getElementById("curves-at"), [
+    ["", "that with most curves"],
+    ...compressions.map((value) => [String(value), formatRatio(value)]),
+  ], "");
 }
 
-const PRINT_WIDTH = 680; // pixels, of a page
-
-// Draws again all there is, at the page's width or at the one given.
-function redraw(width) {
-  const curves = document.getElementById("curves");
-  if (curves) drawCurves(chosen, width ?? curves.clientWidth);
-  return drawPareto(readChoice(), width ?? document.getElementById("pareto").clientWidth);
+function widthOf(box) {
+  return isPrinting ? PRINT_WIDTH : box.clientWidth;
 }
 
-function redrawForPrint(isPrinting) {
-  document.documentElement.classList.toggle("light", isPrinting);
-  redraw(isPrinting ? PRINT_WIDTH : undefined);
+function showSides() {
+  const both = isComparing();
+  document.documentElement.classList.toggle("comparing", both);
+  document.getElementById("side-b").disabled = !both;
+  for (const node of document.querySelectorAll(".of-b")) node.hidden = !both;
+}
+
+// The point that a link or a click chose, as far as it is selected.
+function findChosen(selections) {
+  const id = document.getElementById("chosen-run").value;
+  const run = id && study.runs.find((one) => one.run_id === id);
+  if (!run) return null;
+  return selections.map((one) => one.points.get(run.point.index)).find(Boolean) ?? null;
+}
+
+let selections = []; // what is shown: A, or A and B
+
+function drawFigures() {
+  const choice = readChoice();
+  const axes = layoutAxes(selections, choice);
+  const plots = selections.map((one) =>
+    drawPareto(one, choice, widthOf(document.getElementById(`pareto-${one.side}`)), axes));
+  const compression = chooseCompression(selections);
+  if (chosen && document.getElementById("curves")) drawRunCurves(chosen, widthOf(document.getElementById("curves")));
+  return Promise.all([...plots, drawTraining(selections, compression, choice.bars, widthOf)]);
+}
+
+// Selects anew and draws all there is.
+function update() {
+  showSides();
+  selections = (isComparing() ? SIDES : ["a"]).map(selectSide);
+  selections.forEach(updateFacets);
+  const drawn = new Set(selections.map((one) => one.experiment));
+  const isWide = document.getElementById("all-experiments").checked;
+  followFilter(selections, (experiment) => isWide || drawn.has(experiment));
+  drawComparison(selections, readChoice());
+  const point = findChosen(selections);
+  if (point !== chosen) showPoint(point);
+  return drawFigures();
+}
+
+function drawForPrint(begins) {
+  isPrinting = begins;
+  document.documentElement.classList.toggle("light", begins);
+  unfoldBooks(begins);
+  drawFigures();
+}
+
+function openBooks() {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    openBook(table, { items: [...table.tBodies[0].rows] });
+  }
+  openRuns();
+}
+
+function listenToControls() {
+  const form = document.getElementById("view");
+  form.addEventListener("submit", (event) => event.preventDefault());
+  const change = (event) => {
+    if (event.target.form !== form) return;
+    update();
+    keepView();
+  };
+  document.addEventListener("input", (event) => {
+    const table = event.target.closest("[data-filters]");
+    if (table) update();
+    else change(event);
+  });
+  document.getElementById("clear").addEventListener("click", () => {
+    form.reset();
+    section = "";
+    say("All choices are cleared.");
+    update();
+    keepView();
+  });
+  document.getElementById("copy").addEventListener("click", copyLink);
+}
+
+function closeFacets(except) {
+  for (const fold of document.querySelectorAll(".facet[open]")) if (fold !== except) fold.open = false;
+}
+
+function listenToPage() {
+  document.addEventListener("click", (event) => {
+    closeFacets(event.target.closest(".facet"));
+    const button = event.target.closest("button[data-point]");
+    if (!button) return;
+    showChosen(Number(button.dataset.point));
+    document.getElementById("chosen").focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    const fold = event.target.closest?.(".facet[open]");
+    if (event.key !== "Escape" || !fold) return;
+    fold.open = false;
+    fold.querySelector("summary").focus();
+  });
+  addEventListener("hashchange", () => {
+    readView();
+    update();
+    keepView();
+  });
+}
+
+function showChosen(index) {
+  const point = selections.map((one) => one.points.get(index)).find(Boolean);
+  if (!point) return;
+  choosePoint(point);
+  keepView();
+}
+
+function listenToDevice() {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawFigures());
+  let width = document.documentElement.clientWidth;
+  addEventListener("resize", () => {
+    if (document.documentElement.clientWidth !== width) drawFigures();
+    width = document.documentElement.clientWidth;
+  });
+  addEventListener("beforeprint", () => drawForPrint(true));
+  addEventListener("afterprint", () => drawForPrint(false));
 }
 
 async function start() {
   prepareControls();
-  prepareTables();
-  await redraw();
-  const box = document.getElementById("pareto");
-  document.getElementById("controls").addEventListener("change", () => redraw());
-  document.getElementById("experiment").addEventListener("change", filterTables);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
-  let width = box.clientWidth;
-  addEventListener("resize", () => {
-    if (box.clientWidth !== width) redraw();
-    width = box.clientWidth;
-  });
-  addEventListener("beforeprint", () => redrawForPrint(true));
-  addEventListener("afterprint", () => redrawForPrint(false));
-  box.on("plotly_click", (event) => {
-    const index = event.points[0].customdata;
-    if (index !== undefined) showPoint(study.points[index]);
-  });
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-point]");
-    if (button) showPoint(study.points[Number(button.dataset.point)]).focus();
-  });
+  openBooks();
+  readView();
+  await update();
+  listenToControls();
+  listenToPage();
+  listenToDevice();
+  if (section) document.getElementById(section)?.scrollIntoView();
+  document.documentElement.dataset.isReady = "true";
 }
 
 start();

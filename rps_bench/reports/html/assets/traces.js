@@ -5,9 +5,8 @@ function canPlace(value, scale) {
 }
 
 // Mean points with the number `y` of the choice; the other completed ones cannot be drawn.
-function drawable(curve, choice) {
-  return curve.points
-    .map((index) => study.points[index])
+function drawable(selection, curve, choice) {
+  return pointsOf(selection, curve)
     .filter((p) => canPlace(readX(p, choice.x), choice.xScale) && canPlace(p[choice.y], choice.yScale));
 }
 
@@ -50,10 +49,19 @@ function lineMode(points, choice) {
   return isMonotone && !X_AXES[choice.x].isCost ? "lines+markers" : "markers";
 }
 
-function curveTrace(curve, choice, theme) {
-  const points = drawable(curve, choice);
+// Methods with other options than usual, and marks without an inside.
+function hasHollowMarks(curve) {
+  return curve.variant > 0 || curve.symbol === "line-ew";
+}
+
+function symbolOf(curve) {
+  return curve.symbol + (hasHollowMarks(curve) ? "-open" : "");
+}
+
+function curveTrace(selection, curve, choice, theme) {
+  const points = drawable(selection, curve, choice);
   const colour = readableColour(curve.colour, theme.paper);
-  const isHollow = curve.variant > 0 || curve.symbol === "line-ew";
+  const isHollow = hasHollowMarks(curve);
   return {
     type: "scatter",
     name: escapeForPlotly(shorten(curve.label, 44)),
@@ -67,7 +75,7 @@ function curveTrace(curve, choice, theme) {
     line: { color: colour, dash: curve.dash, width: 1.8 },
     marker: {
       color: colour,
-      symbol: curve.symbol + (isHollow ? "-open" : ""),
+      symbol: symbolOf(curve),
       size: 9,
       line: { color: isHollow ? colour : theme.paper, width: isHollow ? 2 : 0.8 },
     },
@@ -75,10 +83,11 @@ function curveTrace(curve, choice, theme) {
 }
 
 // One cross per point with diverged runs, at the level of guessing; those of one place side by side.
-function divergedTrace(experiment, choice, theme, spread) {
+function divergedTrace(selection, choice, theme, spread) {
+  const { experiment } = selection;
   const level = experiment.chance[choice.y] ?? 0;
   const points = experiment.curves
-    .flatMap((curve) => curve.points.map((index) => study.points[index]))
+    .flatMap((curve) => pointsOf(selection, curve))
     .filter((point) => point.num_diverged > 0 && canPlace(readX(point, choice.x), choice.xScale));
   const seen = new Map();
   const shifts = points.map((point) => {
