@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.reports.analysis.runs import EXPERIMENT_KEYS
+from rps_bench.reports.analysis.statistics import interval_margin
 from rps_bench.reports.claims import CLAIMS
 from rps_bench.reports.claims.declared import Comparison
 from scripts.bench.tables import Rows, write_markdown
@@ -17,6 +18,7 @@ from scripts.documents.sources import list_words, read_table, show_points
 RPS, UNSCALED = "stable_rps", "stable_rps (scaling=none)"
 COMPRESSIONS = (1.0, 10.0, 100.0)
 HEADS = ("1x", "10x", "100x")
+SETS = ("plain", "native")
 STORAGES = ("exact", "fp16", "bf16", "int8")
 RIVALS = {
     "small": "narrower networks",
@@ -69,6 +71,23 @@ def _write_longer(summary: pd.DataFrame) -> str:
     ]
     leads = (f"stable_rps minus it at 10x, {few} → {many} epochs", "at 100x")
     return write_markdown(Rows(("method", *HEADS, *leads), 1, rows))
+
+
+def write_kernels() -> str:
+    """Accuracy by compiled kernels beside that by PyTorch's own, and their difference by seed."""
+    runs = read_table("kernels/table")
+    runs["set"] = runs["kernels"].str.partition("-")[0]
+    rows = []
+    for precision, own in runs.groupby("precision"):
+        by_seed = own.pivot(index="seed", columns="set", values="test_accuracy")
+        difference = by_seed["native"] - by_seed["plain"]
+        num_seeds = len(difference)
+        margin = interval_margin(pd.Series([difference.std()]), pd.Series([num_seeds])).iloc[0]
+        mean = difference.mean()
+        interval = f"{mean:+.2f} ({mean - margin:+.2f} to {mean + margin:+.2f})"
+        means = (f"{by_seed[name].mean():.2f} ± {by_seed[name].std():.2f}" for name in SETS)
+        rows.append((str(precision), *means, interval.replace("-", "\u2212"), str(num_seeds)))
+    return write_markdown(Rows(("precision", *SETS, "native minus plain", "seeds"), 1, rows))
 
 
 def write_rounding() -> str:

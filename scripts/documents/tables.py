@@ -5,6 +5,7 @@ from collections.abc import Callable
 from scripts.documents.accuracy import (
     write_accuracies,
     write_claims,
+    write_kernels,
     write_longer,
     write_rounding,
     write_verdicts,
@@ -19,6 +20,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "accuracies": write_accuracies,
     "longer-training": write_longer,
     "rounding": write_rounding,
+    "kernels": write_kernels,
     "inference": write_inference,
     "studies": write_studies,
     "networks": write_networks,

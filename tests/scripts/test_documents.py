@@ -39,7 +39,9 @@ def test_tables_are_current(name: str) -> None:
         pytest.fail(f"{place}: table {name} is stale; renew it: make docs-tables", pytrace=False)
 
 
-@pytest.mark.parametrize("folder", ["results", "results/longer", "results/rounding"])
+@pytest.mark.parametrize(
+    "folder", ["results", "results/longer", "results/rounding", "results/kernels"]
+)
 def test_summaries_and_claims_are_those_of_the_committed_records(
     folder: str, tmp_path: Path
 ) -> None:
