@@ -51,18 +51,25 @@ function findChosen(selections) {
 
 let selections = []; // what is shown: A, or A and B
 
-function drawFigures() {
+function drawPlots() {
   const choice = readChoice();
   const axes = layoutAxes(selections, choice);
-  const plots = selections.map((one) =>
-    drawPareto(one, choice, widthOf(document.getElementById(`pareto-${one.side}`)), axes));
-  const compression = chooseCompression(selections);
-  if (chosen && document.getElementById("curves")) drawRunCurves(chosen, widthOf(document.getElementById("curves")));
-  return Promise.all([...plots, drawTraining(selections, compression, choice.bars, widthOf)]);
+  return Promise.all(selections.map((one) =>
+    drawPareto(one, choice, widthOf(document.getElementById(`pareto-${one.side}`)), axes)));
 }
 
-// Selects anew and draws all there is.
-function update() {
+function drawAllCurves() {
+  const box = document.getElementById("curves");
+  if (chosen && box) drawRunCurves(chosen, widthOf(box));
+  return drawTraining(selections, chooseCompression(selections), readChoice().bars, widthOf);
+}
+
+function drawFigures() {
+  return Promise.all([drawPlots(), drawAllCurves()]);
+}
+
+// Selects anew; the tables follow.
+function select() {
   showSides();
   selections = (isComparing() ? SIDES : ["a"]).map(selectSide);
   selections.forEach(updateFacets);
@@ -72,6 +79,10 @@ function update() {
   drawComparison(selections, readChoice());
   const point = findChosen(selections);
   if (point !== chosen) showPoint(point);
+}
+
+function update() {
+  select();
   return drawFigures();
 }
 
@@ -159,7 +170,10 @@ async function start() {
   prepareControls();
   openBooks();
   readView();
-  await update();
+  select();
+  await drawPlots();
+  await new Promise((resolve) => setTimeout(resolve)); // the reader sees the plot before all else is there
+  await drawAllCurves();
   listenToControls();
   listenToPage();
   listenToDevice();
