@@ -128,13 +128,8 @@ def _describe_experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _list_quantiles(most_runs: int) -> list[float | None]:
     """What std / sqrt(n) is multiplied with for half a 95% interval, by n; null below two."""
-<<<<<<< ours
-    counts = pd.Series(range(most_runs + 1))
-    return [to_number(value) for value in interval_margin(counts.astype(float) ** 0.5, counts)]
-=======
     counts = pd.Series(range(most_runs + 1), dtype="int64")
     return [to_number(value) for value in interval_margin(counts.astype("float64") ** 0.5, counts)]
->>>>>>> theirs
 
 
 def _thin_history(history: list[list[Any]], step: int) -> list[list[Any]]:
