@@ -14,7 +14,8 @@ import pytest
 
 from rps_bench.config import RunConfig
 from rps_bench.export import read_words
-from rps_bench.sweep.command_line import asks_for_information, parse_words
+from rps_bench.plan import WEIGHTS_FLAG
+from rps_bench.sweep.command_line import asks_for_information, parse_words, take_watch
 from rps_bench.sweep.planning import plan_runs
 from rps_bench.sweep.preflight import check_buildable
 from rps_bench.tune import plan_trials
@@ -79,6 +80,8 @@ def check_module(module: str, words: list[str]) -> None:
         if words != ["WORDS"]:
             check_buildable(plan_trials(words, None).configs)
     elif module in ("rps_bench", "rps_bench.plan"):
+        if module == "rps_bench.plan":
+            words = [word for word in take_watch(words)[0] if word != WEIGHTS_FLAG]
         arguments = parse_words(words)
         if not asks_for_information(arguments):
             plan_and_build(arguments.multirun, *arguments.overrides)
