@@ -82,7 +82,7 @@ def _try_all(
     """Do the runs of a group that are not done, at once or one after the other."""
 
     def attempt(
-        config: RunConfig, screen: Screen | None, placed: "PlacedData | None" = None
+        config: RunConfig, placed: "PlacedData | None" = None, screen: Screen | None = None
     ) -> Attempt:
         ended = _try(config, placed, screen)
         if ended in (Attempt.OVER, Attempt.LOST):
@@ -91,10 +91,9 @@ def _try_all(
 
     with repeatable_algorithms(configs[0].compute.deterministic):
         if len(configs) > 1 and _takes_turns(configs[0]):
-            # Without bars: only one has a place.
-            ends = _try_at_once(configs, partial(attempt, screen=None))
+            ends = _try_at_once(configs, attempt)  # without bars: only one has a place
             return list(zip(configs, ends, strict=True))
-        return [(config, attempt(config, screen)) for config in configs]
+        return [(config, attempt(config, screen=screen)) for config in configs]
 
 
 def _takes_turns(config: RunConfig) -> bool:
