@@ -298,23 +298,14 @@ class RunConfig:
             del identity["compression"]
         return self._slug("chain" if is_shared else self._ratio, identity)
 
-    def dense_checkpoint_name(self, precision: str, kernels: str, num_train: int) -> str | None:
-        """The folder of the dense network's training, which methods that go on from it share.
+    def dense_chain(self, is_shared: bool) -> "RunConfig | None":
+        """The training of the dense network that methods which go on from it share.
 
-        None for a method of a plugin, which may begin with another training. The arguments are
-        those of ``checkpoint_name``.
+        None for a method of a plugin, which may begin with another training, and unless
+        ``is_shared``: then the run begins with one of its own.
         """
-        if "method" in self.plugins:
+        if not is_shared or "method" in self.plugins:
             return None
-        return self._of_dense.checkpoint_name(True, precision, kernels, num_train)
-
-    @property
-    def run_id_of_dense(self) -> str:
-        """The same for runs whose dense network is trained the same way."""
-        return self._of_dense.run_id_without_compression
-
-    @property
-    def _of_dense(self) -> "RunConfig":
         return replace(self, method="dense", changed_options={}, compression=1.0)
 
     @property

@@ -81,9 +81,9 @@ def run(
     is_trained_here = config.storage == EXACT
     shares_levels = is_trained_here and method.shares_trainings
     resolved = precision, kernels, len(dataset.train)
-    name, dense = config.checkpoint_name(shares_levels, *resolved), None
-    if is_trained_here and method.shares_dense_training:
-        dense = config.dense_checkpoint_name(*resolved)
+    name = config.checkpoint_name(shares_levels, *resolved)
+    of_dense = config.dense_chain(is_trained_here and method.shares_dense_training)
+    dense = None if of_dense is None else of_dense.checkpoint_name(True, *resolved)
     checkpoints = Checkpoints(config.files.results_dir, name, say, dense)
     with checkpoints.in_use(config.run_id):
         if find_done(config) is not None:  # by another process, before this one had the lock

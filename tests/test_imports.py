@@ -39,7 +39,7 @@ FLOORS: dict[str, str] = {
     " tuning",
     # The spine sees all that a run needs, and nothing of how runs are launched.
     "run": "core runtime datasets engine models methods costs training config records tracking",
-    "launch": "core runtime datasets methods training plugins config records tracking sweep run",
+    "launch": "core runtime datasets training plugins config records tracking sweep run",
     # Reads records only; dataset facts for chance levels, a recipe's fields for options.
     "reports": "core datasets engine training config records tracking tuning",
     # Rooms with a door of their own.
@@ -182,7 +182,7 @@ def test_the_door_and_a_plan_import_no_torch(tmp_path: Path) -> None:
         tmp_path,
     )
     assert "rps_bench.sweep.planning" in loaded
-    assert not loaded & {"torch", "pandas", "matplotlib", "wandb"}
+    assert not loaded & {"torch", "pandas", "matplotlib", "wandb", "sklearn"}
 
 
 def test_a_run_imports_no_compiler_of_graphs(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from rps_bench.methods.placed import PlacedNumbers
+
 
 class WeightMap(nn.Module, ABC):
     """The contract of a linear map A from m stored values to n weights.
@@ -116,21 +118,12 @@ class SelectionMap(WeightMap):
     def __init__(self, num_weights: int, kept: torch.Tensor) -> None:
         """``kept``: (m,) int64 positions of the kept weights, ascending."""
         super().__init__(num_weights, kept.numel())
-        # No buffer: these numbers are what the map is, not values to average, copy or leave empty.
-        self._kept = {kept.device: kept, torch.device("cpu"): kept.cpu()}
+        self._kept = PlacedNumbers(kept)
 
     @property
     def kept(self) -> torch.Tensor:
         """(m,) int64 positions of the kept weights, ascending, on the map's device."""
-        device = self.anchor.device
-        if device not in self._kept:
-            self._kept[device] = self._kept[torch.device("cpu")].to(device)
-        return self._kept[device]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Of a copy or a pickle: the positions on the CPU, wherever it will be read."""
-        cpu = torch.device("cpu")
-        return self.__dict__ | {"_kept": {cpu: self._kept[cpu]}}
+        return self._kept.on(self.anchor.device)
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """The rank of a kept weight among the kept ones, -1 for the others."""

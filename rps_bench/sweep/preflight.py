@@ -24,14 +24,21 @@ def check_buildable(configs: Sequence[RunConfig]) -> None:
     """
     for config in configs:
         resolve_device(config.compute.device)
-        method = build_method(
-            config.method, config.compression, config.seed, **config.method_options
-        )
+        method = build_method_of(config)
         method.num_stored(find_layout(config, method))
         if method.rewinding is not None:
             num_train = DATASETS[config.dataset].num_train
             steps_per_epoch = config.recipe.steps_per_epoch(num_train)
             method.rewinding.resolve_step(steps_per_epoch * config.recipe.epochs)
+
+
+def build_method_of(config: RunConfig) -> Method:
+    """The method that a run compresses by.
+
+    Raises:
+        UserError: An option out of range.
+    """
+    return build_method(config.method, config.compression, config.seed, **config.method_options)
 
 
 def find_layout(config: RunConfig, method: Method) -> Layout:

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from rps_bench.config import RunConfig
 from rps_bench.datasets.info import DATASETS
-from rps_bench.methods import build_method
 from rps_bench.methods.base import Method
 from rps_bench.methods.choice import WeightChoice
 from rps_bench.methods.layout import Layout, num_weights
 from rps_bench.methods.overview import format_weights, list_weights
-from rps_bench.sweep.preflight import build_without_storage
+from rps_bench.sweep.preflight import build_method_of, build_without_storage
 
 Network = tuple[str, int, int | None, WeightChoice]
 
@@ -22,8 +21,7 @@ def describe_weights(configs: Sequence[RunConfig]) -> Iterator[str]:
     """
     runs: dict[Network, dict[str, Method]] = {}
     for config in configs:
-        options = config.method_options
-        method = build_method(config.method, config.compression, config.seed, **options)
+        method = build_method_of(config)
         classes = DATASETS[config.dataset].num_classes
         network = config.arch, classes, config.width, method.choice
         runs.setdefault(network, {})[f"{config.label} at {config.compression:g}x"] = method

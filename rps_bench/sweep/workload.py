@@ -15,14 +15,14 @@ from rps_bench.datasets.imbalance import class_counts
 from rps_bench.datasets.info import DATASETS
 from rps_bench.engine.choose import list_names
 from rps_bench.engine.names import PLAIN
-from rps_bench.methods import METHODS, build_method
+from rps_bench.methods import METHODS
 from rps_bench.methods.base import Method
 from rps_bench.methods.levels import Level
 from rps_bench.records.done import find_done
 from rps_bench.records.schema import Record
 from rps_bench.runtime.devices import resolve_device
 from rps_bench.runtime.locks import CHECKPOINTS_FOLDER
-from rps_bench.sweep.preflight import find_layout
+from rps_bench.sweep.preflight import build_method_of, find_layout
 from rps_bench.training.checkpoints import Checkpoints
 from rps_bench.training.precision import resolve_precision
 
@@ -76,11 +76,11 @@ class Workload:
         if place in self._trained:
             return 0.0
         self._trained.add(place)
-        method = _build_method(config)
+        method = build_method_of(config)
         folders = list(self._find_folders(config, method))
         chain = config.files.results_dir, config.run_id_without_compression
-        is_shared = method.shares_dense_training and "method" not in config.plugins
-        dense = (config.files.results_dir, config.run_id_of_dense) if is_shared else chain
+        of_dense = config.dense_chain(method.shares_dense_training)
+        dense = config.files.results_dir, (of_dense or config).run_id_without_compression
         if chain not in self._levels:
             finished = _find_finished(folders, method)
             self._levels[chain] = {level for level in finished if level.number or dense == chain}
@@ -104,7 +104,7 @@ class Workload:
         """
         if config.storage != EXACT:
             config = config.with_exact_storage
-        method = _build_method(config)
+        method = build_method_of(config)
         folders = list(self._find_folders(config, method))
         finished = _find_finished(folders, method)
         levels = method.levels(find_layout(config, method))
@@ -127,12 +127,13 @@ class Workload:
         results_dir = config.files.results_dir
         if not (existing := self._list_names(results_dir)):
             return
+        of_dense = config.dense_chain(method.shares_dense_training)
         for size in sizes:
             for arithmetic in _list_arithmetics(config):
                 name = config.checkpoint_name(method.shares_trainings, *arithmetic, size)
                 dense = None
-                if method.shares_dense_training:
-                    dense = config.dense_checkpoint_name(*arithmetic, size)
+                if of_dense is not None:
+                    dense = of_dense.checkpoint_name(True, *arithmetic, size)
                 if existing & {name, dense}:
                     steps = config.recipe.steps_per_epoch(size)
                     yield Checkpoints(results_dir, name, _say_nothing, dense), steps
@@ -142,10 +143,6 @@ class Workload:
             paths = (Path(results_dir) / CHECKPOINTS_FOLDER).glob("*")
             self._names[results_dir] = {path.name for path in paths}
         return self._names[results_dir]
-
-
-def _build_method(config: RunConfig) -> Method:
-    return build_method(config.method, config.compression, config.seed, **config.method_options)
 
 
 def _find_finished(folders: Sequence[Folder], method: Method) -> set[Level]:

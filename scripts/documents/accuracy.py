@@ -84,9 +84,9 @@ def write_kernels() -> str:
         num_seeds = len(difference)
         margin = interval_margin(pd.Series([difference.std()]), pd.Series([num_seeds])).iloc[0]
         mean = difference.mean()
-        interval = f"{mean:+.2f} ({mean - margin:+.2f} to {mean + margin:+.2f})"
+        center, low, high = (show_points(x, 2) for x in (mean, mean - margin, mean + margin))
         means = (f"{by_seed[name].mean():.2f} ± {by_seed[name].std():.2f}" for name in SETS)
-        rows.append((str(precision), *means, interval.replace("-", "\u2212"), str(num_seeds)))
+        rows.append((str(precision), *means, f"{center} ({low} to {high})", str(num_seeds)))
     return write_markdown(Rows(("precision", *SETS, "native minus plain", "seeds"), 1, rows))
 
 

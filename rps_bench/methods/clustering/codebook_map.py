@@ -1,9 +1,10 @@
 """The map of a codebook: each weight is one of k values, w = codebook[index]."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from rps_bench.methods.placed import PlacedNumbers
 from rps_bench.methods.weight_map import WeightMap
 
 MOST_VALUES = 256  # an index is a byte in memory
@@ -20,16 +21,12 @@ class CodebookMap(WeightMap):
     def __init__(self, indices: torch.Tensor, num_stored: int) -> None:
         """``indices``: (n,) uint8, below ``num_stored``, a power of two from 2 to 256."""
         super().__init__(indices.numel(), num_stored)
-        # No buffer: these numbers are what the map is, not values to average, copy or leave empty.
-        self._indices = {indices.device: indices, torch.device("cpu"): indices.cpu()}
+        self._indices = PlacedNumbers(indices)
 
     @property
     def indices(self) -> torch.Tensor:
         """(n,) uint8, on the map's device."""
-        device = self.anchor.device
-        if device not in self._indices:
-            self._indices[device] = self._indices[torch.device("cpu")].to(device)
-        return self._indices[device]
+        return self._indices.on(self.anchor.device)
 
     @property
     def index_bits(self) -> int:
@@ -40,11 +37,6 @@ class CodebookMap(WeightMap):
     def num_beside(self) -> int:
         """Numbers of 32 bits that the indices of all weights take."""
         return -(-self.num_weights * self.index_bits // 32)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Of a copy or a pickle: the indices on the CPU, wherever it will be read."""
-        cpu = torch.device("cpu")
-        return self.__dict__ | {"_indices": {cpu: self._indices[cpu]}}
 
     def slots_between(self, start: int, stop: int) -> torch.Tensor:
         """The indices."""
