@@ -1,6 +1,7 @@
 """Accuracy curves on one pair of axes: means per method, frontier, diverged runs, chance."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -114,22 +115,49 @@ def _draw_curve(axes: Axes, curve: Curve, is_reference_point: bool) -> list[Curv
         return []
     if curve.kind == "dense":
         return [draw_reference(axes, curve, is_reference_point)]
+    return [
+        draw_line(
+            axes,
+            means,
+            "x",
+            curve.label,
+            color=colour,
+            marker=curve.style.marker,
+            linestyle=curve.style.line,
+            markerfacecolor="white" if curve.variant else colour,
+            markeredgecolor=colour if curve.variant else "white",
+            markeredgewidth=0.9 if curve.variant else 0.4,
+        )
+    ]
+
+
+def draw_line(
+    axes: Axes, points: pd.DataFrame, x: str, name: str, level: float = 0.0, **look: Any
+) -> CurveLabel:
+    """Draw a line through the completed points, with the spread of their seeds; return its label.
+
+    Args:
+        axes: Where to draw.
+        points: Rows with ``mean``, ``std`` and ``n``, in the order of the line.
+        x: The column of their places.
+        name: Of the line.
+        level: Where its label stands if no point has a completed run.
+        look: Of the line and its markers, in matplotlib's words; ``color`` is also the label's.
+    """
+    means = points[points["n"] > 0]
+    if means.empty:
+        return CurveLabel(name, look["color"], float(points[x].iloc[-1]), level)
     axes.errorbar(
-        means["x"],
+        means[x],
         means["mean"],
         yerr=means["std"].fillna(0.0) if means["std"].notna().any() else None,
-        color=colour,
-        marker=curve.style.marker,
-        linestyle=curve.style.line,
-        markerfacecolor="white" if curve.variant else colour,
-        markeredgecolor=colour if curve.variant else "white",
-        markeredgewidth=0.9 if curve.variant else 0.4,
         elinewidth=0.8,
-        label=curve.label,
+        label=name,
         zorder=3,
+        **look,
     )
     last = means.iloc[-1]
-    return [CurveLabel(curve.label, colour, float(last["x"]), float(last["mean"]))]
+    return CurveLabel(name, look["color"], float(last[x]), float(last["mean"]))
 
 
 def _draw_packed(axes: Axes, curve: Curve, column: str) -> None:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rps_bench.reports.analysis.runs import ARITHMETIC_KEYS
-from rps_bench.reports.figures.accuracy import draw_chance, mark_lost
+from rps_bench.reports.figures.accuracy import draw_chance, draw_line, mark_lost
 from rps_bench.reports.figures.axes import set_accuracy_limits, set_log_values
 from rps_bench.reports.figures.labels import (
     SMALL_STYLE,
@@ -133,22 +133,15 @@ def _draw_series(
 ) -> CurveLabel:
     """Draw one series through its completed points; return its label."""
     look, name = method_look(method), str(points["series"].iloc[0])
-    means = points[points["n"] > 0]
-    if means.empty:
-        return CurveLabel(name, look.colour, float(points["init_std"].iloc[-1]), level)
-    has_spread = means["std"].notna().any()
-    axes.errorbar(
-        means["init_std"],
-        means["mean"],
-        yerr=means["std"].fillna(0.0) if has_spread else None,
+    return draw_line(
+        axes,
+        points,
+        "init_std",
+        name,
+        level,
         color=look.colour,
         linestyle=SCALING_LINES.get(scaling, UNKNOWN_LINE),
         marker=look.marker,
         markeredgecolor="white",
         markeredgewidth=0.4,
-        elinewidth=0.8,
-        label=name,
-        zorder=3,
     )
-    last = means.iloc[-1]
-    return CurveLabel(name, look.colour, float(last["init_std"]), float(last["mean"]))

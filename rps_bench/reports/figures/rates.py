@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from rps_bench.config import CHOICES_FILE
 from rps_bench.reports.analysis.options import RATE
-from rps_bench.reports.figures.accuracy import draw_chance, mark_lost
+from rps_bench.reports.figures.accuracy import draw_chance, draw_line, mark_lost
 from rps_bench.reports.figures.axes import set_accuracy_limits, set_log_values
 from rps_bench.reports.figures.curves import find_kind
 from rps_bench.reports.figures.labels import (
@@ -116,23 +116,19 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
 def _draw_curve(axes: Axes, points: pd.DataFrame, method: str, level: float) -> CurveLabel:
     """Draw one curve through its completed points, with the chosen one ringed."""
     style, name = method_style(method, find_kind(points)), str(points["curve"].iloc[0])
-    means = points[points["n"] > 0]
-    if means.empty:
-        return CurveLabel(name, style.colour, float(points["rate"].iloc[-1]), level)
-    axes.errorbar(
-        means["rate"],
-        means["mean"],
-        yerr=means["std"].fillna(0.0) if means["std"].notna().any() else None,
+    label = draw_line(
+        axes,
+        points,
+        "rate",
+        name,
+        level,
         color=style.colour,
         linestyle=style.line,
         marker=style.marker,
         markersize=3.5,
         linewidth=1.1,
-        elinewidth=0.8,
-        label=name,
-        zorder=3,
     )
-    ringed = means[means["is_chosen"]]
+    ringed = points[points["is_chosen"] & (points["n"] > 0)]
     axes.plot(
         ringed["rate"],
         ringed["mean"],
@@ -144,5 +140,4 @@ def _draw_curve(axes: Axes, points: pd.DataFrame, method: str, level: float) -> 
         label=f"{name} {CHOSEN}",
         zorder=4,
     )
-    last = means.iloc[-1]
-    return CurveLabel(name, style.colour, float(last["rate"]), float(last["mean"]))
+    return label

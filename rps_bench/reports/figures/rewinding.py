@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rps_bench.records import Record
 from rps_bench.reports.analysis.options import describe_differences
-from rps_bench.reports.figures.accuracy import draw_chance, mark_lost
+from rps_bench.reports.figures.accuracy import draw_chance, draw_line, mark_lost
 from rps_bench.reports.figures.axes import set_accuracy_limits
 from rps_bench.reports.figures.labels import (
     WIDE_STYLE,
@@ -109,21 +109,15 @@ def _draw_line(
 ) -> CurveLabel:
     """Draw the completed points of one line; ``place`` is of its options and its compression."""
     colour, number = OTHER_COLOURS[place[1] % len(OTHER_COLOURS)], place[0] % len(LINES)
-    means = own[own["n"] > 0].sort_values("step")
-    if means.empty:
-        return CurveLabel(name, colour, float(own["step"].iloc[-1]), level)
-    axes.errorbar(
-        means["step"],
-        means["mean"],
-        yerr=means["std"].fillna(0.0) if means["std"].notna().any() else None,
+    return draw_line(
+        axes,
+        own.sort_values("step"),
+        "step",
+        name,
+        level,
         color=colour,
         linestyle=LINES[number],
         marker=MARKERS[number],
         markeredgecolor="white",
         markeredgewidth=0.4,
-        elinewidth=0.8,
-        label=name,
-        zorder=3,
     )
-    last = means.iloc[-1]
-    return CurveLabel(name, colour, float(last["step"]), float(last["mean"]))
