@@ -17,7 +17,11 @@ from rps_bench.training.loop import Trainer
 from tests.alike import TINY
 from tests.conftest import Command
 
-OPTIONS = {"dense": "compression=1", "synflow": "compression=2 method.rounds=3"}
+OPTIONS = {
+    "dense": "compression=1",
+    "synflow": "compression=2 method.rounds=3",
+    "kmeans": "compression=4",
+}
 KINDS = [
     *(f"method={name} {OPTIONS.get(name, 'compression=2')}" for name in METHODS),
     "method=mag storage=int8",

@@ -192,7 +192,8 @@ def test_every_method_takes_every_choice(name: str, choice: str, tmp_path: Path)
     """Trains a step, gives the same in all forms, comes back from a file and from a state."""
     model, (tokens, labels) = make(), draw_tokens()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    method = build_method(name, 2, **CHOICES[choice], **OPTIONS.get(name, {}))
+    compression = 4 if name == "kmeans" else 2
+    method = build_method(name, compression, **CHOICES[choice], **OPTIONS.get(name, {}))
     if name == "grasp" and "bag.weight" in chosen(model, **CHOICES[choice]):
         with pytest.raises(UserError, match=r"grasp needs second derivatives.*embedding_bag"):
             method.compress(model, (tokens, labels))
