@@ -12,15 +12,8 @@ import torch
 from torch import nn
 
 from rps_bench.core.errors import CompressionWarning
-from rps_bench.methods.choice import (
-    OTHER,
-    RECURRENT,
-    WISHED,
-    Judged,
-    WeightChoice,
-    count_numbers,
-    judge,
-)
+from rps_bench.methods.candidates import OTHER, RECURRENT, count_numbers
+from rps_bench.methods.choice import WISHED, Judged, WeightChoice, judge
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import count_parameters, layer_sizes
 from rps_bench.methods.weight_map import SelectionMap

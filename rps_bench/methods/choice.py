@@ -18,19 +18,11 @@ from rps_bench.core.errors import UserError
 from rps_bench.core.nearest import did_you_mean
 from rps_bench.core.patterns import Patterns, read_patterns
 from rps_bench.core.shown import show
-from rps_bench.models.initialisation import ATTENTION_WEIGHTS, COMPRESSIBLE_TYPES, EMBEDDING_TYPES
+from rps_bench.methods.candidates import FROZEN, OTHER, Found, count_numbers, find_parameters
 
 MARK = "compressed_weights"  # attribute of a network: the names of those that were chosen in it
 WILD = frozenset("*?[")
-NORMALISATION = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-)
-# Why a parameter stays dense; obstacles are said in words of their own.
-FROZEN, NORMALISED, BIAS, RECURRENT = "frozen", "normalisation", "bias", "recurrent layer"
-OTHER = "compressed only where include has its own name"
+# Why a parameter stays dense that could be compressed.
 EXCLUDED, NOT_INCLUDED, SMALL = "excluded", "not included", "below min_size"
 WISHED = (EXCLUDED, NOT_INCLUDED, SMALL)
 
@@ -85,25 +77,6 @@ class Judged:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class Found:
-    """A parameter as the network has it, before anything is chosen.
-
-    Attributes:
-        names: All names under which the network holds it, the first first.
-        parameter: Itself; None where a layer lacks it.
-        is_weight: Whether it is a weight of the kinds that are compressed by default.
-        obstacle: Why it cannot be compressed; None where it can.
-        remark: What it is, of a parameter that is no weight of these kinds.
-    """
-
-    names: tuple[str, ...]
-    parameter: nn.Parameter | None
-    is_weight: bool
-    obstacle: str | None
-    remark: str
-
-
 def choose(model: nn.Module, choice: WeightChoice) -> tuple[str, ...]:
     """The first names of the weights to compress, in module order.
 
@@ -124,7 +97,7 @@ def judge(model: nn.Module, choice: WeightChoice) -> list[Judged]:
         UserError: A pattern that matches nothing that could be compressed; a chosen weight that is
             no plain parameter.
     """
-    found = list(_find_parameters(model))
+    found = list(find_parameters(model))
     _require_matches(found, choice)
     judged = [Judged(own.names, own.parameter, _reason(own, choice)) for own in found]
     _require_plain(model, judged)
@@ -145,105 +118,6 @@ def _reason(own: Found, choice: WeightChoice) -> str | None:
     if count_numbers(own.parameter) < choice.min_size:
         return SMALL
     return None
-
-
-def _find_parameters(model: nn.Module) -> Iterator[Found]:
-    """Each parameter once, in module order, and each layer's weight that is none."""
-    names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
-    kinds = _weights_by_id(model)
-    seen: set[int] = set()
-    for place, module in model.named_modules():
-        own = [name for name in _weight_names(module) if module._parameters.get(name) is None]
-        yield from (
-            Found((_join(place, name),), None, True, None, "")
-            for name in own
-            if not isinstance(module, nn.MultiheadAttention)  # has its weights packed or apart
-        )
-        for attribute, parameter in module._parameters.items():
-            if parameter is None or id(parameter) in seen:
-                continue
-            seen.add(id(parameter))
-            yield Found(
-                tuple(names[id(parameter)]),
-                parameter,
-                id(parameter) in kinds,
-                _find_obstacle(parameter, kinds.get(id(parameter), [module])),
-                _remark(module, attribute, parameter),
-            )
-
-
-def weights_by_kind(
-    model: nn.Module, types: tuple[type[nn.Module], ...] | None = None
-) -> dict[str, nn.Parameter]:
-    """The weights that are compressed by default, frozen ones too, each by all of its names.
-
-    Args:
-        model: The network; weights that it lacks are left out.
-        types: Only those of layers of these classes; None for all.
-    """
-    return {
-        _join(place, name): weight
-        for place, module in model.named_modules(remove_duplicate=False)
-        if types is None or isinstance(module, types)
-        for name in _weight_names(module)
-        if (weight := module._parameters.get(name)) is not None
-    }
-
-
-def _weights_by_id(model: nn.Module) -> dict[int, list[nn.Module]]:
-    """The layers of each weight that is compressed by default."""
-    layers: dict[int, list[nn.Module]] = {}
-    for module in model.modules():
-        for name in _weight_names(module):
-            layers.setdefault(id(module._parameters.get(name)), []).append(module)
-    layers.pop(id(None), None)
-    return layers
-
-
-def count_numbers(parameter: nn.Parameter | None) -> int:
-    """Numbers in a parameter; none in one that is missing or not initialised yet."""
-    is_there = parameter is not None and not isinstance(parameter, nn.UninitializedParameter)
-    return parameter.numel() if is_there else 0  # type: ignore[union-attr]
-
-
-def _weight_names(module: nn.Module) -> tuple[str, ...]:
-    """The attributes that are weights of a kind that is compressed by default."""
-    if isinstance(module, nn.MultiheadAttention):
-        return ATTENTION_WEIGHTS
-    return ("weight",) if isinstance(module, (*COMPRESSIBLE_TYPES, *EMBEDDING_TYPES)) else ()
-
-
-def _find_obstacle(parameter: nn.Parameter, layers: Sequence[nn.Module]) -> str | None:
-    """Why a parameter cannot be compressed, whatever is asked for."""
-    if isinstance(parameter, nn.UninitializedParameter):
-        return None  # said in full where it is chosen
-    if not parameter.requires_grad:
-        return FROZEN
-    if not parameter.is_floating_point():
-        return f"of {str(parameter.dtype).removeprefix('torch.')} numbers"
-    if parameter.dim() == 0 or parameter.numel() == 0:
-        return "a single number" if parameter.numel() else "empty"
-    for layer in layers:
-        if isinstance(layer, nn.RNNBase):
-            return "a recurrent layer reads it from a list of its own"
-        if isinstance(layer, EMBEDDING_TYPES) and layer.sparse:
-            return "its gradients are sparse: build the embedding with sparse=False"
-        if isinstance(layer, EMBEDDING_TYPES) and layer.max_norm is not None:
-            return "its embedding changes it in each pass: build it without max_norm"
-    return None
-
-
-def _remark(module: nn.Module, attribute: str, parameter: nn.Parameter) -> str:
-    """What a parameter of no kind that is compressed by default is."""
-    if isinstance(module, NORMALISATION):
-        return NORMALISED
-    if "bias" in attribute:
-        return BIAS
-    if isinstance(module, nn.RNNBase):
-        return RECURRENT
-    return OTHER
 
 
 def _require_matches(found: Sequence[Found], choice: WeightChoice) -> None:
@@ -312,10 +186,6 @@ def _places(name: str) -> Iterator[str]:
 
 def _example(pattern: str, found: Sequence[Found]) -> str:
     return next(own.names[0] for own in found if _matches(pattern, own.names))
-
-
-def _join(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
 
 
 def _explain_nothing(judged: Sequence[Judged], choice: WeightChoice) -> str:

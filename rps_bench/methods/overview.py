@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from rps_bench.methods.base import Method
-from rps_bench.methods.choice import BIAS, NORMALISED, Judged, count_numbers, judge
+from rps_bench.methods.candidates import BIAS, NORMALISED, count_numbers
+from rps_bench.methods.choice import Judged, judge
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.layout import layer_ranges
 from rps_bench.methods.weight_map import SelectionMap

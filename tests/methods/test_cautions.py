@@ -10,12 +10,13 @@ from torch import nn
 from rps_bench.core.errors import CompressionWarning
 from rps_bench.methods import METHODS, build_method
 from rps_bench.methods.base import Probe
+from rps_bench.methods.candidates import count_numbers
 from rps_bench.methods.cautions import (
     collapsed_layers,
     parameters_left_dense,
     warn_of_collapse,
 )
-from rps_bench.methods.choice import WeightChoice, count_numbers
+from rps_bench.methods.choice import WeightChoice
 from rps_bench.methods.compressed import CompressedModel
 from rps_bench.methods.weight_map import SelectionMap
 from rps_bench.models import ARCHITECTURES, build_model

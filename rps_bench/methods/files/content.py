@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rps_bench.methods.choice import mark, weights_by_kind
+from rps_bench.methods.candidates import weights_by_kind
+from rps_bench.methods.choice import mark
 from rps_bench.methods.clustering.codebook_map import CodebookMap
 from rps_bench.methods.files.architecture import build_architecture, own_table
 from rps_bench.methods.files.indices import unpack_indices
