@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 RESULTS ?= results
 STUDY ?= all
 STAMP := $(VENV)/.installed
+SERVER := .venv-wandb/bin/openwandb
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-slurm lint types check pareto-plots claims report \
+.PHONY: help install demo test test-all test-slurm test-wandb lint types check pareto-plots claims report \
   wandb-sync dashboard studies inference notebooks bench check-gpu bench-sweep bench-reports soak fuzz leak networks docs-tables clean
 
 help: ## list the targets
@@ -35,6 +36,10 @@ test-all: $(STAMP) ## run the slow tests, too (some minutes more)
 
 test-slurm: $(STAMP) ## sweeps on a one-node Slurm of this machine (minutes; needs slurm-wlm and munge)
 	$(BIN)/python -m pytest tests/cluster -m slurm
+
+test-wandb: $(STAMP) ## tracking against a W&B-compatible server, openwandb, in .venv-wandb (minutes)
+	test -x $(SERVER) || { $(PYTHON) -m venv .venv-wandb && .venv-wandb/bin/pip install -q openwandb==0.5.25; }
+	RPS_BENCH_WANDB_SERVER=$(abspath $(SERVER)) $(BIN)/python -m pytest -m wandb_server
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .
