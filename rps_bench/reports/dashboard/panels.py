@@ -44,6 +44,50 @@ def pareto_section(figures: tuple[str, ...]) -> "Section":
     return ws.Section(name="Accuracy against compression", panels=panels, is_open=True)
 
 
+def side_by_side_section() -> "Section":
+    """What was set and what came of it: an axis each, a line per run; and each cost by itself."""
+    import wandb_workspaces.reports.v2.interface as wr
+    import wandb_workspaces.workspaces as ws
+
+    axes = [
+        wr.ParallelCoordinatesPlotColumn(metric=metric, display_name=title, log=is_log)
+        for title, metric, is_log in (
+            ("compression", wr.Config("compression"), True),
+            ("learning rate", wr.Config("recipe_lr"), True),
+            ("weight decay", wr.Config("recipe_weight_decay"), False),
+            ("epochs", wr.Config("recipe_epochs"), False),
+            ("accuracy (%)", wr.SummaryMetric("accuracy"), False),
+            ("stored bytes", wr.SummaryMetric("stored_bytes"), True),
+            ("MACs, zeros left out", wr.SummaryMetric("effective_macs"), True),
+            ("training seconds", wr.SummaryMetric("total_train_seconds"), True),
+        )
+    ]
+    costs = {
+        "stored bytes": "stored_bytes",
+        "MACs, zeros left out": "effective_macs",
+        "training seconds": "total_train_seconds",
+    }
+    width = _WIDE // len(costs)
+    panels: list[Any] = [
+        wr.ParallelCoordinatesPlot(
+            title="settings and outcomes of each run",
+            columns=axes,
+            layout=wr.Layout(w=_WIDE, h=_TALL),
+        ),
+        *(
+            wr.ScatterPlot(
+                title=f"accuracy (%) against {title}",
+                x=wr.SummaryMetric(name),
+                y=wr.SummaryMetric("drawn_accuracy"),
+                log_x=True,
+                layout=wr.Layout(x=width * place, y=_TALL, w=width, h=_TALL),
+            )
+            for place, (title, name) in enumerate(costs.items())
+        ),
+    ]
+    return ws.Section(name="Settings and outcomes side by side", panels=panels, is_open=True)
+
+
 def curves_section(split: str) -> "Section":
     """A curve per method and compression, the mean over seeds with its range."""
     import wandb_workspaces.reports.v2.interface as wr

@@ -16,6 +16,7 @@ from rps_bench.reports.dashboard.panels import (
     curves_section,
     diverged_section,
     pareto_section,
+    side_by_side_section,
     tables_section,
 )
 from rps_bench.reports.dashboard.tables import JOB_TYPE
@@ -115,6 +116,7 @@ def _results_view(target: Target) -> "Workspace":
         sections=[
             pareto_section(target.figures),
             curves_section(target.split),
+            side_by_side_section(),
             tables_section(),
         ],
         settings=_settings(),

@@ -25,7 +25,7 @@ from rps_bench.reports.html.troubles import render_troubles
 SCRIPTS = (
     "data.js", "elements.js", "statistics.js", "filter.js", "view.js", "theme.js", "axes.js",
     "hover.js", "traces.js", "plot.js", "curves.js", "tables.js", "runs.js", "summary.js",
-    "compare.js", "main.js",
+    "compare.js", "parallel.js", "main.js",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from rps_bench.records.schema import split_of
+from rps_bench.reports.analysis.options import RATE
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.analysis.statistics import interval_margin
 from rps_bench.reports.figures.curves import find_kind
@@ -50,11 +51,13 @@ POINT_FIELDS = [
     "label", "compression", "true_compression", "stored_bytes", "macs", "effective_macs",
     "total_epochs", "total_train_seconds", "num_trainings", "n", "num_diverged", "num_failed",
 ]  # fmt: skip
+# Settings that experiments differ in -> name in the page.
+SETTINGS = {RATE: "lr", "recipe.weight_decay": "weight_decay"}
 # A run's sizes and costs are there for means over the runs that a filter leaves.
 RUN_FIELDS = [
     "run_id", "point", "seed", "status", "reason", *METRICS, "epochs", "train_seconds",
     "true_compression", "stored_bytes", "macs", "effective_macs", "total_epochs",
-    "total_train_seconds", "num_trainings",
+    "total_train_seconds", "num_trainings", *SETTINGS,
 ]  # fmt: skip
 
 
@@ -79,10 +82,16 @@ def collect_plot_data(
         "experiments": [_describe_experiment(experiment) for experiment in experiments],
         "point_fields": list(points.columns),
         "points": _to_rows(points),
-        "run_fields": [*(METRICS.get(name, name) for name in RUN_FIELDS), "href", "collapsed"],
+        "run_fields": [
+            *((METRICS | SETTINGS).get(name, name) for name in RUN_FIELDS),
+            "href",
+            "collapsed",
+        ],
         "runs": [
             [*row, links.get(run_id), _find_collapsed(records[run_id])]
-            for row, run_id in zip(_to_rows(runs[RUN_FIELDS]), runs["run_id"], strict=True)
+            for row, run_id in zip(
+                _to_rows(runs.reindex(columns=RUN_FIELDS)), runs["run_id"], strict=True
+            )
         ],
         "histories": [_thin_history(history, step) for history in histories],
         "epoch_step": max(step, 1),

@@ -68,6 +68,18 @@ def test_runs_are_grouped_by_method_so_that_means_are_over_seeds(
     assert set(colours.values()) == {style.colour for style in METHOD_LOOKS.values()}
 
 
+def test_settings_and_outcomes_stand_side_by_side(views: list[dict[str, Any]]) -> None:
+    parallel, *costs = sections(views[0])["Settings and outcomes side by side"]
+    assert parallel["viewType"] == "Parallel Coordinates Plot"
+    axes = [(axis["accessor"], axis.get("log")) for axis in parallel["config"]["columns"]]
+    assert axes[:2] == [("config:compression.value", True), ("config:recipe_lr.value", True)]
+    assert ("summary:accuracy", False) in axes
+    assert [plot["config"]["xAxis"] for plot in costs] == [
+        "summary:stored_bytes", "summary:effective_macs", "summary:total_train_seconds",
+    ]  # fmt: skip
+    assert [plot["layout"]["x"] for plot in costs] == [0, 8, 16]
+
+
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # of wandb-workspaces
 def test_without_a_sweep_runs_of_different_sweeps_are_kept_apart() -> None:
     results, _ = build_views(Target("p"))

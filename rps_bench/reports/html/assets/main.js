@@ -64,8 +64,18 @@ function drawAllCurves() {
   return drawTraining(selections, chooseCompression(selections), readChoice().bars, widthOf);
 }
 
+// As in the tables: of the experiment that is drawn, or of all.
+function isListed(run, { experiment }) {
+  return document.getElementById("all-experiments").checked || run.point.experiment === experiment;
+}
+
+function drawSideBySide() {
+  return Promise.all(selections.map((one) =>
+    drawParallel(one, one.runs.filter((run) => isListed(run, one)), widthOf(document.getElementById(`parallel-${one.side}`)))));
+}
+
 function drawFigures() {
-  return Promise.all([drawPlots(), drawAllCurves()]);
+  return Promise.all([drawPlots(), drawAllCurves(), drawSideBySide()]);
 }
 
 // Selects anew; the tables follow.
@@ -174,6 +184,7 @@ async function start() {
   await drawPlots();
   await new Promise((resolve) => setTimeout(resolve)); // the reader sees the plot before all else is there
   await drawAllCurves();
+  await drawSideBySide();
   listenToControls();
   listenToPage();
   listenToDevice();
