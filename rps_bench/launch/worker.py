@@ -51,12 +51,12 @@ def main(descriptors: str) -> None:
     signals = StopSignals((signal.SIGURG, signal.SIGTERM), second_ends=False)
     with outliving_readers(), suppress(StopError), signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-        connection, tasks = Connection(way), SimpleQueue[Task]()
+        connection, tasks = Connection(way), SimpleQueue[Task | None]()
         threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
         with undisturbed():
             connection.send(None)
-        while True:
-            attempt = _do(tasks.get())
+        while (task := tasks.get()) is not None:
+            attempt = _do(task)
             with undisturbed():
                 connection.send(attempt)
 
@@ -65,23 +65,28 @@ def _open_lines(descriptor: int) -> TextIO:
     return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="surrogateescape")
 
 
-def _listen(connection: "Connection[Any, Any]", tasks: "SimpleQueue[Task]") -> None:
-    """Pass runs on to the main thread, and ask it to stop when the command does or is gone."""
+def _listen(connection: "Connection[Any, Any]", tasks: "SimpleQueue[Task | None]") -> None:
+    """Pass runs on to the main thread, and ask it to stop when the command does or is gone.
+
+    It is asked by a signal, for it may be at work, and by a last task: a signal that comes just
+    before it begins to wait for one wakes nobody.
+    """
     is_asked = False
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()
             if task is None:
                 is_asked = True
-                _ask()
+                _ask(tasks)
             else:
                 tasks.put(task)
     if is_asked:  # the command has not waited
         os._exit(0)
-    _ask()
+    _ask(tasks)
 
 
-def _ask() -> None:
+def _ask(tasks: "SimpleQueue[Task | None]") -> None:
+    tasks.put(None)
     main_thread = threading.main_thread().ident
     assert main_thread is not None
     signal.pthread_kill(main_thread, signal.SIGURG)
