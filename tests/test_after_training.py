@@ -91,6 +91,7 @@ def test_rounding_forgets_what_was_not_rounded(
     assert rounded["size"]["stored_bytes_zstd"] < 0.5 * rounded["size"]["dense_weights"] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", AFTER)
 def test_killed_again_and_again_it_gives_the_same_record_and_file(
     method: str, sweep: Path, tmp_path: Path

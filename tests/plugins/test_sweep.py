@@ -136,6 +136,7 @@ def test_options_sweep_and_are_checked_by_their_annotation(my_methods: Path) -> 
             plan_runs([*words[:2], word], is_sweep=False)
 
 
+@pytest.mark.slow
 def test_reports_draw_the_curves(command: Command, my_methods: Path, tmp_path: Path) -> None:
     words = ("plugins=[my_methods.py]", "method=power,modulo,mag,dense", "arch.width=2", *TINY)
     assert command("-m", *words, "compression=1,4", "dataset=digits") == 0

@@ -258,6 +258,7 @@ def test_traffic_counts_the_outputs_of_convolutions() -> None:
     assert count_traffic_bytes(build_network("resnet20", None), 32, "bf16") == 14 * 2 * outputs
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_does_rounds() -> None:
     with Child(JOB) as child:
         for _ in range(2):
@@ -345,6 +346,7 @@ def is_alive(number: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_waits_as_its_job_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     wanted = {"GOMP_SPINCOUNT": "7"}

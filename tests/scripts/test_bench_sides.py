@@ -78,6 +78,7 @@ def test_a_side_trains_by_the_kernels_of_its_job(monkeypatch: pytest.MonkeyPatch
     assert side.trainer.training.kernels == "products-1"
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_a_record_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [*RUNS, "recipe=smoke", "recipe.epochs=1", "arch.width=2"]
     assert len(run_sweep(words, 2).records) == 2

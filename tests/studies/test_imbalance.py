@@ -31,6 +31,7 @@ def test_the_sweep_has_every_method_with_and_without_imbalance() -> None:
     assert set(runs) == expected | {("dense", 1, None), ("dense", 1, 10)}
 
 
+@pytest.mark.slow
 def test_both_kinds_of_data_are_trained_on(tmp_path: Path) -> None:
     words = (*TINY, "method=dense,mag", "compression=1,4", "seed=0")
     table = Imbalance(100, words).measure(tmp_path)

@@ -21,6 +21,7 @@ def test_the_experiment_is_what_the_study_asks() -> None:
     assert {c.method_options["scaling"] for c in configs} == {"none", "gram", "squared_mean"}
 
 
+@pytest.mark.slow
 def test_with_gram_training_does_not_know_the_init_std(tmp_path: Path) -> None:
     table = build_study("init_std", **(OPTIONS | {"overrides": TWO})).measure(tmp_path)
     assert table["init_std"].tolist() == [0.04, 1.0]

@@ -59,6 +59,7 @@ def test_starts_are_the_expected_ones_but_for_chance(variant: str) -> None:
     assert stds.median() < 0.25
 
 
+@pytest.mark.slow
 def test_chance_is_as_large_as_it_is_said_to_be() -> None:
     """The deviations of 40 draws have the standard deviation that is given for them."""
     model = network()

@@ -9,6 +9,7 @@ SMALL = ("dataset=digits", "recipe=smoke", "arch.width=2", "recipe.epochs=1")
 TWO = ("method=stable_rps", "method.scaling=gram", "method.init_std=0.1,1")
 
 
+@pytest.mark.slow
 def test_only_the_runs_that_were_asked_for_and_each_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

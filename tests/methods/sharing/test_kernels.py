@@ -39,6 +39,7 @@ def run_python(*words: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
 def test_kernels_in_the_interpreter() -> None:
     checks = Path(__file__).with_name("interpreted_kernels.py")

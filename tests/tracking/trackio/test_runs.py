@@ -118,9 +118,11 @@ def test_nothing_is_sent_whatever_the_user_has_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account, a Space and a server, all of them at an address that listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+    # An address of its own: others may still look for a server that had the same port before.
+    address = "127.89.61.3" if sys.platform == "linux" else "127.0.0.1"
+    with closing(socket.create_server((address, 0))) as listener:
         listener.setblocking(False)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://{address}:{listener.getsockname()[1]}"
         for name, value in {
             "HF_TOKEN": "hf_" + "a" * 34, "HF_ENDPOINT": url, "TRACKIO_SERVER_URL": url,
             "TRACKIO_WRITE_TOKEN": "b", "TRACKIO_SPACE_ID": "me/space", "TRACKIO_BUCKET_ID": "me/b",

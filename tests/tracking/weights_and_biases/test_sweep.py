@@ -28,6 +28,7 @@ def test_every_choice_of_the_example_is_one_run() -> None:
     assert len(plan_runs(arguments.overrides, arguments.multirun).configs) == 8
 
 
+@pytest.mark.slow
 def test_an_agent_drives_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small one; the agent sets its id, its sweep, its folder and a file of its choices."""
     choices = {"method": "mag", "compression": 10, "recipe.lr": 0.05, "recipe": "smoke",
