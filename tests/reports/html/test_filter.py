@@ -277,3 +277,11 @@ def test_training_curves_have_a_band_over_seeds(page: "Page") -> None:
     check(page, "seed", "1")
     names = "document.getElementById('training-a').data.map(t => t.name)"
     assert page.evaluate(names) == ["stable_rps (n=1)"] * 2 + ["mag (n=1)"] * 2
+
+
+def test_each_selection_has_training_curves_where_none_is_common(page: "Page") -> None:
+    page.check("#compare")
+    check(page, "compression", "100")
+    check(page, "compression", "10", "b")
+    words = [text or "" for text in page.locator("#training figcaption").all_text_contents()]
+    assert [text.split(":")[0] for text in words] == ["At 100\u00d7", "At 10\u00d7"]

@@ -81,7 +81,7 @@ def test_nothing_is_left_of_the_template(small_study: Results) -> None:
     assert not re.search(r"\$[a-z]", "".join(page.words))
     sections = {a["id"] for tag, a in page.elements if tag == "section"}
     assert sections == {
-        "find", "plot", "training", "summary", "runs", "claims", "findings", "troubles",
+        "find", "plot", "training", "parallel", "summary", "runs", "claims", "findings", "troubles",
         "provenance", "terms",
     }  # fmt: skip
 

@@ -47,14 +47,19 @@ function curveCompressions(selections) {
   return [...counts].sort(([a, many], [b, more]) => more - many || b - a).map(([compression]) => compression);
 }
 
-// The compression that is asked for, or else the one with most curves; the others can be chosen.
-function chooseCompression(selections) {
+// The compression of each selection: the one that is asked for, or else the one with most curves, of
+// both together if it can be; the others can be chosen.
+function chooseCompressions(selections) {
   const select = document.getElementById("curves-at");
   const compressions = curveCompressions(selections);
   for (const option of select.options) {
     option.disabled = option.value !== "" && !compressions.includes(Number(option.value));
   }
-  return select.value === "" ? compressions[0] ?? null : Number(select.value);
+  return selections.map((one) => {
+    if (select.value !== "") return Number(select.value);
+    const own = curveCompressions([one]);
+    return compressions.find((compression) => own.includes(compression)) ?? null;
+  });
 }
 
 function bandColour(colour) {
@@ -159,15 +164,15 @@ function curveRanges(drawn) {
   return { accuracy: range("y"), loss: range("y2") };
 }
 
-function drawTraining(selections, compression, bars, widthOf) {
+function drawTraining(selections, compressions, bars, widthOf) {
   const theme = readTheme();
-  const shown = selections.map((one) => curvePoints(one, compression));
+  const shown = selections.map((one, place) => curvePoints(one, compressions[place]));
   const drawn = shown.map((points) => points.flatMap((one) => [
     ...curveTraces(one, 1, "", bars, theme), ...curveTraces(one, 2, "2", bars, theme)]));
   const ranges = curveRanges(drawn);
   return Promise.all(selections.map((selection, place) => {
     const box = document.getElementById(`training-${selection.side}`);
-    const words = element("span", describeCurves(shown[place], compression, bars));
+    const words = element("span", describeCurves(shown[place], compressions[place], bars));
     box.closest("figure").querySelector("figcaption").replaceChildren(
       words, ...(shown[place].length ? [curvesTable(shown[place])] : []));
     if (shown[place].length) return drawCurves(box, drawn[place], selection.experiment, widthOf(box), ranges);

@@ -61,7 +61,7 @@ function drawPlots() {
 function drawAllCurves() {
   const box = document.getElementById("curves");
   if (chosen && box) drawRunCurves(chosen, widthOf(box));
-  return drawTraining(selections, chooseCompression(selections), readChoice().bars, widthOf);
+  return drawTraining(selections, chooseCompressions(selections), readChoice().bars, widthOf);
 }
 
 // As in the tables: of the experiment that is drawn, or of all.
