@@ -31,3 +31,8 @@ function hoverText(point) {
     `cost ${formatNumber(point.total_epochs, 1)} epochs, ${seconds} s${trainings}`,
   ].join("<br>");
 }
+
+// The box of such a text, in the colours of the page.
+function hoverLabel(theme) {
+  return { align: "left", bgcolor: theme.paper, bordercolor: theme.quiet, font: { color: theme.ink, size: 12 } };
+}

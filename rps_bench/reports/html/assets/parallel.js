@@ -136,7 +136,7 @@ function layoutParallel(axes, theme, width, numTraces, isNarrow) {
     plot_bgcolor: theme.paper,
     font: { family: theme.font, color: theme.ink, size: 12 },
     hovermode: "closest",
-    hoverlabel: { align: "left", bgcolor: theme.paper, bordercolor: theme.quiet, font: { color: theme.ink, size: 12 } },
+    hoverlabel: hoverLabel(theme),
     xaxis: isNarrow ? plain : { ...named, side: "top" },
     yaxis: isNarrow ? { ...named, range: [axes.length - 0.5, -0.5] } : plain,
     legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },

@@ -81,7 +81,7 @@ function layoutPlot(choice, theme, width, { experiment, axes, shapes, traces }) 
     plot_bgcolor: theme.paper,
     font: { family: theme.font, color: theme.ink, size: isNarrow ? 11 : 13 },
     hovermode: "closest",
-    hoverlabel: { align: "left", bgcolor: theme.paper, bordercolor: theme.quiet, font: { color: theme.ink, size: 12 } },
+    hoverlabel: hoverLabel(theme),
     xaxis: { ...axis, ...axes.xaxis },
     yaxis: { ...axis, title: { text: titleY(choice.y, experiment), standoff: 8 }, type: choice.yScale, ...axes.yaxis },
     showlegend: true,
