@@ -1,12 +1,14 @@
-"""Differences of every method to the reference at every training budget: `budgets.csv`.
+"""Differences of every method to the reference, by every way of training: `differences.csv`.
 
-Whether the order of methods depends on the budget is asked within a *setting*: a dataset at its
-image size, an architecture and a protocol. What may be joined by a line is a *series* of it: runs
-of one recipe, weight decay and arithmetic, and of whatever other options there are, that differ in
-epochs alone. A recipe of another name is another budget, and so a series of its own.
+Whether the order of methods depends on how they are trained is asked within a *problem*: a dataset
+at its image size, and an architecture. Whether it depends on the budget is asked within a *setting*
+of it, which has one protocol. What may be joined by a line is a *series* of a setting: runs of one
+recipe, weight decay and arithmetic, and of whatever other options there are, that differ in epochs
+alone. A recipe of another name is another budget, and so a series of its own.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,10 @@ from rps_bench.reports.claims.pairs import summarise_pairs
 from rps_bench.reports.styles import method_rank
 from rps_bench.reports.words import name_arithmetic, name_budget
 
-BUDGETS_NAME = "budgets.csv"
+DIFFERENCES_NAME = "differences.csv"
 
-SETTING_KEYS = ["dataset", "image_size", "imbalance", "arch", "protocol"]
+PROBLEM_KEYS = ["dataset", "image_size", "imbalance", "arch"]
+SETTING_KEYS = [*PROBLEM_KEYS, "protocol"]
 SERIES_KEYS = ["recipe", "weight_decay", "options", "precision", "kernels"]
 _PLACE_KEYS = [*SETTING_KEYS, *SERIES_KEYS, "series", "compression", "planned_epochs"]
 COLUMNS = (
@@ -42,21 +45,21 @@ COLUMNS = (
     "difference", "low", "high", "n", "num_diverged", "num_diverged_reference",
 )  # fmt: skip
 
-_DRAWN = ("series", "kind", "base")
+_DRAWN = ("experiment", "series", "kind", "base")
 _DROPS = "recipe.drops"
 
 
 def find_differences(results: Results) -> pd.DataFrame:
-    """One row per method, compression and budget of settings that have several budgets.
+    """One row per method, compression and experiment of problems that have several experiments.
 
-    A setting has several budgets if one recipe of it was run for several numbers of epochs or with
-    several weight decays. Runs are paired by seed; a seed that only one side ran makes no pair, and
-    without any pair there is no row. Diverged runs count at chance level.
+    Experiments differ in protocol, epochs or anything that makes another series. Runs are paired by
+    seed; a seed that only one side ran makes no pair, and without any pair there is no row.
+    Diverged runs count at chance level.
 
-    Columns besides those of `COLUMNS`, for drawing: `series` is the name of the series (what it
-    shares with all others of its setting is left out), `kind` and `base` are kind and name of the
-    method, whose label with its options is `method`. `difference` is the mean of method - reference
-    in points over `n` pairs, `low` and `high` its 95% t interval, null for one pair.
+    Columns besides those of `COLUMNS`, for drawing: `experiment` and `series` are names (what all
+    others of the problem or the setting share is left out), `kind` and `base` are kind and name of
+    the method, whose label with its options is `method`. `difference` is the mean of method -
+    reference in points over `n` pairs, `low` and `high` its 95% t interval, null for one pair.
     """
     runs = _describe_series(results)
     sides = _list_sides(runs)
@@ -72,15 +75,28 @@ def find_differences(results: Results) -> pd.DataFrame:
     rows = rows.assign(
         low=low, high=high, reference=REFERENCE, num_diverged_reference=rows["num_diverged_rival"]
     )
-    rows = rows[_have_several_budgets(rows)]
+    rows = rows.assign(experiment=_name_experiments(rows))
+    problems = rows.groupby(PROBLEM_KEYS, dropna=False)
+    rows = rows[problems["experiment"].transform("nunique") > 1]
     order = [*SETTING_KEYS, *SERIES_KEYS, "compression", "planned_epochs", "rank", "method"]
     rows = rows.assign(rank=[method_rank(base) for base in rows["base"]]).sort_values(order)
     return rows[[*COLUMNS, *_DRAWN]].reset_index(drop=True)
 
 
+def have_several_budgets(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are of a setting with a recipe run for several epochs or weight decays."""
+    recipes = rows.groupby([*SETTING_KEYS, "recipe"], dropna=False)
+    is_varied = (recipes["planned_epochs"].transform("nunique") > 1) | (
+        recipes["weight_decay"].transform("nunique") > 1
+    )
+    settings = [rows[key] for key in SETTING_KEYS]
+    has_varied: pd.Series[bool] = is_varied.groupby(settings, dropna=False).transform("any")
+    return has_varied.astype("bool")
+
+
 def save_differences(results: Results) -> list[Path]:
-    """Write `budgets.csv` into the results folder, atomically; an older one without rows goes."""
-    rows, path = find_differences(results), results.results_dir / BUDGETS_NAME
+    """Write `differences.csv` into the results folder, atomically; without rows it goes."""
+    rows, path = find_differences(results), results.results_dir / DIFFERENCES_NAME
     if rows.empty:
         path.unlink(missing_ok=True)
         return []
@@ -121,22 +137,44 @@ def _scale_drops(drops: Any, epochs: Any) -> Any:
 
 
 def _name_series(runs: pd.DataFrame) -> "pd.Series[str]":
-    arithmetic = pd.Series(
-        [
-            name_arithmetic([a], [b])
-            for a, b in zip(runs["precision"], runs["kernels"], strict=True)
-        ],
-        index=runs.index,
-        dtype="str",
+    """Recipe, weight decay and options, and the arithmetic where the setting has several."""
+    arithmetic = _if_several(_name_arithmetic(runs), runs, SETTING_KEYS)
+    decays = [name_budget([], [decay]) for decay in runs["weight_decay"]]
+    return _join_words(runs, _name_recipes(runs), decays, runs["options"], arithmetic)
+
+
+def _name_experiments(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Recipe, epochs, protocol; weight decay and arithmetic where the problem has several."""
+    decays = pd.Series([name_budget([], [decay]) for decay in rows["weight_decay"]], rows.index)
+    return _join_words(
+        rows,
+        _name_recipes(rows),
+        [name_budget([epochs], []) for epochs in rows["planned_epochs"]],
+        _if_several(decays, rows, PROBLEM_KEYS),
+        rows["options"],
+        _if_several(_name_arithmetic(rows), rows, PROBLEM_KEYS),
+        [f"protocol {protocol}" for protocol in rows["protocol"]],
     )
-    settings = arithmetic.groupby([runs[key] for key in SETTING_KEYS], dropna=False)
-    arithmetic = arithmetic.where(settings.transform("nunique") > 1, "")
-    parts = zip(runs["recipe"], runs["weight_decay"], runs["options"], arithmetic, strict=True)
-    names = [
-        ", ".join(filter(None, [f"recipe {recipe}", name_budget([], [decay]), *rest]))
-        for recipe, decay, *rest in parts
-    ]
-    return pd.Series(names, index=runs.index, dtype="str")
+
+
+def _name_recipes(rows: pd.DataFrame) -> list[str]:
+    return [f"recipe {recipe}" for recipe in rows["recipe"]]
+
+
+def _name_arithmetic(rows: pd.DataFrame) -> "pd.Series[str]":
+    pairs = zip(rows["precision"], rows["kernels"], strict=True)
+    return pd.Series([name_arithmetic([a], [b]) for a, b in pairs], rows.index, dtype="str")
+
+
+def _if_several(names: "pd.Series[str]", rows: pd.DataFrame, keys: list[str]) -> "pd.Series[str]":
+    """The names, empty where all rows of a group by these keys share one."""
+    counts = names.groupby([rows[key] for key in keys], dropna=False).transform("nunique")
+    return names.where(counts > 1, "")
+
+
+def _join_words(rows: pd.DataFrame, *columns: Iterable[str]) -> "pd.Series[str]":
+    names = [", ".join(filter(None, words)) for words in zip(*columns, strict=True)]
+    return pd.Series(names, rows.index, dtype="str")
 
 
 def _list_sides(runs: pd.DataFrame) -> pd.DataFrame:
@@ -146,16 +184,6 @@ def _list_sides(runs: pd.DataFrame) -> pd.DataFrame:
     return variants.assign(
         claim=variants["variant"], method=variants["variant"], rival=REFERENCE
     ).drop(columns="variant")
-
-
-def _have_several_budgets(rows: pd.DataFrame) -> "pd.Series[bool]":
-    recipes = rows.groupby([*SETTING_KEYS, "recipe"], dropna=False)
-    is_varied = (recipes["planned_epochs"].transform("nunique") > 1) | (
-        recipes["weight_decay"].transform("nunique") > 1
-    )
-    settings = [rows[key] for key in SETTING_KEYS]
-    has_varied: pd.Series[bool] = is_varied.groupby(settings, dropna=False).transform("any")
-    return has_varied.astype("bool")
 
 
 def _floats(column: "pd.Series[Any]") -> np.ndarray[Any, np.dtype[np.float64]]:

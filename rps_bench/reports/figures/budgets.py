@@ -8,19 +8,19 @@ import itertools
 import math
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.config import FIXED
-from rps_bench.datasets.info import sized_name
-from rps_bench.reports.analysis.options import IMBALANCE, write_option
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import REFERENCE
-from rps_bench.reports.claims.differences import SETTING_KEYS, find_differences
+from rps_bench.reports.claims.differences import (
+    SETTING_KEYS,
+    find_differences,
+    have_several_budgets,
+)
 from rps_bench.reports.figures.accuracy import AT_EDGE, mark_diverged
 from rps_bench.reports.figures.axes import set_log_values
 from rps_bench.reports.figures.labels import (
@@ -31,7 +31,7 @@ from rps_bench.reports.figures.labels import (
     labels_height,
 )
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
-from rps_bench.reports.figures.panels import free_name, slug
+from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits, split_rows
 from rps_bench.reports.figures.small_print import describe_origin
 from rps_bench.reports.styles import (
     DASH_DOTTED,
@@ -41,7 +41,7 @@ from rps_bench.reports.styles import (
     method_rank,
     method_style,
 )
-from rps_bench.reports.words import count_of, format_ratio, name_arithmetic, name_setting
+from rps_bench.reports.words import format_ratio, name_arithmetic
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.6  # inches
 LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4
@@ -51,48 +51,17 @@ MOST_COLUMNS = 3
 SIDE_STEP = 0.018  # between methods at one number of epochs, relative to the axis in log x
 SIDE_SHARE = 0.3  # of the least distance between two numbers of epochs, that all take at most
 SIDE_MOST = 0.1  # of the axis, that all take at most: its ends are as far off
-LARGEST_BAR = 0.6  # an axis reaches over bars up to this share of the means' own range ...
-LEAST_BAR = 3.0  # ... or these points; longer ones are cut
 # A method's further variants, in the order of their labels; the first has the line of its kind.
 VARIANT_LINES: tuple[LineStyle, ...] = (LONG_DASHED, DASH_DOTTED, (0, (1, 1)))
 
 
-@dataclass(frozen=True)
-class Budgets:
-    """The differences of one setting: a dataset at its image size, architecture and protocol."""
-
-    stem: str  # the end of its figure's file name
-    title: str
-    rows: pd.DataFrame  # of `find_differences`
-    runs: pd.DataFrame  # the runs that these are of
-    num_failed: int
-
-
-def find_budgets(results: Results) -> Iterator[Budgets]:
+def find_budgets(results: Results) -> Iterator[PairedRows]:
     """Yield the settings that were run at several budgets, by file name."""
     rows = find_differences(results)
-    if rows.empty:
-        return
-    taken: set[str] = set()
-    runs = results.runs.assign(imbalance=results.runs[IMBALANCE])
-    for _, own in rows.groupby(SETTING_KEYS, dropna=False):
-        first = own.iloc[0]
-        size = None if pd.isna(first["image_size"]) else int(first["image_size"])
-        notes = [write_option(IMBALANCE, first["imbalance"])]
-        notes += [f"protocol={first['protocol']}"] if first["protocol"] != FIXED else []
-        extras = ", ".join(filter(None, notes))
-        place = slug(f"{sized_name(first['dataset'], size)}-{first['arch']}")
-        stem = free_name(slug(f"{place}-{extras.replace('=', '')}"), "", taken)
-        taken.add(stem)
-        title = ", ".join(
-            filter(None, [name_setting(first["dataset"], first["arch"], size), extras])
-        )
-        meant = _select(runs, first)
-        drawn = meant[meant["recipe"].isin(own["recipe"]) & ~meant["has_failed"]]
-        yield Budgets(stem, title, own, drawn, int(meant["has_failed"].sum()))
+    yield from split_rows(results, rows[have_several_budgets(rows)], SETTING_KEYS)
 
 
-def draw_budgets(budgets: Budgets) -> Figure:
+def draw_budgets(budgets: PairedRows) -> Figure:
     """Difference against epochs, a cell per series and compression; needs `figure_style` in force.
 
     Points are means over pairs of runs with the same seed, with the 95% t interval as a bar; those
@@ -141,7 +110,7 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, rows: pd.DataFrame) -> list[CurveL
         points = points.assign(x=points["planned_epochs"].astype("float64") * shift)
         labels.append(_draw_method(axes, points, base, variant))
     ratio = own["compression"].iloc[0]
-    axes.set_ylim(*_find_limits(rows[rows["compression"] == ratio]))
+    axes.set_ylim(*find_limits(rows[rows["compression"] == ratio]))
     set_log_values(axes, rows["planned_epochs"].astype("float64"), "Epochs")
     axes.set_ylabel(f"Accuracy minus {REFERENCE}'s (points)")
     return labels
@@ -196,47 +165,12 @@ def _side_by_side(epochs: "pd.Series[float]", count: int) -> list[float]:
     return [math.exp(step * (place - (count - 1) / 2)) for place in range(count)]
 
 
-def _find_limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """The y axis of one compression: all means and zero, and bars unless they are very long."""
-    means = [0.0, *rows["difference"]]
-    low, high = min(means), max(means)
-    most = max(LARGEST_BAR * (high - low), LEAST_BAR)
-    low = max(min([low, *rows["low"].dropna()]), low - most)
-    high = min(max([high, *rows["high"].dropna()]), high + most)
-    pad = max((high - low) * 0.06, 0.5)
-    return low - pad, high + pad
-
-
-def _describe(budgets: Budgets) -> list[str]:
+def _describe(budgets: PairedRows) -> list[str]:
     """The small print: what a point is, how many seeds, what the marks mean, whence the runs."""
     rows, runs = budgets.rows, budgets.runs
-    fewest, most = int(rows["n"].min()), int(rows["n"].max())
-    pairs = f"{fewest} to {most} pairs" if fewest < most else count_of(most, "pair")
-    marks = ["bars: 95% t interval of the mean"] if most > 1 else []
-    marks += ["hollow: one seed, no interval"] if fewest == 1 else []
-    marks += ["bars that leave an axis are cut"] if _is_cut(rows) else []
-    if (rows["num_diverged"] + rows["num_diverged_reference"] > 0).any():
-        marks.append("cross: with diverged runs, counted at chance")
-    protocol = rows["protocol"].iloc[0]
+    arithmetic = name_arithmetic(runs["precision"], runs["kernels"])
     return [
-        f"Above 0: more accurate than {REFERENCE}. Runs are compared in pairs of one seed, {pairs}"
-        f" per point; {'; '.join(marks)}; methods are set side by side at each number of epochs",
-        f"Protocol {protocol}; {name_arithmetic(runs['precision'], runs['kernels'])};"
+        f"{describe_pairs(rows)}; methods are set side by side at each number of epochs",
+        f"Protocol {rows['protocol'].iloc[0]}; {arithmetic};"
         f" {describe_origin(runs, budgets.num_failed)}",
     ]
-
-
-def _is_cut(rows: pd.DataFrame) -> bool:
-    for _, own in rows.groupby("compression"):
-        low, high = _find_limits(own)
-        if (own["low"] < low).any() or (own["high"] > high).any():
-            return True
-    return False
-
-
-def _select(runs: pd.DataFrame, first: "pd.Series[Any]") -> pd.DataFrame:
-    """The runs on test images of the setting of a row."""
-    own = runs["evaluation_split"] == "test"
-    for key in SETTING_KEYS:
-        own &= runs[key].isna() if pd.isna(first[key]) else (runs[key] == first[key])
-    return runs[own.fillna(False)]

@@ -24,6 +24,7 @@ from rps_bench.reports.figures.axes import (
 from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
 from rps_bench.reports.figures.classes import draw_classes, find_measures
 from rps_bench.reports.figures.densities import draw_densities, find_densities
+from rps_bench.reports.figures.differences import draw_differences, find_problems
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
@@ -74,7 +75,7 @@ def save_figures(results: Results, overlay_reference: bool = False) -> list[Path
 
 
 def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[PlannedFigure]:
-    """Yield the figures of a study, by experiment, then sheets and budgets; draws nothing.
+    """Yield the figures of a study, by experiment, then sheets and differences; draws nothing.
 
     Each figure is drawn when its `draw` is called, with `figure_style` in force.
     """
@@ -114,7 +115,7 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
     for name, members in gather_sheets(drawn).items():
         yield _plan(name, draw_sheet, members)
     yield from plan_after_training(results)
-    yield from plan_budgets(results)
+    yield from plan_differences(results)
 
 
 def plan_after_training(results: Results) -> Iterator[PlannedFigure]:
@@ -125,8 +126,10 @@ def plan_after_training(results: Results) -> Iterator[PlannedFigure]:
             yield _plan(f"after-{panel.stem}", draw_after_training, panel, retrained)
 
 
-def plan_budgets(results: Results) -> Iterator[PlannedFigure]:
-    """Yield the figures of settings that were run at several budgets; draws nothing."""
+def plan_differences(results: Results) -> Iterator[PlannedFigure]:
+    """Yield the figures of problems run as several experiments or budgets; draws nothing."""
+    for problem in find_problems(results):
+        yield _plan(f"differences-{problem.stem}", draw_differences, problem)
     for budgets in find_budgets(results):
         yield _plan(f"budgets-{budgets.stem}", draw_budgets, budgets)
 

@@ -36,6 +36,7 @@ class Page:
     """A figure with cells of the same width; rows may differ in height.
 
     `x_title` and `y_title`, if given, are written once for all cells, and `title` once above them.
+    `left` is room in inches left of all cells.
     """
 
     cell_width: float
@@ -45,6 +46,7 @@ class Page:
     title: str = ""
     x_title: str = ""
     y_title: str = ""
+    left: float = 0.0
     margins: Margins = Margins()
     figure: Figure = field(default_factory=Figure)
 
@@ -80,8 +82,13 @@ class Page:
         return axes, (left + self.cell_width) / self._width
 
     @property
+    def title_height(self) -> float:
+        """The inches that the title takes at the top."""
+        return _TITLE if self.title else 0.0
+
+    @property
     def _left(self) -> float:
-        return _SHARED_AXIS_TITLE if self.y_title else 0.0
+        return self.left + (_SHARED_AXIS_TITLE if self.y_title else 0.0)
 
     @property
     def _bottom(self) -> float:
@@ -94,7 +101,7 @@ class Page:
 
     @property
     def _height(self) -> float:
-        return self._bottom + sum(self.row_heights) + (_TITLE if self.title else 0.0)
+        return self._bottom + sum(self.row_heights) + self.title_height
 
     def _write(self, x: float, y: float, text: str, **style: Any) -> None:
         place = x / self._width, y / self._height

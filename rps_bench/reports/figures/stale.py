@@ -41,7 +41,7 @@ def _match_own_names(results: Results) -> re.Pattern[str]:
     kinds = "(pareto|curves|densities|init-std|rates|after|classes|rewinding)"
     return re.compile(
         f"{kinds}-{datasets}{_SIZE_OR_NONE}-{archs}-{_REST}"
-        f"|budgets-{datasets}{_SIZE_OR_NONE}-{archs}{_REST_OR_NONE}"
+        f"|(budgets|differences)-{datasets}{_SIZE_OR_NONE}-{archs}{_REST_OR_NONE}"
         f"|sheet-{recipes}{_REST_OR_NONE}",
         re.ASCII,
     )

@@ -5,8 +5,8 @@ from string import Template
 from rps_bench.core.errors import UserError
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.html.after_training import render_after_training
-from rps_bench.reports.html.budgets import render_budgets
 from rps_bench.reports.html.claims import render_claims
+from rps_bench.reports.html.differences import render_differences
 from rps_bench.reports.html.encoding import hash_script, to_script_json
 from rps_bench.reports.html.experiments import split_experiments
 from rps_bench.reports.html.links import find_links
@@ -39,18 +39,20 @@ def build_page(results: Results) -> str:
     plotly = read_plotly_script()
     script = "\n".join(read_asset(name) for name in SCRIPTS)
     experiments, links = split_experiments(results), find_links(results)
-    budgets, after_training = render_budgets(results), render_after_training(results)
+    differences, after_training = render_differences(results), render_after_training(results)
     parts = {
         "policy": _write_policy(plotly, script),
         "style": read_asset("style.css"),
         "facts": render_facts(results, experiments),
         "summary": render_summary(experiments, links),
-        "budgets": budgets,
+        "differences": differences,
         "after_training": after_training,
         "after_training_link": (
             '<a href="#after-training">After training</a> ' if after_training else ""
         ),
-        "budgets_link": '<a href="#budgets">Budgets</a> ' if budgets else "",
+        "differences_link": '<a href="#protocols">Protocols and budgets</a> '
+        if differences
+        else "",
         "claims": render_claims(results),
         "findings": render_findings(results, links),
         "troubles": render_troubles(experiments, links),

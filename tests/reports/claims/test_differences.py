@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 
 from rps_bench.reports.claims import judge_claims
-from rps_bench.reports.claims.differences import find_differences, save_differences
+from rps_bench.reports.claims.differences import (
+    find_differences,
+    have_several_budgets,
+    save_differences,
+)
 from tests.reports.claims.conftest import MakeArm, MakeStudy, Records
 
 MakeBudget = Callable[..., list[Records]]
@@ -75,7 +79,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_one_budget_of_each_is_no_comparison_of_budgets(
     make_study: MakeStudy, budget: MakeBudget, changes: dict[str, Any]
 ) -> None:
-    assert find_differences(make_study(*budget(3), *budget(12, **changes))).empty
+    rows = find_differences(make_study(*budget(3), *budget(12, **changes)))
+    assert not have_several_budgets(rows).any()
 
 
 def test_a_recipe_that_is_run_once_is_shown_beside_one_that_varies(
@@ -186,11 +191,11 @@ def test_without_both_sides_there_is_nothing(
 
 def test_the_file_comes_and_goes(make_study: MakeStudy, budget: MakeBudget, tmp_path: Path) -> None:
     study = make_study(*budget(3), *budget(12))
-    assert save_differences(study) == [tmp_path / "budgets.csv"]
-    read = pd.read_csv(tmp_path / "budgets.csv")
+    assert save_differences(study) == [tmp_path / "differences.csv"]
+    read = pd.read_csv(tmp_path / "differences.csv")
     assert read["difference"].tolist() == find_differences(study)["difference"].tolist()
-    before = (tmp_path / "budgets.csv").read_bytes()
+    before = (tmp_path / "differences.csv").read_bytes()
     save_differences(make_study(*budget(12), *budget(3)))
-    assert (tmp_path / "budgets.csv").read_bytes() == before
+    assert (tmp_path / "differences.csv").read_bytes() == before
     assert save_differences(make_study(*budget(3))) == []
-    assert not (tmp_path / "budgets.csv").exists()
+    assert not (tmp_path / "differences.csv").exists()

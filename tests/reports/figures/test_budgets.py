@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
-from rps_bench.reports.figures.files import plan_budgets, plan_figures
+from rps_bench.reports.figures.files import plan_differences, plan_figures
 from rps_bench.reports.figures.stale import remove_stale
 from tests.reports.figures.conftest import crosses, curve, draw, make_study, points, texts
 
@@ -32,7 +32,8 @@ def budget(make_record: MakeRecord) -> MakeRecord:
 
 
 def names(*records: dict[str, Any]) -> list[str]:
-    return [figure.name for figure in plan_budgets(make_study(*records))]
+    planned = [figure.name for figure in plan_differences(make_study(*records))]
+    return [name for name in planned if name.startswith("budgets")]
 
 
 def pair(budget: MakeRecord, *words: Any, **changes: Any) -> list[dict[str, Any]]:

@@ -247,7 +247,7 @@ def test_without_plotly_one_line_tells_how_to_get_it(
     assert not (small_study.results_dir / "report.html").exists()
 
 
-def test_budgets_have_a_figure_and_their_numbers(
+def test_differences_have_figures_and_their_numbers(
     write_study: WriteStudy, make_record: MakeRecord
 ) -> None:
     """The figure is an image within the page, so nothing in it runs, whatever names say."""
@@ -261,12 +261,14 @@ def test_budgets_have_a_figure_and_their_numbers(
     for record in records:
         record["config"]["recipe_options"] |= {"drops": [], "weight_decay": 1e-4}
     page = Page(build_page(write_study(records)))
-    assert "#budgets" in page.links()
-    (image,) = [a for tag, a in page.elements if tag == "img"]
-    source = str(image["src"])
-    assert source.startswith("data:image/svg+xml;base64,")
-    assert b"<script" not in base64.b64decode(source.partition(",")[2])
-    rows = page.rows["budgets-table"]
+    assert "#protocols" in page.links()
+    images = [a for tag, a in page.elements if tag == "img"]
+    assert len(images) == 2  # by experiment, and by epochs
+    for image in images:
+        source = str(image["src"])
+        assert source.startswith("data:image/svg+xml;base64,")
+        assert b"<script" not in base64.b64decode(source.partition(",")[2])
+    rows = page.rows["protocols-table"]
     setting = "CIFAR-10, ResNet-20, recipe quick, weight decay 0.0001, protocol fixed"
     assert rows[1][1:] == [
         "10\N{MULTIPLICATION SIGN}",
@@ -280,7 +282,7 @@ def test_budgets_have_a_figure_and_their_numbers(
     assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
 
 
-def test_one_budget_needs_no_section(small_study: Results) -> None:
+def test_one_experiment_needs_no_section(small_study: Results) -> None:
     page = Page(build_page(small_study))
-    assert "#budgets" not in page.links()
+    assert "#protocols" not in page.links()
     assert not [tag for tag, _ in page.elements if tag == "img"]

@@ -1,4 +1,4 @@
-"""The section on training budgets: how far each method is from stable_rps after how many epochs."""
+"""How far each method is from stable_rps by protocol, recipe and budget: a section of the page."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pandas as pd
 from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import REFERENCE
 from rps_bench.reports.claims.differences import find_differences
-from rps_bench.reports.figures.files import plan_budgets
+from rps_bench.reports.figures.files import plan_differences
 from rps_bench.reports.figures.rendering import figure_style
 from rps_bench.reports.html.facets import mark_facets
 from rps_bench.reports.html.images import embed
@@ -23,15 +23,15 @@ from rps_bench.reports.html.tables import (
 )
 from rps_bench.reports.words import count_of, name_setting
 
-_INTRODUCTION = f"""<p>Does the order of methods change with the training budget? Accuracy minus
-that of {REFERENCE}, over pairs of runs with the same seed; the interval is the plain 95% t interval
-of that mean, none for one seed. Lines join budgets that differ in epochs alone.
-The figures are of all runs, whatever the filter; the table follows it.</p>"""
+_INTRODUCTION = f"""<p>Does the order of methods change with the protocol, the recipe or the
+training budget? Accuracy minus that of {REFERENCE}, over pairs of runs with the same seed; the
+interval is the plain 95% t interval of that mean, none for one seed. Lines join budgets that differ
+in epochs alone. The figures are of all runs, whatever the filter; the table follows it.</p>"""
 
-_HEAD = """<section id="budgets" aria-labelledby="budgets-title">
-<h2 id="budgets-title">Training budgets</h2>"""
+_HEAD = """<section id="protocols" aria-labelledby="protocols-title">
+<h2 id="protocols-title">Protocols, recipes and budgets</h2>"""
 
-_WORDS = "differences by epochs; the table below holds its numbers"  # of a figure
+_WORDS = "differences by experiment; the table below holds its numbers"  # of a figure
 
 _COLUMNS = (
     Column("Method"),
@@ -44,15 +44,15 @@ _COLUMNS = (
 )
 
 
-def render_budgets(results: Results) -> str:
-    """The section as HTML, with figures and all their numbers; empty without several budgets."""
+def render_differences(results: Results) -> str:
+    """The section as HTML, with figures and their numbers; empty without several experiments."""
     rows = find_differences(results)
     if rows.empty:
         return ""
     with figure_style():
-        images = "\n".join(embed(figure, _WORDS) for figure in plan_budgets(results))
+        images = "\n".join(embed(figure, _WORDS) for figure in plan_differences(results))
     table = render_table(
-        "budgets-table",
+        "protocols-table",
         count_of(len(rows), "difference"),
         _COLUMNS,
         [_make_row(row) for row in rows.to_dict("records")],
