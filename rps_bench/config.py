@@ -5,6 +5,7 @@ Nothing behind this page sees a Hydra object. Imports no torch.
 
 import copyreg
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -85,11 +86,20 @@ class Search:
         trials: Trainings of each cell.
         seed: Of these, None for the first that is listed.
         choices: The file of what was chosen, None for ``choices.json`` in the results folder.
+        over: Other settings of the recipe that are chosen with the rate, with the values to try.
     """
 
     trials: int
     seed: int | None
     choices: str | None
+    over: tuple[tuple[str, tuple[bool | float, ...]], ...] = ()
+
+    @property
+    def combinations(self) -> tuple[dict[str, bool | float], ...]:
+        """Every combination of the other settings; one without any where there are none."""
+        names = [name for name, _ in self.over]
+        values = itertools.product(*(own for _, own in self.over))
+        return tuple(dict(zip(names, own, strict=True)) for own in values)
 
 
 @dataclass(frozen=True)
@@ -201,12 +211,15 @@ class RunConfig:
     def cell(self) -> dict[str, Any]:
         """What a learning rate is chosen for: all that training depends on but rate and seed.
 
-        The number of validation images is part of it, as the choice depends on them.
+        The number of validation images is part of it, as the choice depends on them; so are the
+        values of other settings that are chosen with the rate.
         """
         identity = self._trained_identity
         rest = {key: value for key, value in identity.items() if key not in _NOT_OF_CELL}
         recipe = {key: value for key, value in identity["recipe"].items() if key != "lr"}
-        return rest | {"recipe": recipe, "validation_images": self.validation_images}
+        rest |= {"recipe": recipe, "validation_images": self.validation_images}
+        over = {name: list(values) for name, values in self.search.over}
+        return rest | ({"over": over} if over else {})
 
     @property
     def cell_id(self) -> str:

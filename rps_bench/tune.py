@@ -7,6 +7,7 @@ choices.json in results_dir, where protocol=tuned finds it. Every training is a 
 the same command goes on after a stop, and several processes share the work.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from rps_bench.sweep.hydra_errors import explained
 from rps_bench.sweep.places import require_writable
 from rps_bench.sweep.planning import Plan, PlannedRun, plan_runs
 from rps_bench.tuning.choices import Choice, Trial, save_choices
-from rps_bench.tuning.search import find_best, find_edge, next_positions, rate_at
+from rps_bench.tuning.search import find_best, find_edge, next_positions, rank, rate_at
 
 # Whatever the sweep says. Rounding comes after training: one rate serves all kinds of storage.
 TRIAL_WORDS = ("evaluation_split=validation", "protocol=fixed", "storage=exact")
@@ -40,18 +41,20 @@ Found = Mapping[Fraction, Record]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What one rate is chosen for, as the run that the search begins with."""
+class Branch:
+    """The search along the learning rate with one combination of the other settings."""
 
     first: PlannedRun
+    settings: Mapping[str, bool | float]
 
     def trial(self, position: Fraction) -> PlannedRun:
         """The run at another rate."""
         config = self.first.config
-        rate = rate_at(config.recipe.lr, position)
+        values = {**self.settings, "lr": rate_at(config.recipe.lr, position)}
+        words = (f"recipe.{name}={_to_word(value)}" for name, value in values.items())
         return PlannedRun(
-            replace(config, recipe=replace(config.recipe, lr=rate)),
-            (*self.first.overrides, f"recipe.lr={rate!r}"),
+            replace(config, recipe=config.recipe.with_values(values)),
+            (*self.first.overrides, *words),
         )
 
     def look(self) -> tuple[Found, list[PlannedRun]]:
@@ -70,7 +73,12 @@ class Cell:
         scores, config = _score(found), self.first.config
         best = find_best(scores)
         trials = [
-            Trial(rate_at(config.recipe.lr, position), scores[position], found[position]["run_id"])
+            Trial(
+                rate_at(config.recipe.lr, position),
+                scores[position],
+                found[position]["run_id"],
+                self.settings,
+            )
             for position in sorted(found)
         ]
         return Choice(
@@ -81,10 +89,34 @@ class Cell:
             seed=config.seed,
             trials=tuple(trials),
             cell=config.cell,
+            settings=self.settings,
         )
 
     def _list_next(self, found: Found) -> tuple[Fraction, ...]:
         return next_positions(_score(found), self.first.config.search.trials)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one rate is chosen for, as the run that the search begins with."""
+
+    first: PlannedRun
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """A search for each combination of what else is chosen."""
+        combinations = self.first.config.search.combinations
+        return tuple(Branch(self.first, settings) for settings in combinations)
+
+    def list_missing(self) -> list[PlannedRun]:
+        """The trials to do next; none where the search is over."""
+        return [run for branch in self.branches for run in branch.look()[1]]
+
+    def choose(self) -> Choice:
+        """The best of what the branches chose, of several the first; all have to be over."""
+        choices = [branch.choose(branch.look()[0]) for branch in self.branches]
+        best = max(choices, key=lambda choice: rank(choice.validation_accuracy))
+        return replace(best, trials=tuple(trial for own in choices for trial in own.trials))
 
 
 @command
@@ -147,29 +179,38 @@ def _tune(plan: Plan, cells: Sequence[Cell]) -> int:
     """Round after round over all cells; returns the exit status."""
     for note in plan.notes:
         say(note)
-    num_trials = cells[0].first.config.search.trials
-    say(f"choosing a learning rate for each of {len(cells)} cells by {num_trials} trials")
+    search = cells[0].first.config.search
+    others = "".join(f" with each of {len(values)} {name}" for name, values in search.over)
+    say(
+        f"choosing a learning rate for each of {len(cells)} cells by {search.trials} trials{others}"
+    )
     for folder in {cell.first.config.choices_path.parent for cell in cells}:
         require_writable(str(folder))
     tried: set[str] = set()
     while pending := list(_list_new(cells, tried)):
         do_runs(replace(plan, runs=tuple(pending)), pending)
         tried |= {run.config.run_id for run in pending}
-    searches = [(cell, *cell.look()) for cell in cells]
-    whole = [(cell, cell.choose(found)) for cell, found, missing in searches if not missing]
+    searches = [(cell, cell.list_missing()) for cell in cells]
+    whole = [(cell, cell.choose()) for cell, missing in searches if not missing]
     _save(whole)
     _show(whole)
-    unfinished = [missing[0].config.run_id for _, _, missing in searches if missing]
+    unfinished = [missing[0].config.run_id for _, missing in searches if missing]
     for run_id in unfinished:
         say(f"not chosen, as this trial was not recorded: {run_id}")
-    trials = (cell.trial(position).config for cell, found, _ in searches for position in found)
-    discard_passing_checkpoints(list(trials))
+    discard_passing_checkpoints(
+        [
+            branch.trial(position).config
+            for cell in cells
+            for branch in cell.branches
+            for position in branch.look()[0]
+        ]
+    )
     return 1 if unfinished else 0
 
 
 def _list_new(cells: Iterable[Cell], tried: set[str]) -> Iterator[PlannedRun]:
     """The next trials of all cells, without what this command has tried."""
-    missing = chain.from_iterable(cell.look()[1] for cell in cells)
+    missing = chain.from_iterable(cell.list_missing() for cell in cells)
     return (run for run in missing if run.config.run_id not in tried)
 
 
@@ -204,7 +245,14 @@ def _show(whole: Sequence[tuple[Cell, Choice]]) -> None:
 def _note(choice: Choice) -> str:
     if choice.validation_accuracy is None:
         return "all diverged"
-    return f"the {choice.edge} that was tried" if choice.edge else ""
+    notes = [f"{name}={_to_word(value)}" for name, value in choice.settings.items()]
+    notes += [f"the {choice.edge} rate that was tried"] if choice.edge else []
+    return ", ".join(notes)
+
+
+def _to_word(value: bool | float) -> str:
+    """A value as the command line takes it."""
+    return json.dumps(value)
 
 
 def _score(found: Found) -> dict[Fraction, float | None]:

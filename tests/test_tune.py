@@ -230,6 +230,38 @@ def test_each_imbalance_has_a_choice_of_its_own(tuned: Tune, command: Command) -
     assert rates == {None: 0.5, 4.0: 0.25}
 
 
+def test_other_settings_are_chosen_with_the_rate(tuned: Tune, command: Command) -> None:
+    """Each combination has a search of its own, and the best of all of them is what runs take."""
+    words = (*TINY, "method=mag,stable_rps", "compression=2", "tune.trials=3")
+    assert tuned(*words) == 0
+    lone = {choice["cell"]["method"]: choice for choice in choices().values()}
+    over = "tune.over={weight_decay:[0.3,1e-4],nesterov:[true,false]}"
+    assert tuned(*words, over) == 0
+    assert len(records()) == 2 * 4 * 3  # those at the recipe's own settings are the earlier ones
+    both = [choice for choice in choices().values() if choice["settings"]]
+    assert len(both) == 2
+    assert len(choices()) == 4
+    by_id = {record["run_id"]: record for record in records()}
+    for choice in both:
+        assert len(choice["trials"]) == 4 * 3
+        for trial in choice["trials"]:
+            options = by_id[trial["run_id"]]["config"]["recipe_options"]
+            assert {name: options[name] for name in trial["settings"]} == trial["settings"]
+            assert options["lr"] == trial["learning_rate"]
+        best = max(trial["validation_accuracy"] or -1.0 for trial in choice["trials"])
+        assert choice["validation_accuracy"] == best
+        assert best >= lone[choice["cell"]["method"]]["validation_accuracy"]
+    assert command("-m", *words, over, "protocol=tuned", "seed=0,1") == 0
+    ran = [record for record in records() if record["config"]["protocol"] == "tuned"]
+    assert len(ran) == 4
+    for record in ran:
+        own = next(c for c in both if c["cell"]["method"] == record["config"]["method"])
+        chosen = own["settings"] | {"lr": own["learning_rate"]}
+        assert chosen.items() <= record["config"]["recipe_options"].items()
+        assert record["config"]["tuning"]["settings"] == own["settings"]
+        assert record["config"]["tuning"]["num_trials"] == 12
+
+
 def test_trials_that_diverge_are_the_worst(tuned: Tune, command: Command) -> None:
     words = (*TINY, "method=mag", "compression=2", "recipe.lr=1e30")
     assert tuned(*words) == 0
@@ -271,8 +303,10 @@ REFUSED = [
     (("dataset.imbalance=10",), None, "for stripes-shallow-mag-2x-smoke-imbalance10-"),
     (("tune.trials=2",), None, "tune.trials must be a whole number from 3 to 20, got 2"),
     (("tune.seed=-1",), None, "tune.seed must be null or a whole number from 0"),
-    (("tune=5",), None, "tune must be a table of trials, seed, choices, got 5"),
-    (("+tune.over=lr",), None, "unknown key tune.over"),
+    (("tune=5",), None, "tune must be a table of trials, seed, choices, over, got 5"),
+    (("+tune.beyond=lr",), None, "unknown key tune.beyond"),
+    (("tune.over={weight_decay:[1e-4,5e-4]}",), None, "has no learning rate for stripes-shallow"),
+    ((), '{"version": 1, "choices": {"a": {"settings": {"epochs": 9}}}}', "holds no choices"),
     ((), "{", "choices.json holds no choices"),
     ((), "[]", "choices.json holds no choices"),
     ((), '{"version": 2, "choices": {}}', "version 2, this one reads 1"),
@@ -334,6 +368,17 @@ def test_the_command_that_is_named_tunes(
         (("tune.trials=3,4",), "tune.trials=3,4 is for all cells and has one value"),
         (("tune.trials=21",), "from 3 to 20, got 21"),
         (("recipe.lr=1e308",), "leaves the numbers that there are"),
+        (("tune.over=weight_decay",), "tune.over must be null or a table such as"),
+        (("tune.over={epochs:[3,9]}",), "unknown key tune.over.epochs; allowed: tune.over.moment"),
+        (("tune.over={weight_decay:1e-4}",), "tune.over.weight_decay must be a list of values"),
+        (("tune.over={weight_decay:[]}",), "tune.over.weight_decay must be a list of values"),
+        (("tune.over={weight_decay:[1e-4,-1]}",), "recipe.weight_decay must be a number >= 0"),
+        (("tune.over={weight_decay:[1e-3,5e-4]}",), "must have the recipe's own value 0.0001 am"),
+        (("tune.over={nesterov:[true,1]}",), "recipe.nesterov must be true or false, got 1"),
+        (
+            ("tune.over={momentum:[0.9,0],nesterov:[true,false]}",),
+            "needs a recipe.momentum above 0",
+        ),
         (("compression=1e9",), "the largest for this network is"),
     ],
 )

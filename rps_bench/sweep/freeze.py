@@ -32,7 +32,7 @@ from rps_bench.sweep.exclusions import refuse_excluded
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
 from rps_bench.tuning.choices import with_choice
-from rps_bench.tuning.search import FEWEST_TRIALS, MOST_TRIALS
+from rps_bench.tuning.search import CHOSEN_WITH_RATE, FEWEST_TRIALS, MOST_TRIALS
 
 EVALUATION_SPLITS = ("test", "validation")
 DEFAULT_COMPRESSION = 10.0
@@ -94,11 +94,12 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
     width = arch["width"]
     if width is not None:
         checks.whole_number("arch.width", width, 1, LARGEST_WIDTH, "null or ")
+    own_recipe = Recipe.from_values(recipe)
     config = RunConfig(
         dataset=checks.choice("dataset", dataset["name"], DATASETS),
         arch=checks.text("arch", arch["name"]),
         method=method_name,
-        recipe=Recipe.from_values(recipe),
+        recipe=own_recipe,
         compression=_compression(composed["compression"], fixed, ends, method_name),
         seed=checks.whole_number("seed", composed["seed"], 0, LARGEST_SEED),
         width=width,
@@ -119,7 +120,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         tuning=None,
         compute=_compute(composed),
         files=_files(composed),
-        search=_search(composed),
+        search=_search(composed, own_recipe),
     )
     protocol = checks.choice("protocol", composed["protocol"], PROTOCOLS)
     refuse_excluded(config, composed["exclude"])
@@ -233,20 +234,45 @@ def _tunable(config: RunConfig) -> RunConfig:
     return config
 
 
-def _search(composed: Mapping[str, Any]) -> Search:
+def _search(composed: Mapping[str, Any], recipe: Recipe) -> Search:
     table = composed["tune"]
     names = tuple(field.name for field in fields(Search))
     if not isinstance(table, Mapping):
         raise UserError(f"tune must be a table of {', '.join(names)}, got {show(table)}")
     _check_keys("tune.", table, names)
-    seed, choices = table["seed"], table["choices"]
+    seed, choices, over = table["seed"], table["choices"], table["over"]
     if seed is not None:
         seed = checks.whole_number("tune.seed", seed, 0, LARGEST_SEED, "null or ")
     return Search(
         trials=checks.whole_number("tune.trials", table["trials"], FEWEST_TRIALS, MOST_TRIALS),
         seed=seed,
         choices=None if choices is None else checks.path("tune.choices", choices),
+        over=_search_over(over, recipe),
     )
+
+
+def _search_over(table: object, recipe: Recipe) -> tuple[tuple[str, tuple[bool | float, ...]], ...]:
+    """Settings of the recipe that are chosen with the rate, each with its values, by name."""
+    if table is None:
+        return ()
+    if not isinstance(table, Mapping):
+        checks.refuse("tune.over", "null or a table such as {weight_decay: [1e-4, 5e-4]}", table)
+    chosen = []
+    for name, values in sorted(table.items(), key=lambda item: str(item[0])):
+        key = f"tune.over.{name}"
+        if name not in CHOSEN_WITH_RATE:
+            raise unknown_name("key", key, [f"tune.over.{name}" for name in CHOSEN_WITH_RATE])
+        if not isinstance(values, list) or not values:
+            checks.refuse(key, "a list of values", values)
+        tried = tuple(getattr(recipe.with_values({name: value}), name) for value in values)
+        own = getattr(recipe, name)
+        if own not in tried:
+            raise UserError(
+                f"{key} must have the recipe's own value {show(own)} among those to try, got "
+                f"{show(values)}"
+            )
+        chosen.append((name, tuple(dict.fromkeys(tried))))
+    return tuple(chosen)
 
 
 def _compute(composed: Mapping[str, Any]) -> Compute:

@@ -4,7 +4,7 @@ Imports no torch, so that the command line checks a recipe at once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from rps_bench.core import checks
@@ -84,6 +84,10 @@ class Recipe:
         """Steps of one epoch over ``num_images`` training images."""
         whole_epoch = -(-num_images // self.batch_size)
         return min(whole_epoch, self.max_steps_per_epoch or whole_epoch)
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The recipe with other plain values, checked."""
+        return self.from_values(asdict(self) | dict(values))
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:

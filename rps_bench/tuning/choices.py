@@ -6,7 +6,7 @@ their options (`RunConfig.cell`). The file lies beside the records and is kept w
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rps_bench.core import checks
 from rps_bench.core.atomic import write_text
 from rps_bench.core.errors import UserError
 from rps_bench.runtime.locks import hold, make_lock
-from rps_bench.tuning.search import HIGHEST, LOWEST
+from rps_bench.tuning.search import CHOSEN_WITH_RATE, HIGHEST, LOWEST
 
 VERSION = 1
 LARGEST_BYTES = 1 << 25
@@ -34,11 +34,13 @@ class Trial:
         learning_rate: Its rate.
         validation_accuracy: After the last epoch, in percent; None: it diverged.
         run_id: Of its record.
+        settings: The other settings of the recipe that were tried, if any.
     """
 
     learning_rate: float
     validation_accuracy: float | None
     run_id: str
+    settings: Mapping[str, bool | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Choice:
     Attributes:
         learning_rate: The rate with the best accuracy on validation images.
         validation_accuracy: That accuracy in percent; None: all trials diverged.
-        edge: lowest or highest, if it is that of all rates tried: the best may lie beyond.
+        edge: lowest or highest, if it is that of all rates tried with the same settings: the best
+            may lie beyond.
         start: The recipe's rate, which the search began with.
         seed: Of all trials.
-        trials: By their rates.
+        trials: By their settings and rates.
         cell: What the rate was chosen for.
+        settings: Of the recipe that were chosen with the rate, if any.
     """
 
     learning_rate: float
@@ -62,6 +66,13 @@ class Choice:
     seed: int
     trials: tuple[Trial, ...]
     cell: Mapping[str, Any]
+    settings: Mapping[str, bool | float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Trial:
+        """The trial that was chosen."""
+        wanted = self.learning_rate, self.settings
+        return next(own for own in self.trials if (own.learning_rate, own.settings) == wanted)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -72,11 +83,11 @@ class Choice:
             "start": self.start,
             "edge": self.edge,
             "validation_accuracy": self.validation_accuracy,
-        }
+        } | ({"settings": dict(self.settings)} if self.settings else {})
 
 
 def with_choice(config: RunConfig) -> RunConfig:
-    """The run with the rate that was chosen for its cell.
+    """The run with the rate, and the other settings, that were chosen for its cell.
 
     Raises:
         NoChoiceError: None was.
@@ -92,7 +103,7 @@ def with_choice(config: RunConfig) -> RunConfig:
             f"{config.cell_id}, got recipe.lr={config.recipe.lr:g}: leave it out, tune from it, or "
             "take protocol=fixed"
         )
-    recipe = replace(config.recipe, lr=choice.learning_rate)
+    recipe = config.recipe.with_values({"lr": choice.learning_rate} | dict(choice.settings))
     return replace(config, recipe=recipe, tuning=choice.described)
 
 
@@ -147,12 +158,13 @@ def _parse(values: Mapping[str, Any]) -> Choice:
     Raises:
         ValueError, KeyError, TypeError: It is none.
     """
-    known = {field.name: values[field.name] for field in fields(Choice)}
+    known = {key.name: values[key.name] for key in fields(Choice) if key.name != "settings"}
     trials = tuple(
         Trial(
             checks.positive_number("learning_rate", trial["learning_rate"]),
             _accuracy(trial["validation_accuracy"]),
             checks.text("run_id", trial["run_id"]),
+            _settings(trial),
         )
         for trial in known["trials"]
     )
@@ -168,7 +180,18 @@ def _parse(values: Mapping[str, Any]) -> Choice:
         checks.whole_number("seed", known["seed"], 0),
         trials,
         known["cell"],
+        _settings(values),
     )
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, bool | float]:
+    """The settings of a choice or a trial; none where nothing but the rate was chosen."""
+    settings = values.get("settings", {})
+    for name, value in settings.items():
+        checks.choice("settings", name, CHOSEN_WITH_RATE)
+        if not isinstance(value, bool):
+            checks.number(name, value)
+    return dict(settings)
 
 
 def _accuracy(value: object) -> float | None:

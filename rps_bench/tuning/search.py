@@ -19,6 +19,8 @@ from itertools import pairwise
 from rps_bench.core.errors import UserError
 
 FEWEST_TRIALS, MOST_TRIALS = 3, 20
+# What else of a recipe may be chosen; all that says how long training takes is equal for all.
+CHOSEN_WITH_RATE = ("momentum", "nesterov", "weight_decay")
 STEP = 10**0.5
 DIGITS = 4  # of a rate
 FIRST = tuple(map(Fraction, (-1, 0, 1)))
@@ -54,7 +56,7 @@ def find_best(tried: Tried) -> Fraction:
 
     The lower of two rates that are as good is further from divergence.
     """
-    return max(tried, key=lambda position: (_score(tried[position]), -position))
+    return max(tried, key=lambda position: (rank(tried[position]), -position))
 
 
 def find_edge(tried: Tried) -> str | None:
@@ -94,16 +96,17 @@ def _halve(tried: Tried) -> Fraction:
         low, high = known[0], known[-1]
         return low - 1 if best - low <= high - best else high + 1
 
-    def rank(gap: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction, float, Fraction]:
+    def order(gap: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction, float, Fraction]:
         low, high = gap
         is_below = high <= best
         distance = best - high if is_below else low - best
-        neighbour = _score(tried[low if is_below else high])
+        neighbour = rank(tried[low if is_below else high])
         return distance, low - high, -neighbour, low
 
-    low, high = min(gaps, key=rank)
+    low, high = min(gaps, key=order)
     return (low + high) / 2
 
 
-def _score(accuracy: Score) -> float:
+def rank(accuracy: Score) -> float:
+    """What trials are ordered by: their accuracy, and a diverged one below all."""
     return float("-inf") if accuracy is None else accuracy

@@ -13,6 +13,7 @@ from rps_bench.reports.analysis.statistics import summarise
 from rps_bench.reports.analysis.table import build_table
 from rps_bench.reports.analysis.warnings import find_faults
 from rps_bench.reports.claims import judge_claims
+from rps_bench.reports.claims.differences import find_differences
 from rps_bench.reports.figures import plan_figures
 from rps_bench.reports.figures.rates import draw_rates, find_chosen, find_rates
 from rps_bench.reports.tables.sections import group_experiments
@@ -210,3 +211,32 @@ def test_a_reader_is_told_of_unequal_searches(tuned: MakeRecord, tmp_path: Path)
 def test_equal_searches_are_no_fault(tuned: MakeRecord, tmp_path: Path) -> None:
     results = results_of(tmp_path, tuned("mag", 0.1), tuned("snip", 0.3))
     assert not [f for f in find_faults(results) if f.kind == "mixed_tuning"]
+
+
+def over(decay: float, **more: Any) -> dict[str, Any]:
+    """What else a record has whose weight decay was chosen with the rate."""
+    tuning = {"num_trials": 6, "start": 0.1, "edge": None, "settings": {"weight_decay": decay}}
+    options = {"epochs": more.pop("epochs", 3), "lr": 0.1, "weight_decay": decay, "drops": []}
+    return {"protocol": "tuned", "tuning": tuning, "recipe_options": options} | more
+
+
+def test_a_weight_decay_that_was_chosen_tells_no_experiments_apart(
+    make_record: MakeRecord,
+) -> None:
+    def record(method: str, decay: float, **more: Any) -> dict[str, Any]:
+        return make_record(method, **over(decay, **more))
+
+    own = [record("stable_rps", 1e-4), record("mag", 5e-4), record("mag", 1e-3, compression=100.0)]
+    assert [row[:2] for row in summary(*own)] == [
+        ("protocol=tuned", "mag"), ("protocol=tuned", "mag"), ("protocol=tuned", "stable_rps"),
+    ]  # fmt: skip
+    assert summarise(build_table(own))["weight_decay"].isna().all()
+    anew = [record("mag", 5e-4), record("mag", 1e-3, seed=1)]
+    assert [row[1] for row in summary(*anew)] == [
+        "mag (weight_decay=0.0005)", "mag (weight_decay=0.001)",
+    ]  # fmt: skip
+    longer = [record(method, decay, epochs=9)
+              for method, decay in (("stable_rps", 1e-3), ("mag", 1e-4))]  # fmt: skip
+    rows = find_differences(make_study(*own, *longer))
+    assert rows["series"].unique().tolist() == ["recipe quick"]
+    assert rows["planned_epochs"].tolist() == [3, 9]

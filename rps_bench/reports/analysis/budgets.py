@@ -6,7 +6,7 @@ told always, because a difference between methods may be another one at another 
 
 import pandas as pd
 
-from rps_bench.reports.analysis.options import IMAGE_SIZE
+from rps_bench.reports.analysis.options import IMAGE_SIZE, hide_chosen
 
 EPOCHS, WEIGHT_DECAY = "recipe.epochs", "recipe.weight_decay"
 # Besides the protocol, and null where no run of an experiment states it.
@@ -17,14 +17,17 @@ _NAMES = tuple(f"{column.partition('.')[2]}=" for column in (IMAGE_SIZE, EPOCHS,
 def add_budgets(runs: pd.DataFrame, experiment: list[str]) -> pd.DataFrame:
     """The runs with `BUDGET_KEYS`, of which each experiment has one value.
 
+    A weight decay that was chosen for each point is none of the experiment's.
+
     `planned_epochs` is the longest training where records do not state what was planned.
     """
     groups = [runs[key] for key in experiment]
+    shared = hide_chosen(runs)
 
     def find(column: str) -> "pd.Series[float]":
         if column not in runs:
             return pd.Series(float("nan"), index=runs.index)
-        values = pd.to_numeric(runs[column], errors="coerce").astype("float64")
+        values = pd.to_numeric(shared[column], errors="coerce").astype("float64")
         return values.groupby(groups, dropna=False).transform("first")
 
     longest = runs["epochs"].astype("float64").groupby(groups, dropna=False).transform("max")

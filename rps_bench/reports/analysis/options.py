@@ -6,11 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from rps_bench.config import TUNED
 from rps_bench.training.recipe import Recipe
 
 EXPERIMENT_PREFIXES = ("dataset.", "arch.", "recipe.")
 METHOD_PREFIXES = ("method.",)
 RATE = "recipe.lr"
+_CHOSEN_PREFIX = "tuning.settings."  # of what was chosen with the rate
 # What makes other data of a dataset, so that it is always named; null: as the dataset has it.
 IMBALANCE = "dataset.imbalance"
 IMAGE_SIZE = "dataset.image_size"
@@ -22,6 +24,35 @@ _KNOWN_DEFAULTS = {
     for field in fields(Recipe)
     if field.default is not MISSING and field.default is not None
 }
+
+
+def hide_chosen(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs without the rates, and other settings of a recipe, that were chosen for each point.
+
+    They belong to a point, as its weights do, and tell no experiments apart.
+    """
+    hidden = {RATE: runs[RATE].mask(runs["protocol"] == TUNED)} if RATE in runs else {}
+    for option, is_chosen in _find_chosen(runs).items():
+        hidden[option] = runs[option].mask(is_chosen)
+    return runs.assign(**hidden)
+
+
+def show_chosen(runs: pd.DataFrame) -> "dict[str, pd.Series[Any]]":
+    """What `hide_chosen` hides: the options, with null where a run's was not chosen."""
+    shown = {RATE: runs[RATE].where(runs["protocol"] == TUNED)} if RATE in runs else {}
+    for option, is_chosen in _find_chosen(runs).items():
+        shown[option] = runs[option].where(is_chosen)
+    return shown
+
+
+def _find_chosen(runs: pd.DataFrame) -> "dict[str, pd.Series[bool]]":
+    """Options of the recipe besides the rate that were chosen, and for which runs."""
+    found = {
+        column.replace(_CHOSEN_PREFIX, "recipe.", 1): runs[column].notna()
+        for column in runs.columns
+        if column.startswith(_CHOSEN_PREFIX)
+    }
+    return {option: is_chosen for option, is_chosen in found.items() if option in runs}
 
 
 def option_columns(runs: pd.DataFrame, prefixes: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ validation split, where rates are chosen, each rate is a curve of its own.
 
 import pandas as pd
 
-from rps_bench.config import FIXED, TUNED
+from rps_bench.config import FIXED
 from rps_bench.engine.names import ENGINES, PLAIN
 from rps_bench.records.schema import FILE_ZSTD, TEST, UNRETRAINED_BYTES, VALIDATION
 from rps_bench.reports.analysis.budgets import add_budgets
@@ -26,7 +26,9 @@ from rps_bench.reports.analysis.options import (
     RATE,
     describe_differences,
     fill_options,
+    hide_chosen,
     option_columns,
+    show_chosen,
     write_option,
 )
 
@@ -84,18 +86,14 @@ def _name_experiments(runs: pd.DataFrame, within: list[str]) -> list[str]:
     was chosen, or is tried to be chosen, is not.
     """
     columns = option_columns(runs, EXPERIMENT_PREFIXES)
-    alike = runs
+    alike = hide_chosen(runs)
     if RATE in runs:
-        alike = runs.assign(**{RATE: runs[RATE].mask(_is_tuned(runs) | _is_tried(runs))})
+        alike = alike.assign(**{RATE: alike[RATE].mask(_is_tried(runs))})
     differences = describe_differences(alike, within, columns, null_differs=True)
     of_data = ([write_option(key, value) for value in runs[key]] for key in DATA_OPTIONS)
     protocols = ["" if x == FIXED else f"protocol={x}" for x in runs["protocol"]]
     parts = zip(*of_data, protocols, differences, strict=True)
     return [", ".join(filter(None, own)) for own in parts]
-
-
-def _is_tuned(runs: pd.DataFrame) -> "pd.Series[bool]":
-    return runs["protocol"] == TUNED
 
 
 def _is_tried(runs: pd.DataFrame) -> "pd.Series[bool]":
@@ -186,19 +184,19 @@ def _label_curves(runs: pd.DataFrame) -> pd.DataFrame:
 def _note_rates(runs: pd.DataFrame) -> list[str]:
     """The learning rate of a run where others of its point have another one.
 
-    That is so on the validation split, and where rates were chosen again between runs.
+    That is so on the validation split, and where rates, or other settings, were chosen again
+    between runs.
     """
     if RATE not in runs:
         return [""] * len(runs)
     curve = [*EXPERIMENT_KEYS, "method", "label"]
-    tried, tuned = (
-        describe_differences(runs.assign(**{RATE: runs[RATE].where(chosen)}), within, [RATE], False)
-        for chosen, within in (
-            (_is_tried(runs), curve),
-            (_is_tuned(runs), [*curve, "compression"]),
-        )
+    tried = {RATE: runs[RATE].where(_is_tried(runs))}
+    chosen = show_chosen(runs)
+    rates, choices = (
+        describe_differences(runs.assign(**columns), within, list(columns), False)
+        for columns, within in ((tried, curve), (chosen, [*curve, "compression"]))
     )
-    return [one or other for one, other in zip(tried, tuned, strict=True)]
+    return [one or other for one, other in zip(rates, choices, strict=True)]
 
 
 def _note_differences(runs: pd.DataFrame, column: str) -> "pd.Series[str]":

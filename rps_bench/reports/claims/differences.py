@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rps_bench.config import TUNED
 from rps_bench.core.atomic import write_text
 from rps_bench.reports.analysis.budgets import EPOCHS, WEIGHT_DECAY
 from rps_bench.reports.analysis.options import (
     EXPERIMENT_PREFIXES,
     IMAGE_SIZE,
     IMBALANCE,
-    RATE,
     describe_differences,
+    hide_chosen,
     option_columns,
 )
 from rps_bench.reports.analysis.results import Results
@@ -119,12 +118,10 @@ def _name_options(runs: pd.DataFrame) -> list[str]:
     """The options besides epochs and weight decay in which runs of a setting and recipe differ."""
     told = {EPOCHS, WEIGHT_DECAY, IMAGE_SIZE, IMBALANCE}
     columns = [name for name in option_columns(runs, EXPERIMENT_PREFIXES) if name not in told]
-    alike = runs
+    alike = hide_chosen(runs)
     if _DROPS in runs:
         pairs = zip(runs[_DROPS], runs["planned_epochs"], strict=True)
         alike = alike.assign(**{_DROPS: [_scale_drops(*pair) for pair in pairs]})
-    if RATE in runs:  # by the protocol tuned every point has its own
-        alike = alike.assign(**{RATE: runs[RATE].mask(runs["protocol"] == TUNED)})
     return describe_differences(alike, [*SETTING_KEYS, "recipe"], columns, null_differs=True)
 
 

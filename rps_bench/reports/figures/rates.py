@@ -38,12 +38,7 @@ def find_chosen(results_dir: Path) -> frozenset[str]:
         UserError: The file is broken.
     """
     choices = read_choices(results_dir / CHOICES_FILE).values()
-    return frozenset(
-        trial.run_id
-        for choice in choices
-        for trial in choice.trials
-        if trial.learning_rate == choice.learning_rate
-    )
+    return frozenset(choice.best.run_id for choice in choices)
 
 
 def find_rates(panel: Panel, chosen: frozenset[str]) -> pd.DataFrame:
