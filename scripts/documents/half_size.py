@@ -50,22 +50,34 @@ def write_half_size() -> str:
 
 
 def write_rates() -> str:
-    """The learning rate that was chosen for each method and compression, and what it gave."""
-    rates: dict[tuple[str, float], tuple[str, str]] = {}
-    for choice in read_json(f"{FOLDER}/{CHOICES_FILE.removesuffix('.json')}")["choices"].values():
-        cell, accuracy = choice["cell"], choice["validation_accuracy"]
+    """What each method's chosen learning rate is, and what it gave beside the recipe's own."""
+    found: dict[tuple[str, float], tuple[str, str, str]] = {}
+    choices = read_json(f"{FOLDER}/{CHOICES_FILE.removesuffix('.json')}")["choices"].values()
+    (start,) = {choice["start"] for choice in choices}
+    for choice in choices:
+        rates = {trial["learning_rate"]: trial["validation_accuracy"] for trial in choice["trials"]}
+        own, best = (_show_percent(rates[choice[key]]) for key in ("start", "learning_rate"))
         rate = f"{choice['learning_rate']:g}{EDGES.get(choice['edge'], '')}"
-        rates[_label(cell), cell["compression"]] = rate, f"{accuracy:.1f}"
-    heads = [title for ratio in RATIOS for title in (f"rate at {ratio:g}x", "validation accuracy")]
+        cell = choice["cell"]
+        found[_label(cell), cell["compression"]] = own, rate, best
+    heads = [
+        title
+        for ratio in RATIOS
+        for title in (f"{ratio:g}x at {start:g}", f"{ratio:g}x: chosen rate", f"{ratio:g}x at it")
+    ]
     rows = [
-        (method, *_list_rates(rates, method)) for method in _order({method for method, _ in rates})
+        (method, *_list_rates(found, method)) for method in _order({method for method, _ in found})
     ]
     return write_markdown(Rows(("method", *heads), 1, rows))
 
 
-def _list_rates(rates: dict[tuple[str, float], tuple[str, str]], method: str) -> Iterator[str]:
+def _list_rates(found: dict[tuple[str, float], tuple[str, str, str]], method: str) -> Iterator[str]:
     for ratio in RATIOS:
-        yield from rates.get((method, 1.0 if method == DENSE else ratio), ("", ""))
+        yield from found.get((method, 1.0 if method == DENSE else ratio), ("", "", ""))
+
+
+def _show_percent(accuracy: float | None) -> str:
+    return "diverged" if accuracy is None else f"{accuracy:.1f}"
 
 
 def _find_way(row: dict[Any, Any]) -> Way:

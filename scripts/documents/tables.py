@@ -10,6 +10,7 @@ from scripts.documents.accuracy import (
     write_rounding,
     write_verdicts,
 )
+from scripts.documents.half_size import write_half_size, write_rates
 from scripts.documents.networks import write_networks
 from scripts.documents.studies import write_studies
 from scripts.documents.timings import write_inference, write_recovery, write_training
@@ -21,6 +22,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "longer-training": write_longer,
     "rounding": write_rounding,
     "kernels": write_kernels,
+    "tuned-rates": write_rates,
+    "half-size": write_half_size,
     "inference": write_inference,
     "studies": write_studies,
     "networks": write_networks,
