@@ -33,6 +33,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 SOLID, DASHED, DOTTED, DASH_DOTTED = "-", "--", ":", "-."
 LONG_DASHED: LineStyle = (0, (8, 2))
+# A method's further variants where lines tell them apart, in the order of their labels.
+VARIANT_LINES: tuple[LineStyle, ...] = (LONG_DASHED, DASH_DOTTED, (0, (1, 1)))
 
 # Chosen by hand where there is something to choose; any other method has one by its name.
 METHOD_LOOKS = {
@@ -91,6 +93,11 @@ def method_look(method: str) -> MethodLook:
 def method_style(method: str, kind: str | None) -> MethodStyle:
     """The style of a method of a kind, the same in every figure; None: kind not known."""
     return MethodStyle(*method_look(method), kind_line(kind).line)
+
+
+def variant_line(line: LineStyle, variant: int) -> LineStyle:
+    """The line of a method's variant by its number; 0, the first, has that of its kind."""
+    return VARIANT_LINES[(variant - 1) % len(VARIANT_LINES)] if variant else line
 
 
 def kind_line(kind: str | None) -> KindLine:

@@ -185,6 +185,21 @@ def test_the_figure_of_rates(trial: MakeRecord, tmp_path: Path) -> None:
     assert first.get_ylabel() == "Validation accuracy (%)"
 
 
+def test_variants_of_a_method_have_lines_of_their_own(trial: MakeRecord) -> None:
+    labels = ("stable_rps", "stable_rps (a=1)", "stable_rps (b=2)")
+    records = [
+        trial("stable_rps", rate, 60.0 + place, label=label, method_options={"place": place})
+        for place, label in enumerate(labels)
+        for rate in (0.03, 0.1)
+    ]
+    (panel,) = make_panels(*records)
+    (axes,) = draw(draw_rates, panel, find_rates(panel, frozenset())).axes
+    lines = [line for line in axes.lines if len(points(line)) == 2 and line.get_marker() == "o"]
+    assert len(lines) == 3
+    styles = [(line.get_linestyle(), line._unscaled_dash_pattern) for line in lines]  # type: ignore[attr-defined]
+    assert len({str(style) for style in styles}) == 3
+
+
 def test_one_rate_alone_is_no_search(trial: MakeRecord) -> None:
     (panel,) = make_panels(trial("mag", 0.1), trial("mag", 0.1, seed=1))
     assert find_rates(panel, frozenset()).empty

@@ -187,6 +187,6 @@ def set_log_values(axes: Axes, values: "pd.Series[float]", title: str) -> None:
     labelled = choose_labelled(grid, label_gap(axes) * math.log(high / low))
     axes.xaxis.set_major_locator(FixedLocator(labelled))
     axes.xaxis.set_minor_locator(FixedLocator([x for x in grid if x not in labelled]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(title)

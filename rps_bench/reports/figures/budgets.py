@@ -33,14 +33,7 @@ from rps_bench.reports.figures.labels import (
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits, split_rows
 from rps_bench.reports.figures.small_print import describe_origin
-from rps_bench.reports.styles import (
-    DASH_DOTTED,
-    LONG_DASHED,
-    LineStyle,
-    method_look,
-    method_rank,
-    method_style,
-)
+from rps_bench.reports.styles import method_look, method_rank, method_style, variant_line
 from rps_bench.reports.words import format_ratio, name_arithmetic
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.6  # inches
@@ -51,8 +44,6 @@ MOST_COLUMNS = 3
 SIDE_STEP = 0.018  # between methods at one number of epochs, relative to the axis in log x
 SIDE_SHARE = 0.3  # of the least distance between two numbers of epochs, that all take at most
 SIDE_MOST = 0.1  # of the axis, that all take at most: its ends are as far off
-# A method's further variants, in the order of their labels; the first has the line of its kind.
-VARIANT_LINES: tuple[LineStyle, ...] = (LONG_DASHED, DASH_DOTTED, (0, (1, 1)))
 
 
 def find_budgets(results: Results) -> Iterator[PairedRows]:
@@ -126,7 +117,7 @@ def _draw_method(axes: Axes, points: pd.DataFrame, base: str, variant: int) -> C
     """Draw one method; a variant of the reference stands out as a further line to compare with."""
     kind, name = points["kind"].iloc[0], str(points["method"].iloc[0])
     style = method_style(base, None if pd.isna(kind) else str(kind))
-    line = style.line if not variant else VARIANT_LINES[(variant - 1) % len(VARIANT_LINES)]
+    line = variant_line(style.line, variant)
     width = 1.6 if base == REFERENCE else 1.0
     x, y, colour = points["x"], points["difference"], style.colour
     axes.plot(x, y, color=colour, linestyle=line, linewidth=width, label=name, zorder=3)

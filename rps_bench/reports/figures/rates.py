@@ -21,7 +21,7 @@ from rps_bench.reports.figures.labels import (
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.small_print import describe_panels
-from rps_bench.reports.styles import method_rank, method_style
+from rps_bench.reports.styles import method_rank, method_style, variant_line
 from rps_bench.reports.words import format_ratio
 from rps_bench.tuning.choices import read_choices
 
@@ -98,9 +98,11 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
     level = panel.chance or 0.0
     names = own[["method", "curve"]].drop_duplicates().itertuples(index=False, name=None)
     labels = []
+    seen: dict[str, int] = {}
     for method, name in sorted(names, key=lambda key: (method_rank(key[0]), key)):
+        variant = seen[method] = seen.get(method, -1) + 1
         points = own[own["curve"] == name].sort_values("rate")
-        labels.append(_draw_curve(axes, points, method, level))
+        labels.append(_draw_curve(axes, points, method, variant, level))
     mark_lost(axes, own, "rate", "curve", level)
     set_accuracy_limits(axes, own, panel.chance)
     set_log_values(axes, own["rate"], "Learning rate")
@@ -108,7 +110,9 @@ def _draw_cell(axes: Axes, own: pd.DataFrame, panel: Panel) -> list[CurveLabel]:
     return labels + draw_chance(axes, panel.chance)
 
 
-def _draw_curve(axes: Axes, points: pd.DataFrame, method: str, level: float) -> CurveLabel:
+def _draw_curve(
+    axes: Axes, points: pd.DataFrame, method: str, variant: int, level: float
+) -> CurveLabel:
     """Draw one curve through its completed points, with the chosen one ringed."""
     style, name = method_style(method, find_kind(points)), str(points["curve"].iloc[0])
     label = draw_line(
@@ -118,7 +122,7 @@ def _draw_curve(axes: Axes, points: pd.DataFrame, method: str, level: float) -> 
         name,
         level,
         color=style.colour,
-        linestyle=style.line,
+        linestyle=variant_line(style.line, variant),
         marker=style.marker,
         markersize=3.5,
         linewidth=1.1,
