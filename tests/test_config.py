@@ -39,7 +39,12 @@ OTHER_FILES = {
     "checkpoint_seconds": "1",
     "tracking": "wandb",
 }
-OTHER_SEARCH = {"tune.trials": "7", "tune.seed": "1", "tune.choices": "other.json"}
+OTHER_SEARCH = {
+    "tune.trials": "7",
+    "tune.seed": "1",
+    "tune.choices": "other.json",
+    "tune.over": "{weight_decay:[1e-4,5e-4]}",
+}
 OTHERS = {**OTHER_COMPUTE, **OTHER_FILES, **OTHER_SEARCH}
 
 
