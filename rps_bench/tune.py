@@ -108,13 +108,14 @@ class Cell:
         combinations = self.first.config.search.combinations
         return tuple(Branch(self.first, settings) for settings in combinations)
 
-    def list_missing(self) -> list[PlannedRun]:
-        """The trials to do next; none where the search is over."""
-        return [run for branch in self.branches for run in branch.look()[1]]
+    def look(self) -> tuple[list[Found], list[PlannedRun]]:
+        """The recorded trials of each branch, and those to do next; none where all are over."""
+        looks = [branch.look() for branch in self.branches]
+        return [found for found, _ in looks], [run for _, missing in looks for run in missing]
 
-    def choose(self) -> Choice:
-        """The best of what the branches chose, of several the first; all have to be over."""
-        choices = [branch.choose(branch.look()[0]) for branch in self.branches]
+    def choose(self, founds: Sequence[Found]) -> Choice:
+        """The best of what the branches chose from whole searches, of several the first."""
+        choices = [branch.choose(own) for branch, own in zip(self.branches, founds, strict=True)]
         best = max(choices, key=lambda choice: rank(choice.validation_accuracy))
         return replace(best, trials=tuple(trial for own in choices for trial in own.trials))
 
@@ -190,19 +191,19 @@ def _tune(plan: Plan, cells: Sequence[Cell]) -> int:
     while pending := list(_list_new(cells, tried)):
         do_runs(replace(plan, runs=tuple(pending)), pending)
         tried |= {run.config.run_id for run in pending}
-    searches = [(cell, cell.list_missing()) for cell in cells]
-    whole = [(cell, cell.choose()) for cell, missing in searches if not missing]
+    searches = [(cell, *cell.look()) for cell in cells]
+    whole = [(cell, cell.choose(founds)) for cell, founds, missing in searches if not missing]
     _save(whole)
     _show(whole)
-    unfinished = [missing[0].config.run_id for _, missing in searches if missing]
+    unfinished = [missing[0].config.run_id for _, _, missing in searches if missing]
     for run_id in unfinished:
         say(f"not chosen, as this trial was not recorded: {run_id}")
     discard_passing_checkpoints(
         [
             branch.trial(position).config
-            for cell in cells
-            for branch in cell.branches
-            for position in branch.look()[0]
+            for cell, founds, _ in searches
+            for branch, found in zip(cell.branches, founds, strict=True)
+            for position in found
         ]
     )
     return 1 if unfinished else 0
@@ -210,7 +211,7 @@ def _tune(plan: Plan, cells: Sequence[Cell]) -> int:
 
 def _list_new(cells: Iterable[Cell], tried: set[str]) -> Iterator[PlannedRun]:
     """The next trials of all cells, without what this command has tried."""
-    missing = chain.from_iterable(cell.list_missing() for cell in cells)
+    missing = chain.from_iterable(cell.look()[1] for cell in cells)
     return (run for run in missing if run.config.run_id not in tried)
 
 

@@ -13,7 +13,7 @@ from rps_bench.reports.claims import CLAIMS
 from rps_bench.reports.claims.declared import Comparison
 from scripts.bench.tables import Rows, write_markdown
 from scripts.documents.experiments import find_alike, split_experiments, write_each
-from scripts.documents.sources import list_words, read_table, show_points
+from scripts.documents.sources import list_words, read_table, show_accuracy, show_points
 
 RPS, UNSCALED = "stable_rps", "stable_rps (scaling=none)"
 COMPRESSIONS = (1.0, 10.0, 100.0)
@@ -190,8 +190,7 @@ def _grid(summary: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _show_accuracy(row: object) -> str:
-    mean, std = getattr(row, "mean"), getattr(row, "std")  # noqa: B009
-    return f"{mean:.2f}" + ("" if pd.isna(std) else f" ± {std:.2f}")
+    return show_accuracy(getattr(row, "mean"), getattr(row, "std"))  # noqa: B009
 
 
 def _show_lead(short: pd.Series, long: pd.Series, method: str, epochs: str) -> str:

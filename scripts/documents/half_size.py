@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from rps_bench.config import CHOICES_FILE, FIXED
+from rps_bench.config import CHOICES_FILE
 from rps_bench.reports.styles import method_rank
 from scripts.bench.tables import Rows, write_markdown
-from scripts.documents.sources import read_json, read_table
+from scripts.documents.sources import read_json, read_table, show_accuracy
 
 FOLDER = "half_size"
 RATIOS = (10.0, 100.0)
@@ -20,7 +18,6 @@ class Way(NamedTuple):
     """How runs were trained: one experiment of the study."""
 
     epochs: int
-    is_tuned: bool
     recipe: str
     protocol: str
 
@@ -38,7 +35,7 @@ def write_half_size() -> str:
     for row in summary.to_dict("records"):
         way = _find_way(row)
         for ratio in RATIOS if row["method"] == DENSE else (row["compression"],):
-            cells[row["method"], ratio, way] = _show_accuracy(row)
+            cells[row["method"], ratio, way] = show_accuracy(row["mean"], row["std"])
     ways = sorted({way for _, _, way in cells})
     heads = [(ratio, way) for ratio in RATIOS for way in ways]
     titles = (f"{ratio:g}x: {way.title}" for ratio, way in heads)
@@ -81,8 +78,7 @@ def _show_percent(accuracy: float | None) -> str:
 
 
 def _find_way(row: dict[Any, Any]) -> Way:
-    is_tuned = row["protocol"] != FIXED
-    return Way(int(row["planned_epochs"]), is_tuned, row["recipe"], row["protocol"])
+    return Way(int(row["planned_epochs"]), row["recipe"], row["protocol"])
 
 
 def _label(cell: dict[str, Any]) -> str:
@@ -93,8 +89,3 @@ def _label(cell: dict[str, Any]) -> str:
 def _order(methods: set[str]) -> list[str]:
     """As in figures; a method's variants follow it."""
     return sorted(methods, key=lambda method: (method_rank(method.partition(" ")[0]), method))
-
-
-def _show_accuracy(row: dict[Any, Any]) -> str:
-    spread = "" if pd.isna(row["std"]) else f" ± {row['std']:.2f}"
-    return f"{row['mean']:.2f}{spread}"

@@ -32,6 +32,11 @@ def show_points(value: float, decimals: int = 1) -> str:
     return f"{value + 0.0:+.{decimals}f}".replace("-", MINUS)
 
 
+def show_accuracy(mean: float, std: float) -> str:
+    """A mean with its standard deviation, where there is one."""
+    return f"{mean:.2f}" + ("" if pd.isna(std) else f" ± {std:.2f}")
+
+
 def list_words(words: list[str]) -> str:
     """``a``, ``a and b`` or ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -31,23 +31,19 @@ def hide_chosen(runs: pd.DataFrame) -> pd.DataFrame:
 
     They belong to a point, as its weights do, and tell no experiments apart.
     """
-    hidden = {RATE: runs[RATE].mask(runs["protocol"] == TUNED)} if RATE in runs else {}
-    for option, is_chosen in _find_chosen(runs).items():
-        hidden[option] = runs[option].mask(is_chosen)
-    return runs.assign(**hidden)
+    chosen = _find_chosen(runs).items()
+    return runs.assign(**{option: runs[option].mask(is_chosen) for option, is_chosen in chosen})
 
 
 def show_chosen(runs: pd.DataFrame) -> "dict[str, pd.Series[Any]]":
     """What `hide_chosen` hides: the options, with null where a run's was not chosen."""
-    shown = {RATE: runs[RATE].where(runs["protocol"] == TUNED)} if RATE in runs else {}
-    for option, is_chosen in _find_chosen(runs).items():
-        shown[option] = runs[option].where(is_chosen)
-    return shown
+    chosen = _find_chosen(runs).items()
+    return {option: runs[option].where(is_chosen) for option, is_chosen in chosen}
 
 
 def _find_chosen(runs: pd.DataFrame) -> "dict[str, pd.Series[bool]]":
-    """Options of the recipe besides the rate that were chosen, and for which runs."""
-    found = {
+    """The options of the recipe that were chosen, and for which runs."""
+    found = {RATE: runs["protocol"] == TUNED} | {
         column.replace(_CHOSEN_PREFIX, "recipe.", 1): runs[column].notna()
         for column in runs.columns
         if column.startswith(_CHOSEN_PREFIX)

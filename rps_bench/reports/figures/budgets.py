@@ -7,20 +7,13 @@ epochs of one series alone, so neither recipes nor weight decays are ever mixed 
 import itertools
 import math
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import REFERENCE
-from rps_bench.reports.claims.differences import (
-    SETTING_KEYS,
-    find_differences,
-    have_several_budgets,
-)
 from rps_bench.reports.figures.accuracy import AT_EDGE, mark_diverged
 from rps_bench.reports.figures.axes import set_log_values
 from rps_bench.reports.figures.labels import (
@@ -31,7 +24,7 @@ from rps_bench.reports.figures.labels import (
     labels_height,
 )
 from rps_bench.reports.figures.layout import Margins, Page, num_rows
-from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits, split_rows
+from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits
 from rps_bench.reports.figures.small_print import describe_origin
 from rps_bench.reports.styles import method_look, method_rank, method_style, variant_line
 from rps_bench.reports.words import format_ratio, name_arithmetic
@@ -44,12 +37,6 @@ MOST_COLUMNS = 3
 SIDE_STEP = 0.018  # between methods at one number of epochs, relative to the axis in log x
 SIDE_SHARE = 0.3  # of the least distance between two numbers of epochs, that all take at most
 SIDE_MOST = 0.1  # of the axis, that all take at most: its ends are as far off
-
-
-def find_budgets(results: Results) -> Iterator[PairedRows]:
-    """Yield the settings that were run at several budgets, by file name."""
-    rows = find_differences(results)
-    yield from split_rows(results, rows[have_several_budgets(rows)], SETTING_KEYS)
 
 
 def draw_budgets(budgets: PairedRows) -> Figure:

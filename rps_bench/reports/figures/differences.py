@@ -5,7 +5,7 @@ methods by fixed and tuned learning rates, in few epochs and in many.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,13 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rps_bench.config import FIXED
-from rps_bench.reports.analysis.results import Results
 from rps_bench.reports.claims.declared import REFERENCE
-from rps_bench.reports.claims.differences import PROBLEM_KEYS, find_differences
 from rps_bench.reports.figures.accuracy import mark_diverged
 from rps_bench.reports.figures.labels import SMALL_STYLE, wrap_label
 from rps_bench.reports.figures.layout import QUIET, Margins, Page, num_rows
-from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits, split_rows
+from rps_bench.reports.figures.paired import PairedRows, describe_pairs, find_limits
 from rps_bench.reports.figures.small_print import describe_origin
 from rps_bench.reports.styles import KIND_LINES, MethodLook, method_rank
 from rps_bench.reports.words import format_ratio, name_arithmetic
@@ -39,11 +37,6 @@ LOOKS = tuple(
         strict=False,
     )
 )
-
-
-def find_problems(results: Results) -> Iterator[PairedRows]:
-    """Yield the problems that were run as several experiments, by file name."""
-    yield from split_rows(results, find_differences(results), PROBLEM_KEYS)
 
 
 def draw_differences(problem: PairedRows) -> Figure:

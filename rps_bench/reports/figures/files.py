@@ -5,12 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from rps_bench.reports.analysis.latency import Measured, add_latency, describe_latency, read_latency
 from rps_bench.reports.analysis.published import published_for, read_published
 from rps_bench.reports.analysis.results import Results, read_results
 from rps_bench.reports.analysis.warnings import BYTES_DO_NOT_COMPARE, name_file_formats
+from rps_bench.reports.claims.differences import (
+    PROBLEM_KEYS,
+    SETTING_KEYS,
+    find_differences,
+    have_several_budgets,
+)
 from rps_bench.reports.figures.after_training import draw_after_training, find_retrained
 from rps_bench.reports.figures.axes import (
     ABSCISSAS,
@@ -21,11 +28,12 @@ from rps_bench.reports.figures.axes import (
     can_place,
     find_x,
 )
-from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
+from rps_bench.reports.figures.budgets import draw_budgets
 from rps_bench.reports.figures.classes import draw_classes, find_measures
 from rps_bench.reports.figures.densities import draw_densities, find_densities
-from rps_bench.reports.figures.differences import draw_differences, find_problems
+from rps_bench.reports.figures.differences import draw_differences
 from rps_bench.reports.figures.init_std import draw_init_std, find_init_std
+from rps_bench.reports.figures.paired import split_rows
 from rps_bench.reports.figures.panels import Panel, split_panels
 from rps_bench.reports.figures.pareto_figure import draw_pareto_figure
 from rps_bench.reports.figures.rates import draw_rates, find_chosen, find_rates
@@ -115,7 +123,7 @@ def plan_figures(results: Results, overlay_reference: bool = False) -> Iterator[
     for name, members in gather_sheets(drawn).items():
         yield _plan(name, draw_sheet, members)
     yield from plan_after_training(results)
-    yield from plan_differences(results)
+    yield from plan_differences(results, find_differences(results))
 
 
 def plan_after_training(results: Results) -> Iterator[PlannedFigure]:
@@ -126,11 +134,11 @@ def plan_after_training(results: Results) -> Iterator[PlannedFigure]:
             yield _plan(f"after-{panel.stem}", draw_after_training, panel, retrained)
 
 
-def plan_differences(results: Results) -> Iterator[PlannedFigure]:
-    """Yield the figures of problems run as several experiments or budgets; draws nothing."""
-    for problem in find_problems(results):
+def plan_differences(results: Results, rows: pd.DataFrame) -> Iterator[PlannedFigure]:
+    """Yield the figures of the rows of `find_differences`, by experiment and by budget."""
+    for problem in split_rows(results, rows, PROBLEM_KEYS):
         yield _plan(f"differences-{problem.stem}", draw_differences, problem)
-    for budgets in find_budgets(results):
+    for budgets in split_rows(results, rows[have_several_budgets(rows)], SETTING_KEYS):
         yield _plan(f"budgets-{budgets.stem}", draw_budgets, budgets)
 
 

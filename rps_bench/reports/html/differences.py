@@ -50,7 +50,7 @@ def render_differences(results: Results) -> str:
     if rows.empty:
         return ""
     with figure_style():
-        images = "\n".join(embed(figure, _WORDS) for figure in plan_differences(results))
+        images = "\n".join(embed(figure, _WORDS) for figure in plan_differences(results, rows))
     table = render_table(
         "protocols-table",
         count_of(len(rows), "difference"),

@@ -7,8 +7,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.reports.figures.budgets import draw_budgets, find_budgets
+from rps_bench.reports.claims.differences import (
+    SETTING_KEYS,
+    find_differences,
+    have_several_budgets,
+)
+from rps_bench.reports.figures.budgets import draw_budgets
 from rps_bench.reports.figures.files import plan_differences, plan_figures
+from rps_bench.reports.figures.paired import split_rows
 from rps_bench.reports.figures.stale import remove_stale
 from tests.reports.figures.conftest import crosses, curve, draw, make_study, points, texts
 
@@ -32,7 +38,8 @@ def budget(make_record: MakeRecord) -> MakeRecord:
 
 
 def names(*records: dict[str, Any]) -> list[str]:
-    planned = [figure.name for figure in plan_differences(make_study(*records))]
+    study = make_study(*records)
+    planned = [figure.name for figure in plan_differences(study, find_differences(study))]
     return [name for name in planned if name.startswith("budgets")]
 
 
@@ -42,7 +49,9 @@ def pair(budget: MakeRecord, *words: Any, **changes: Any) -> list[dict[str, Any]
 
 
 def figure_of(*records: dict[str, Any]) -> Figure:
-    (budgets,) = find_budgets(make_study(*records))
+    study = make_study(*records)
+    rows = find_differences(study)
+    (budgets,) = split_rows(study, rows[have_several_budgets(rows)], SETTING_KEYS)
     return draw(draw_budgets, budgets)
 
 

@@ -8,8 +8,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rps_bench.reports.figures.differences import draw_differences, find_problems
+from rps_bench.reports.claims.differences import PROBLEM_KEYS, find_differences
+from rps_bench.reports.figures.differences import draw_differences
 from rps_bench.reports.figures.files import plan_figures
+from rps_bench.reports.figures.paired import split_rows
 from rps_bench.reports.figures.stale import remove_stale
 from rps_bench.reports.styles import TIMES
 from tests.reports.figures.conftest import crosses, draw, make_study, points
@@ -46,7 +48,8 @@ def runs(make_record: MakeRecord) -> MakeRuns:
 
 
 def figure_of(*records: dict[str, Any]) -> Figure:
-    (problem,) = find_problems(make_study(*records))
+    study = make_study(*records)
+    (problem,) = split_rows(study, find_differences(study), PROBLEM_KEYS)
     return draw(draw_differences, problem)
 
 
