@@ -181,9 +181,10 @@ def _tune(plan: Plan, cells: Sequence[Cell]) -> int:
     for note in plan.notes:
         say(note)
     search = cells[0].first.config.search
-    others = "".join(f" with each of {len(values)} {name}" for name, values in search.over)
+    others = " and ".join(f"{len(values)} values of {name}" for name, values in search.over)
     say(
-        f"choosing a learning rate for each of {len(cells)} cells by {search.trials} trials{others}"
+        f"choosing a learning rate for each of {len(cells)} cells by {search.trials} trials"
+        + (f" for each of {others}" if others else "")
     )
     for folder in {cell.first.config.choices_path.parent for cell in cells}:
         require_writable(str(folder))

@@ -376,8 +376,8 @@ def test_the_command_that_is_named_tunes(
         (("tune.over={weight_decay:[1e-3,5e-4]}",), "must have the recipe's own value 0.0001 am"),
         (("tune.over={nesterov:[true,1]}",), "recipe.nesterov must be true or false, got 1"),
         (
-            ("tune.over={momentum:[0.9,0],nesterov:[true,false]}",),
-            "needs a recipe.momentum above 0",
+            ("tune.over={momentum:[0.9,0],nesterov:[false,true]}",),
+            "tune.over tries {momentum: 0.0, nesterov: true}: recipe.nesterov=true needs",
         ),
         (("compression=1e9",), "the largest for this network is"),
     ],

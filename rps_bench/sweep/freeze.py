@@ -243,12 +243,27 @@ def _search(composed: Mapping[str, Any], recipe: Recipe) -> Search:
     seed, choices, over = table["seed"], table["choices"], table["over"]
     if seed is not None:
         seed = checks.whole_number("tune.seed", seed, 0, LARGEST_SEED, "null or ")
-    return Search(
+    search = Search(
         trials=checks.whole_number("tune.trials", table["trials"], FEWEST_TRIALS, MOST_TRIALS),
         seed=seed,
         choices=None if choices is None else checks.path("tune.choices", choices),
         over=_search_over(over, recipe),
     )
+    for settings in search.combinations:
+        _tried(recipe, settings)
+    return search
+
+
+def _tried(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe with settings that the search tries.
+
+    Raises:
+        UserError: They, or all of them together, make no recipe.
+    """
+    try:
+        return recipe.with_values(settings)
+    except UserError as error:
+        raise UserError(f"tune.over tries {show(dict(settings))}: {error}") from None
 
 
 def _search_over(table: object, recipe: Recipe) -> tuple[tuple[str, tuple[bool | float, ...]], ...]:
@@ -264,7 +279,7 @@ def _search_over(table: object, recipe: Recipe) -> tuple[tuple[str, tuple[bool |
             raise unknown_name("key", key, [f"tune.over.{name}" for name in CHOSEN_WITH_RATE])
         if not isinstance(values, list) or not values:
             checks.refuse(key, "a list of values", values)
-        tried = tuple(getattr(recipe.with_values({name: value}), name) for value in values)
+        tried = tuple(getattr(_tried(recipe, {name: value}), name) for value in values)
         own = getattr(recipe, name)
         if own not in tried:
             raise UserError(
