@@ -106,13 +106,14 @@ def _write_rounding(summary: pd.DataFrame) -> str:
     return write_markdown(Rows(("method", *STORAGES), 1, rows))
 
 
-def write_claims() -> str:
+def write_claims(name: str = "claims") -> str:
     """Each claim's difference at 1x, 10x and 100x, with interval, n and verdict."""
-    return write_each(read_table("claims"), _write_claims)
+    claims = read_table(name)
+    seen = claims[claims["compression"].isin(COMPRESSIONS) & (claims["n"] > 0)]
+    return write_each(seen, _write_claims)
 
 
 def _write_claims(claims: pd.DataFrame) -> str:
-    claims = claims[claims["compression"].isin(COMPRESSIONS) & (claims["n"] > 0)]
     rows = []
     for statement, own in claims.groupby("statement", sort=False):
         cells = {row.compression: row for row in own.itertuples()}
@@ -122,9 +123,9 @@ def _write_claims(claims: pd.DataFrame) -> str:
     return write_markdown(Rows(("claim", *HEADS, "n"), 1, rows))
 
 
-def write_verdicts() -> str:
+def write_verdicts(name: str = "claims") -> str:
     """What the claims' tests decided: one sentence for each experiment, with its budget."""
-    claims = read_table("claims")
+    claims = read_table(name)
     tests = 2 * claims.groupby(EXPERIMENT_KEYS, dropna=False)["p_value"].transform("count")
     sentences = [
         f"{name}: {_write_decided(own[own['n'] > 0])}"

@@ -161,6 +161,16 @@ def test_experiments_of_one_folder_are_written_apart_and_named(
         assert "81.50" in text
 
 
+def test_an_experiment_without_both_sides_of_a_claim_has_no_table_of_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(tmp_path, make_record("stable_rps", 10, 0, 80.0, **BUDGETS[1]))
+    make_folder(tmp_path, BUDGETS[0])
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    assert NAMES[1] in TABLES["accuracies"]()
+    assert "protocol" not in TABLES["claims"]()  # of one experiment, which needs no name
+
+
 def test_longer_training_is_set_beside_the_same_at_other_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
