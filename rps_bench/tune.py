@@ -32,7 +32,7 @@ from rps_bench.sweep.hydra_errors import explained
 from rps_bench.sweep.places import require_writable
 from rps_bench.sweep.planning import Plan, PlannedRun, plan_runs
 from rps_bench.tuning.choices import Choice, Trial, save_choices
-from rps_bench.tuning.search import find_best, find_edge, next_positions, rank, rate_at
+from rps_bench.tuning.search import FIRST, find_best, find_edge, next_positions, rank, rate_at
 
 # Whatever the sweep says. Rounding comes after training: one rate serves all kinds of storage.
 TRIAL_WORDS = ("evaluation_split=validation", "protocol=fixed", "storage=exact")
@@ -162,7 +162,8 @@ def find_cells(plan: Plan) -> list[Cell]:
     """The cells of a sweep, in its order, each with the first of its seeds.
 
     Raises:
-        UserError: Searches of one cell would begin with several rates.
+        UserError: Searches of one cell would begin with several rates, or one with a rate that is
+            no number.
     """
     cells: dict[tuple[Path, str], Cell] = {}
     for run in plan.runs:
@@ -173,6 +174,8 @@ def find_cells(plan: Plan) -> list[Cell]:
                 f"recipe.lr is what is searched and begins with one value for {first.cell_id}, "
                 f"got {first.recipe.lr:g} and {run.config.recipe.lr:g}"
             )
+        for position in FIRST:
+            rate_at(first.recipe.lr, position)
     return list(cells.values())
 
 

@@ -392,6 +392,13 @@ def test_a_search_that_makes_no_sense_is_one_line(
     assert not records()
 
 
+def test_a_rate_beyond_all_numbers_is_refused_before_the_search_is_announced(
+    tuned: Tune, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tuned(*TINY, "method=mag", "compression=2", "recipe.lr=1e308") == 2
+    assert not capsys.readouterr().out
+
+
 def test_a_search_that_is_killed_goes_on_to_the_same_choices(tuned: Tune, tmp_path: Path) -> None:
     words = (*TINY, "method=mag", "compression=2,4", "recipe.epochs=9")
     process = start(tmp_path, *words, "results_dir=killed")

@@ -3,14 +3,15 @@
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 from rps_bench.core.errors import UserError
-from rps_bench.core.nearest import did_you_mean
+from rps_bench.core.nearest import did_you_mean, unknown_name
 from rps_bench.core.shown import show, suggest
 
 SIGNIFICANT_DIGITS = 12
+LARGEST_SEED = 2**63 - 1
 _UNFIT = {"Cc", "Cs"}  # Unicode categories: control characters and lone surrogates
 
 
@@ -100,6 +101,15 @@ def whole_number(key: str, value: object, low: int, high: int | None = None, als
     return value  # type: ignore[return-value]
 
 
+def seed(key: str, value: object, also: str = "") -> int:
+    """The value as a seed: a whole number of 63 bits; ``also`` as in `whole_number`.
+
+    Raises:
+        UserError: Anything else.
+    """
+    return whole_number(key, value, 0, LARGEST_SEED, also)
+
+
 def truth_value(key: str, value: object) -> bool:
     """The value as a bool; words that only look like one are refused."""
     if not isinstance(value, bool):
@@ -150,6 +160,22 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
         return value
     hint = did_you_mean(value, allowed)
     raise UserError(f"{key} must be one of {', '.join(allowed)}, got {show(value)}{hint}")
+
+
+def keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Raise a UserError for a key that is not allowed, or one that is missing.
+
+    Args:
+        prefix: What to call a key by, before its name.
+        table: Has just the allowed keys.
+        allowed: All keys, without the prefix.
+    """
+    for key in table:
+        if key not in allowed:
+            raise unknown_name("key", f"{prefix}{key}", [f"{prefix}{name}" for name in allowed])
+    for key in allowed:
+        if key not in table:
+            raise UserError(f"the key {prefix}{key} is missing")
 
 
 def each(key: str, values: object, check: Callable[[str, object], Any]) -> tuple[Any, ...]:

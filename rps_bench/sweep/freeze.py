@@ -13,11 +13,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rps_bench.config import FIXED, PROTOCOLS, Compute, Files, RunConfig, Search
+from rps_bench.config import FIXED, PROTOCOLS, Compute, Files, RunConfig
 from rps_bench.core import checks
 from rps_bench.core.conf_folder import config_folder
 from rps_bench.core.errors import InapplicableError, UserError
-from rps_bench.core.nearest import unknown_name
 from rps_bench.core.origins import Origin
 from rps_bench.core.patterns import read_patterns
 from rps_bench.core.shown import show
@@ -28,23 +27,19 @@ from rps_bench.plugins import load_plugins, provide
 from rps_bench.plugins.groups import GROUPS, registry_of
 from rps_bench.plugins.options import check_option, list_options
 from rps_bench.plugins.references import read_references
+from rps_bench.sweep.compute import read_compute
 from rps_bench.sweep.exclusions import refuse_excluded
+from rps_bench.sweep.search import read_search
 from rps_bench.tracking import build_tracker
 from rps_bench.training.recipe import PRECISIONS, RECIPE_KEYS, Recipe
 from rps_bench.tuning.choices import with_choice
-from rps_bench.tuning.search import CHOSEN_WITH_RATE, FEWEST_TRIALS, MOST_TRIALS
 
 EVALUATION_SPLITS = ("test", "validation")
 DEFAULT_COMPRESSION = 10.0
 # In a method's yaml: the only compression that the method has, or the ends of those that it has.
 FIXED_COMPRESSION = "fixed_compression"
 SMALLEST_COMPRESSION, LARGEST_COMPRESSION = "smallest_compression", "largest_compression"
-LARGEST_SEED = 2**63 - 1
 LARGEST_WIDTH = 65_536
-LARGEST_THREADS = 1024  # of a process
-LARGEST_PROCESSES = 1024
-LARGEST_RUNS_PER_GPU = 1024
-LARGEST_POPULATION = 32  # PyTorch has as many streams for each GPU
 
 # In the yaml, the fields of ``compute`` and ``files`` stand beside the keys that identify a run.
 TOP_KEYS = (
@@ -76,7 +71,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         NoChoiceError: The run's learning rate is to be the one chosen for its cell; none was.
         UserError: Any other bad value; one line that names what is allowed.
     """
-    _check_keys("", composed, TOP_KEYS)
+    checks.keys("", composed, TOP_KEYS)
     dataset = _table(composed, "dataset", DATASET_KEYS)
     arch = _table(composed, "arch", ("name", "width"))
     recipe = _table(composed, "recipe", RECIPE_KEYS)
@@ -101,7 +96,7 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         method=method_name,
         recipe=own_recipe,
         compression=_compression(composed["compression"], fixed, ends, method_name),
-        seed=checks.whole_number("seed", composed["seed"], 0, LARGEST_SEED),
+        seed=checks.seed("seed", composed["seed"]),
         width=width,
         method_options=MappingProxyType(options),
         changed_options=MappingProxyType(changed),
@@ -118,22 +113,13 @@ def freeze(composed: Mapping[str, Any], config_folder: Path) -> RunConfig:
         storage=checks.choice("storage", composed["storage"], STORAGES),
         plugins=MappingProxyType(plugins),
         tuning=None,
-        compute=_compute(composed),
+        compute=read_compute(composed),
         files=_files(composed),
-        search=_search(composed, own_recipe),
+        search=read_search(composed["tune"], own_recipe),
     )
     protocol = checks.choice("protocol", composed["protocol"], PROTOCOLS)
     refuse_excluded(config, composed["exclude"])
     return config if protocol == FIXED else with_choice(_tunable(config))
-
-
-def _check_keys(prefix: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in allowed:
-            raise unknown_name("key", f"{prefix}{key}", [f"{prefix}{name}" for name in allowed])
-    for key in allowed:
-        if key not in table:
-            raise UserError(f"the key {prefix}{key} is missing")
 
 
 def _table(
@@ -147,7 +133,7 @@ def _table(
         if not isinstance(key, str):
             raise UserError(f"unknown key {group}.{key}: a key is a text")
     if keys is not None:
-        _check_keys(f"{group}.", table, keys)
+        checks.keys(f"{group}.", table, keys)
     return table
 
 
@@ -232,110 +218,6 @@ def _tunable(config: RunConfig) -> RunConfig:
             "protocol=tuned needs evaluation_split=test: the validation images chose its rate"
         )
     return config
-
-
-def _search(composed: Mapping[str, Any], recipe: Recipe) -> Search:
-    table = composed["tune"]
-    names = tuple(field.name for field in fields(Search))
-    if not isinstance(table, Mapping):
-        raise UserError(f"tune must be a table of {', '.join(names)}, got {show(table)}")
-    _check_keys("tune.", table, names)
-    seed, choices, over = table["seed"], table["choices"], table["over"]
-    if seed is not None:
-        seed = checks.whole_number("tune.seed", seed, 0, LARGEST_SEED, "null or ")
-    search = Search(
-        trials=checks.whole_number("tune.trials", table["trials"], FEWEST_TRIALS, MOST_TRIALS),
-        seed=seed,
-        choices=None if choices is None else checks.path("tune.choices", choices),
-        over=_search_over(over, recipe),
-    )
-    for settings in search.combinations:
-        _tried(recipe, settings)
-    return search
-
-
-def _tried(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """The recipe with settings that the search tries.
-
-    Raises:
-        UserError: They, or all of them together, make no recipe.
-    """
-    try:
-        return recipe.with_values(settings)
-    except UserError as error:
-        raise UserError(f"tune.over tries {show(dict(settings))}: {error}") from None
-
-
-def _search_over(table: object, recipe: Recipe) -> tuple[tuple[str, tuple[bool | float, ...]], ...]:
-    """Settings of the recipe that are chosen with the rate, each with its values, by name."""
-    if table is None:
-        return ()
-    if not isinstance(table, Mapping):
-        checks.refuse("tune.over", "null or a table such as {weight_decay: [1e-4, 5e-4]}", table)
-    chosen = []
-    for name, values in sorted(table.items(), key=lambda item: str(item[0])):
-        key = f"tune.over.{name}"
-        if name not in CHOSEN_WITH_RATE:
-            raise unknown_name("key", key, [f"tune.over.{name}" for name in CHOSEN_WITH_RATE])
-        if not isinstance(values, list) or not values:
-            checks.refuse(key, "a list of values", values)
-        tried = tuple(getattr(_tried(recipe, {name: value}), name) for value in values)
-        own = getattr(recipe, name)
-        if own not in tried:
-            raise UserError(
-                f"{key} must have the recipe's own value {show(own)} among those to try, got "
-                f"{show(values)}"
-            )
-        chosen.append((name, tuple(dict.fromkeys(tried))))
-    return tuple(chosen)
-
-
-def _compute(composed: Mapping[str, Any]) -> Compute:
-    processes = _number_or_auto("processes", composed["processes"], LARGEST_PROCESSES)
-    population = _number_or_auto("population", composed["population"], LARGEST_POPULATION)
-    if processes not in (None, 1) and population != 1:
-        raise UserError(
-            f"processes={processes} shares runs out one by one; for several at once in each, leave "
-            "population out, or set processes=1 and give the command several times"
-        )
-    return Compute(
-        device=checks.text("device", composed["device"]),
-        deterministic=checks.truth_value("deterministic", composed["deterministic"]),
-        threads=_threads(composed["threads"]),
-        processes=processes,
-        gpus=_gpus(composed["gpus"]),
-        runs_per_gpu=checks.whole_number(
-            "runs_per_gpu", composed["runs_per_gpu"], 1, LARGEST_RUNS_PER_GPU
-        ),
-        population=population,
-    )
-
-
-def _threads(value: object) -> int | None:
-    if value is None:
-        return None
-    return checks.whole_number("threads", value, 1, LARGEST_THREADS, "null or ")
-
-
-def _gpus(value: object) -> tuple[int, ...]:
-    """Numbers of the GPUs to divide runs over; none: ``device`` alone says where."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not value:
-        wanted = "null or a list of GPU numbers such as [0,1]"
-        checks.refuse("gpus", wanted, value)
-    return tuple(checks.whole_number("gpus", number, 0) for number in value)
-
-
-def _number_or_auto(key: str, value: object, largest: int) -> int | None:
-    """A number from 1 to ``largest``, None for auto."""
-
-    def fits(value: object) -> bool:
-        return value == "auto" or (type(value) is int and 1 <= value <= largest)
-
-    if not fits(value):
-        checks.refuse(key, f"auto or a whole number from 1 to {largest}", value, fits)
-    return None if value == "auto" else value  # type: ignore[return-value]
 
 
 def _files(composed: Mapping[str, Any]) -> Files:
