@@ -28,7 +28,7 @@ class Way(NamedTuple):
 
 
 def write_half_size() -> str:
-    """Accuracy by method, compression and experiment; the dense network's stands in each column."""
+    """For each compression a table of accuracy by method and experiment, the dense network's too."""
     summary = read_table(f"{FOLDER}/summary")
     summary = summary[summary["split"] == "test"]
     cells: dict[tuple[str, float, Way], str] = {}
@@ -36,14 +36,16 @@ def write_half_size() -> str:
         way = _find_way(row)
         for ratio in RATIOS if row["method"] == DENSE else (row["compression"],):
             cells[row["method"], ratio, way] = show_accuracy(row["mean"], row["std"])
+    methods = _order({method for method, _, _ in cells})
+    return "\n\n".join(
+        f"At {ratio:g}x:\n\n{_write_ways(cells, methods, ratio)}" for ratio in RATIOS
+    )
+
+
+def _write_ways(cells: dict[tuple[str, float, Way], str], methods: list[str], ratio: float) -> str:
     ways = sorted({way for _, _, way in cells})
-    heads = [(ratio, way) for ratio in RATIOS for way in ways]
-    titles = (f"{ratio:g}x: {way.title}" for ratio, way in heads)
-    rows = [
-        (method, *(cells.get((method, *head), "") for head in heads))
-        for method in _order({method for method, _, _ in cells})
-    ]
-    return write_markdown(Rows(("method", *titles), 1, rows))
+    rows = [(method, *(cells.get((method, ratio, way), "") for way in ways)) for method in methods]
+    return write_markdown(Rows(("method", *(way.title for way in ways)), 1, rows))
 
 
 def write_rates() -> str:
