@@ -41,7 +41,10 @@ def test_tables_are_current(name: str) -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["results", "results/longer", "results/rounding", "results/kernels", "results/half_size"],
+    [
+        "results",
+        *(f"results/{name}" for name in ("longer", "rounding", "kernels", "half_size", "budgets")),
+    ],
 )
 def test_summaries_and_claims_are_those_of_the_committed_records(
     folder: str, tmp_path: Path
