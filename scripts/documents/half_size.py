@@ -28,7 +28,7 @@ class Way(NamedTuple):
 
 
 def write_half_size() -> str:
-    """For each compression a table of accuracy by method and experiment, the dense network's too."""
+    """For each compression a table of accuracy by method and experiment, dense in each."""
     summary = read_table(f"{FOLDER}/summary")
     summary = summary[summary["split"] == "test"]
     cells: dict[tuple[str, float, Way], str] = {}
