@@ -174,8 +174,9 @@ def find_cells(plan: Plan) -> list[Cell]:
                 f"recipe.lr is what is searched and begins with one value for {first.cell_id}, "
                 f"got {first.recipe.lr:g} and {run.config.recipe.lr:g}"
             )
+    for cell in cells.values():
         for position in FIRST:
-            rate_at(first.recipe.lr, position)
+            rate_at(cell.first.config.recipe.lr, position)  # raises before anything is announced
     return list(cells.values())
 
 
