@@ -22,7 +22,9 @@ LONGEST_WAVE = 10_000.0  # of the fixed positions, in patches, over 2 pi
 class Attention(nn.Module):
     """Self-attention of ``NUM_HEADS`` heads: (B, T, width) -> (B, T, width).
 
-    Its projections are linear layers of their own, so that every method sees them.
+    Its projections are linear layers of their own, so that every method sees them. The formula
+    is written out: on a CPU in bf16 the backward pass of ``scaled_dot_product_attention`` (torch
+    2.14) is 4 to 10 times slower than that of these products.
     """
 
     def __init__(self, width: int) -> None:
@@ -36,7 +38,8 @@ class Attention(nn.Module):
         """What each token gathers from all."""
         heads = self.qkv(tokens).unflatten(-1, (3, NUM_HEADS, self.head_width))
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, head_width) each
-        gathered = F.scaled_dot_product_attention(query, key, value)
+        scores = query @ key.transpose(-2, -1) / math.sqrt(self.head_width)  # (B, heads, T, T)
+        gathered = scores.softmax(-1) @ value
         projected: torch.Tensor = self.projection(gathered.transpose(1, 2).flatten(2))
         return projected
 

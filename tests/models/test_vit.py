@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
 from rps_bench.models import build_model
-from rps_bench.models.vit import Block, fixed_positions
+from rps_bench.models.vit import Attention, Block, fixed_positions
 
 
 @torch.no_grad()
@@ -26,6 +27,23 @@ def test_a_block_is_that_of_torchvision() -> None:
     theirs.self_attention.in_proj_bias.copy_(own.attention.qkv.bias)
     tokens = torch.randn(2, 5, 24)
     torch.testing.assert_close(own(tokens), theirs(tokens), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [7, 24])
+def test_attention_and_its_gradients_are_those_of_pytorch(width: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    own, tokens = Attention(width), torch.randn(3, 6, width)
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        found = own(tokens)
+        heads = own.qkv(tokens).unflatten(-1, (3, 3, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+        expected = own.projection(mixed)
+    error = 1e-5 if dtype == torch.float32 else 3e-2
+    torch.testing.assert_close(found, expected, rtol=error, atol=error)
+    weight = own.qkv.weight
+    slopes = [torch.autograd.grad(part.square().sum(), weight) for part in (found, expected)]
+    torch.testing.assert_close(*slopes, rtol=error, atol=error * tokens.shape[1])
 
 
 def test_the_whole_is_its_parts_in_order() -> None:
