@@ -20,6 +20,7 @@ from rps_bench.reports.figures.layout import Margins, Page, num_rows
 from rps_bench.reports.figures.panels import Panel
 from rps_bench.reports.figures.sheet import LINES
 from rps_bench.reports.figures.small_print import describe_panels
+from rps_bench.reports.words import format_ratio
 
 CELL_WIDTH, CELL_HEIGHT = 3.9, 2.5  # inches
 LONE_WIDTH, LONE_HEIGHT = 6.0, 3.4
@@ -55,7 +56,7 @@ def draw_classes(panel: Panel, measures: dict[str, pd.DataFrame]) -> Figure:
     page = Page(
         width,
         [max(height, needed)] * num_rows(len(cells), num_columns),
-        describe_panels([panel], _describe(cells)),
+        describe_panels([panel], [*_describe(cells), *_name_uncounted(panel)]),
         num_columns=num_columns,
         title=f"{panel.title}: accuracy by class",
         margins=MARGINS,
@@ -79,3 +80,18 @@ def _describe(cells: Sequence[tuple[str, list[Curve]]]) -> list[str]:
     keys = [key for key, _ in cells]
     worst = [WORST_NOTE] if WORST in keys else []
     return [*notes, *worst, *([GROUPS_NOTE] if set(keys) & set(GROUPS) else [])]
+
+
+def _name_uncounted(panel: Panel) -> list[str]:
+    """What is not drawn although it has an accuracy: a method whole, or at some compressions."""
+    means = panel.points[panel.points["n"] > 0]
+    missing = means[means[f"{WORST}_mean"].isna()]
+    names = []
+    for curve in find_curves(missing, COMPRESSION):
+        is_own = (means["method"] == curve.method) & (means["label"] == curve.label)
+        is_whole = len(curve.points) == is_own.sum()
+        ratios = " and ".join(format_ratio(ratio) for ratio in curve.points["compression"])
+        names.append(curve.label if is_whole else f"{curve.label} at {ratios}")
+    return (
+        [f"not drawn, as older records do not count by class: {', '.join(names)}"] if names else []
+    )

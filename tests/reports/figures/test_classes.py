@@ -13,6 +13,7 @@ from rps_bench.reports.tables.latex import write_latex
 from rps_bench.reports.tables.markdown import write_markdown
 from rps_bench.reports.tables.sections import HEADINGS, group_experiments
 from rps_bench.reports.tables.summary import summary_table
+from rps_bench.reports.words import format_ratio
 from tests.reports.figures.conftest import crosses, curve, draw, make_panels, make_study, points
 
 MakeRecord = Callable[..., dict[str, Any]]
@@ -57,6 +58,18 @@ def test_each_measure_has_a_cell(records: list[dict[str, Any]], make_record: Mak
     small_print = figure.texts[0].get_text().replace("\n", " ")
     assert "worst class: the lowest accuracy of a class in each run" in small_print
     assert "thirds of the classes by their training images" in small_print
+    assert small_print.rstrip().endswith("not drawn, as older records do not count by class: snip")
+
+
+def test_it_says_what_older_records_leave_out(make_record: MakeRecord) -> None:
+    known = [counted(make_record("mag", ratio), 9, 8, 7, 4, [20] * 10) for ratio in (10.0, 1000.0)]
+    older = [make_record(*key) for key in (("dense", 1.0), ("mag", 3.16), ("mag", 100.0))]
+    diverged = make_record("rand", 10.0, status="diverged")
+    (panel,) = make_panels(*known, *older, diverged)
+    small_print = draw(draw_classes, panel, find_measures(panel)).texts[0].get_text()
+    ratios = " and ".join(format_ratio(ratio) for ratio in (3.16, 100))
+    said = f"not drawn, as older records do not count by class: dense, mag at {ratios}"
+    assert small_print.replace("\n", " ").rstrip().endswith(said)
 
 
 def test_balanced_data_has_the_worst_class_alone(make_record: MakeRecord) -> None:
@@ -65,6 +78,7 @@ def test_balanced_data_has_the_worst_class_alone(make_record: MakeRecord) -> Non
     figure = draw(draw_classes, panel, find_measures(panel))
     assert [axes.get_title("left") for axes in figure.axes] == ["Worst class"]
     assert "thirds" not in figure.texts[0].get_text()
+    assert "not drawn" not in figure.texts[0].get_text()
 
 
 def test_it_is_planned_where_records_count_and_removed_where_none_does(
