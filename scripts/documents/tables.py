@@ -11,6 +11,7 @@ from scripts.documents.accuracy import (
     write_rounding,
     write_verdicts,
 )
+from scripts.documents.controls import write_controls
 from scripts.documents.half_size import FOLDER as HALF_SIZE
 from scripts.documents.half_size import write_half_size, write_rates
 from scripts.documents.networks import write_networks
@@ -29,6 +30,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels": write_kernels,
     "tuned-rates": write_rates,
     "half-size": write_half_size,
+    "controls": write_controls,
     "inference": write_inference,
     "studies": write_studies,
     "networks": write_networks,

@@ -43,7 +43,10 @@ def test_tables_are_current(name: str) -> None:
     "folder",
     [
         "results",
-        *(f"results/{name}" for name in ("longer", "rounding", "kernels", "half_size", "budgets")),
+        *(
+            f"results/{name}"
+            for name in ("longer", "rounding", "kernels", "half_size", "budgets", "controls")
+        ),
     ],
 )
 def test_summaries_and_claims_are_those_of_the_committed_records(
@@ -187,6 +190,29 @@ def test_longer_training_is_set_beside_the_same_at_other_epochs(
     make_folder(tmp_path, {"recipe_options": {"epochs": 6, "weight_decay": 1e-4}})
     with pytest.raises(ValueError, match=r"^2 experiments are CIFAR-10, ResNet-20, recipe quick"):
         TABLES["longer-training"]()
+
+
+def test_controls_stand_beside_what_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label, ratio, accuracy in (
+        ("snip", 10.0, 60.0),
+        ("snip (shuffle=layer)", 10.0, 61.5),
+        ("snip (reinit=True, shuffle=layer)", 10.0, 59.75),
+        ("stable_rps", 10.0, 57.0),
+        ("snip (reinit=True)", 100.0, 40.0),
+        ("snip", 100.0, 42.0),
+    ):
+        method = label.partition(" ")[0]
+        record = make_record(method, ratio, 0, accuracy, label=label)
+        write_record(tmp_path / "controls", record)
+    write_reports([str(tmp_path / "controls"), "--only", "table"])
+    monkeypatch.setattr(sources, "RESULTS", tmp_path)
+    assert TABLES["controls"]().replace(sources.MINUS, "-").splitlines()[2:] == [
+        "| stable_rps | 10x | 57.00 |  |  |  |",
+        "| snip | 10x | 60.00 | +1.50 |  | -0.25 |",
+        "| snip | 100x | 42.00 |  | -2.00 |  |",
+    ]
 
 
 @pytest.mark.parametrize(
