@@ -43,8 +43,13 @@ def make(kind: str) -> nn.Module:
     return NETWORKS[kind][0]()
 
 
-def kept_by(method: str, network: nn.Module, probe: tuple[torch.Tensor, torch.Tensor]) -> list[int]:
-    built = build_method(method.split(",")[0], 2, 3, **METHODS[method])
+def kept_by(
+    method: str,
+    network: nn.Module,
+    probe: tuple[torch.Tensor, torch.Tensor],
+    compression: float = 2,
+) -> list[int]:
+    built = build_method(method.split(",")[0], compression, 3, **METHODS[method])
     kept: list[int] = (
         built.compress(network, probe).weight_map.slots().ge(0).nonzero().view(-1).tolist()
     )
@@ -112,7 +117,10 @@ def test_fused_attention_is_scored_as_attention_written_out(method: str) -> None
     fused, written_out = fused_attention().double(), written_out_attention().double()
     written_out.load_state_dict(fused.state_dict())
     probe = IMAGES.double(), LABELS
-    assert kept_by(method, fused, probe) == kept_by(method, written_out, probe)
+    # At 4x SynFlow keeps nothing of queries and keys: theirs is zero, but for rounding that differs
+    # between processors.
+    kept = kept_by(method, fused, probe, compression=4)
+    assert kept == kept_by(method, written_out, probe, compression=4)
 
 
 def test_grasp_draws_the_same_for_the_gradient_and_the_hessian() -> None:
